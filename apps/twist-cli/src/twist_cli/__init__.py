@@ -1,0 +1,5 @@
+"""Self-training for 3D instance segmentation from a few labelled scans (TWIST)."""
+
+from twist_cli.__about__ import __version__
+
+__all__ = ["__version__"]

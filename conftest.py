@@ -1,0 +1,23 @@
+"""Test settings shared by every package."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A first call into torch takes seconds; fixed examples keep CI repeatable.
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.load_profile("default")
+
+PACKAGES = ("pcl_data", "pcl_backbones", "pcl_pseudolabel")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real recordings, or a skip that says why."""
+    candidates = [os.environ.get("PCL_REAL_DATA"), Path(__file__).parent.parent / "shared" / "data"]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_dir():
+            return Path(candidate)
+    pytest.skip("no real recordings: set PCL_REAL_DATA to a folder that holds them")
