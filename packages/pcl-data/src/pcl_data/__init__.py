@@ -1,5 +1,18 @@
 """Scenes, label sets, readers, synthetic worlds, label budgets and evaluation for 3D point clouds."""
 
 from pcl_data.__about__ import __version__
+from pcl_data.label_set import NYU40, SCANNET20, SCANNET200, LabelSet
+from pcl_data.scene import Frame, Scene
+from pcl_data.scene_store import load_scene, save_scene
 
-__all__ = ["__version__"]
+__all__ = [
+    "NYU40",
+    "SCANNET20",
+    "SCANNET200",
+    "Frame",
+    "LabelSet",
+    "Scene",
+    "__version__",
+    "load_scene",
+    "save_scene",
+]

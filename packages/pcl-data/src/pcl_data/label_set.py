@@ -1,0 +1,164 @@
+"""Label sets: the meaning of train ids, and the way to and from the raw ids of a data set.
+
+Inside the library a label is a train id 0, 1, ... or -1 for unlabelled; raw ids exist in files only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int64, Integer
+
+from pcl_data.label_tables import NYU40_ROWS, SCANNET200_ROWS
+
+IGNORE_INDEX = -1
+Frequency = Literal["head", "common", "tail"]
+_UNKNOWN = -2  # marks a hole in the lookup table
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Names, raw ids and colours of the classes of a data set, in train order.
+
+    Args:
+        name: short name, as stored with a scene.
+        names: name of each train id.
+        raw_ids: id of each class in the files of the data set; positive, since 0 is unlabelled.
+        colors: RGB in 0-255 of each class.
+        is_stuff: whether a class has no countable instances (wall, floor).
+        frequency: how common each class is, where the data set says so.
+        ignored_raw_ids: raw ids that are known and carry no train id; 0 among them.
+
+    Raises:
+        ValueError: if the tuples differ in length, an id occurs twice, or 0 is not ignored.
+
+    Example:
+        >>> import numpy as np
+        >>> SCANNET20.to_train(np.array([1, 39, 0, 13])).tolist()
+        [0, 19, -1, -1]
+        >>> SCANNET20.to_raw(np.array([0, 19, -1])).tolist()
+        [1, 39, 0]
+        >>> SCANNET20.names[19], len(SCANNET20.things)
+        ('otherfurniture', 18)
+    """
+
+    name: str
+    names: tuple[str, ...]
+    raw_ids: tuple[int, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    is_stuff: tuple[bool, ...]
+    frequency: tuple[Frequency, ...] | None = None
+    ignored_raw_ids: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        for field in ("raw_ids", "colors", "is_stuff", "frequency"):
+            values = getattr(self, field)
+            if values is not None and len(values) != self.n_classes:
+                raise ValueError(
+                    f"{field} must have one entry for each of the {self.n_classes} names, "
+                    f"got {len(values)}"
+                )
+        ids = (*self.raw_ids, *self.ignored_raw_ids)
+        if len(set(ids)) < len(ids) or min(ids) < 0:
+            raise ValueError(f"raw_ids and ignored_raw_ids must be distinct and positive, got {ids}")
+        if 0 not in self.ignored_raw_ids:
+            raise ValueError(f"ignored_raw_ids must contain 0, got {self.ignored_raw_ids}")
+
+    @property
+    def n_classes(self) -> int:
+        """Number of train ids."""
+        return len(self.names)
+
+    @cached_property
+    def things(self) -> tuple[int, ...]:
+        """Train ids of the countable classes, ascending."""
+        return tuple(i for i, is_stuff in enumerate(self.is_stuff) if not is_stuff)
+
+    def to_train(self, raw: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+        """Train ids of raw ids; -1 for an ignored one.
+
+        Raises:
+            ValueError: naming the ids that this label set does not know.
+        """
+        table = self._train_of_raw
+        is_listed = (raw >= 0) & (raw < len(table))
+        train = table[np.where(is_listed, raw, 0).astype(np.int64)]
+        is_unknown = ~is_listed | (train == _UNKNOWN)
+        if is_unknown.any():
+            unknown = np.unique(raw[is_unknown])[:10].tolist()
+            raise ValueError(f"raw must hold ids known to {self.name}, got {unknown}")
+        return train
+
+    def to_raw(self, train: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+        """Raw ids of train ids; 0 for -1.
+
+        Raises:
+            ValueError: if a train id is outside [-1, n_classes).
+        """
+        if train.size and not -1 <= train.min() <= train.max() < self.n_classes:
+            raise ValueError(
+                f"train must lie in [-1, {self.n_classes}) of {self.name}, "
+                f"got [{train.min()}, {train.max()}]"
+            )
+        return np.array([*self.raw_ids, 0])[train]  # -1 picks the last entry
+
+    @cached_property
+    def _train_of_raw(self) -> Int64[np.ndarray, " k"]:
+        table = np.full(max(*self.raw_ids, *self.ignored_raw_ids) + 1, _UNKNOWN)
+        table[list(self.raw_ids)] = np.arange(self.n_classes)
+        table[list(self.ignored_raw_ids)] = IGNORE_INDEX
+        return table
+
+
+Row = tuple[int, str, tuple[int, int, int]]
+
+
+def _parse(rows: str) -> list[Row]:
+    """Raw id, name and colour of each `id:name:rrggbb` entry."""
+    entries = [entry.strip().split(":") for entry in rows.split(";")]
+    return [(int(raw), name, _rgb(color)) for raw, name, color in entries]
+
+
+def _rgb(hexadecimal: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(hexadecimal)
+    return red, green, blue
+
+
+def _build(
+    name: str,
+    rows: list[Row],
+    stuff: set[str],
+    known: Iterable[int],
+    frequency: tuple[Frequency, ...] | None = None,
+) -> LabelSet:
+    raw_ids, names, colors = zip(*rows, strict=True)
+    return LabelSet(
+        name=name,
+        names=names,
+        raw_ids=raw_ids,
+        colors=colors,
+        is_stuff=tuple(class_name in stuff for class_name in names),
+        frequency=frequency,
+        ignored_raw_ids=tuple(sorted(set(known) - set(raw_ids))),
+    )
+
+
+def _build_scannet200() -> LabelSet:
+    rows = [(row, split) for split, text in SCANNET200_ROWS.items() for row in _parse(text)]
+    rows.sort()
+    frequency = tuple(split for _, split in rows)
+    return _build(
+        "scannet200", [row for row, _ in rows], {"wall", "floor"}, range(1358), frequency
+    )
+
+
+_SCANNET20_IDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
+_NYU40_ROWS = _parse(NYU40_ROWS)
+
+NYU40 = _build("nyu40", _NYU40_ROWS, {"wall", "floor", "ceiling"}, range(41))
+SCANNET20 = _build(
+    "scannet20", [_NYU40_ROWS[i - 1] for i in _SCANNET20_IDS], {"wall", "floor"}, range(41)
+)
+SCANNET200 = _build_scannet200()

@@ -1,0 +1,171 @@
+"""Scenes on disk: one folder of `.npy` files a scene, in the layout of Pointcept.
+
+`coord.npy color.npy normal.npy segment.npy instance.npy superpoint.npy` are shared with Pointcept;
+`face.npy`, `box.npy`, `frames/0000/*.npy` and `scene.json` (name, name of the label set) are ours.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from pcl_data.label_set import LabelSet
+from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
+
+FILE_NAMES = {
+    "points": "coord",
+    "colors": "color",
+    "normals": "normal",
+    "labels": "segment",
+    "instances": "instance",
+    "superpoints": "superpoint",
+    "faces": "face",
+    "boxes": "box",
+}
+META_NAME = "scene.json"
+
+
+def save_scene(scene: Scene, path: str | os.PathLike[str]) -> None:
+    """Write a scene as a new folder, whole or not at all.
+
+    The files are written to a temporary folder beside `path`, flushed to the disk and renamed.
+
+    Args:
+        scene: what to write.
+        path: the folder to make; its parents are made too.
+
+    Raises:
+        FileExistsError: if `path` exists.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> folder = tempfile.mkdtemp()
+        >>> save_scene(Scene("room", np.zeros((2, 3), np.float32)), f"{folder}/room")
+        >>> load_scene(f"{folder}/room").name
+        'room'
+    """
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"path must not exist yet, got {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        _write_arrays(temporary, {FILE_NAMES[name]: getattr(scene, name) for name in FILE_NAMES})
+        for i, frame in enumerate(scene.frames):
+            arrays = {name: getattr(frame, name) for name in FRAME_ARRAYS}
+            _write_arrays(temporary / "frames" / f"{i:04d}", arrays)
+        label_set = scene.label_set.name if scene.label_set else None
+        meta = json.dumps({"name": scene.name, "label_set": label_set}, indent=2) + "\n"
+        with (temporary / META_NAME).open("w", encoding="utf-8") as file:
+            file.write(meta)
+            file.flush()
+            os.fsync(file.fileno())
+        _flush_folder(temporary)
+        temporary.rename(path)
+        _flush_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) -> Scene:
+    """Read a scene folder; the arrays are memory-mapped and read-only.
+
+    Folders of Pointcept load as they are: float64 coordinates are rounded to float32, other integer
+    types become int64, and (n, 1) segments and instances become (n,); such arrays are read into
+    memory. Without `segment.npy`, `segment20.npy` or `segment200.npy` is read, whichever has the
+    number of classes of `label_set`. -1 is unlabelled there as here.
+
+    Args:
+        path: the folder.
+        label_set: meaning of the labels; they are checked against it.
+
+    Raises:
+        FileNotFoundError: if the folder or its `coord.npy` is missing.
+        ValueError: naming the file that is truncated, no array, or of the wrong shape or type;
+            or if `label_set` is not the one that the scene was saved with.
+    """
+    path = Path(path)
+    if not (path / "coord.npy").is_file():
+        raise FileNotFoundError(f"path must be a scene folder with coord.npy, got {path}")
+    meta = _read_meta(path)
+    if label_set and meta["label_set"] and label_set.name != meta["label_set"]:
+        raise ValueError(
+            f"{path}: label_set must be {meta['label_set']!r}, the one the scene was saved with, "
+            f"got {label_set.name!r}"
+        )
+    files = {name: path / f"{stem}.npy" for name, stem in FILE_NAMES.items()}
+    if label_set and not files["labels"].exists():
+        files["labels"] = path / f"segment{label_set.n_classes}.npy"
+    arrays = {
+        name: _read_array(file, len(SCENE_ARRAYS[name][0]), SCENE_ARRAYS[name][1])
+        for name, file in files.items()
+        if file.exists()
+    }
+    try:
+        frames = tuple(_read_frame(folder) for folder in sorted((path / "frames").glob("[0-9]*")))
+        return Scene(name=meta["name"], frames=frames, label_set=label_set, **arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _write_arrays(folder: Path, arrays: dict[str, np.ndarray | None]) -> None:
+    folder.mkdir(parents=True)
+    for stem, array in arrays.items():
+        if array is None:
+            continue
+        with (folder / f"{stem}.npy").open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_meta(path: Path) -> dict[str, str | None]:
+    file = path / META_NAME
+    if not file.exists():  # a folder written by Pointcept
+        return {"name": path.name, "label_set": None}
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+        return {"name": str(meta["name"]), "label_set": meta["label_set"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} must be JSON with name and label_set, got {error!r}") from error
+
+
+def _read_array(file: Path, n_axes: int, dtype: type) -> np.ndarray:
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{file} must be a complete .npy file, got {error}") from error
+    if n_axes == 1 and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if np.issubdtype(array.dtype, dtype):
+        return array
+    with np.errstate(invalid="ignore"):
+        cast = array.astype(dtype)
+    if not np.issubdtype(dtype, np.floating) and not np.array_equal(cast, array):
+        raise ValueError(f"{file} must hold values of {dtype.__name__}, got {array.dtype}")
+    return cast
+
+
+def _read_frame(folder: Path) -> Frame:
+    arrays = {
+        name: _read_array(folder / f"{name}.npy", len(shape), dtype)
+        for name, (shape, dtype) in FRAME_ARRAYS.items()
+        if (folder / f"{name}.npy").exists()
+    }
+    missing = {"image", "depth", "intrinsics", "camera_to_world"} - arrays.keys()
+    if missing:
+        raise ValueError(f"{folder} must hold {sorted(missing)[0]}.npy")
+    return Frame(**arrays)
