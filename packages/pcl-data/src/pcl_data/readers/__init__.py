@@ -1,0 +1,6 @@
+"""Readers of scan files: PLY, PCD, NPZ, NPY, TXT/XYZ/CSV, LAS/LAZ and scene folders."""
+
+from pcl_data.readers.raw_scan import RawScan, scan_from_columns
+from pcl_data.readers.scene_reader import READERS, is_readable, read_scene
+
+__all__ = ["READERS", "RawScan", "is_readable", "read_scene", "scan_from_columns"]

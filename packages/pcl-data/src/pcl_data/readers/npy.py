@@ -1,0 +1,49 @@
+"""Scans in `.npy` files: one plain array of numbers, never a pickle."""
+
+import math
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from pcl_data.readers.raw_scan import RawScan, file_size, library_errors, scan_from_table
+
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_npy(path: Path) -> RawScan:
+    """Columns x y z [red green blue [label [instance]]] of one (n, 3), (n, 6), (n, 7) or (n, 8) array.
+
+    Raises:
+        ValueError: if the file is no complete array of numbers of such a shape.
+    """
+    with library_errors("NPY"), path.open("rb") as file:
+        table = read_array(file, file_size(path))
+    return scan_from_table(table)
+
+
+def read_array(stream: IO[bytes], n_bytes: int) -> np.ndarray:
+    """The array in a stream of `n_bytes` in the NPY format.
+
+    `numpy.load` would allocate what the header claims; here the claim is compared first.
+
+    Raises:
+        ValueError: if it is of objects or of records, or claims more than `n_bytes`.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADER_READERS:
+        raise ValueError(f"version {version} of the NPY format")
+    shape, is_fortran, dtype = _HEADER_READERS[version](stream)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"an array of {dtype}, not of numbers")
+    size = math.prod(shape) * dtype.itemsize
+    if any(length < 0 for length in shape) or size > n_bytes:
+        raise ValueError(f"shape {shape} of {dtype} in {n_bytes} bytes")
+    data = stream.read(size)
+    if len(data) < size:
+        raise ValueError(f"{size} bytes of data, got {len(data)}")
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
+    return array.astype(dtype.newbyteorder("="), copy=False)
