@@ -1,0 +1,211 @@
+"""Random changes of a training scene.
+
+Values and order of Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive
+Scene Contexts", CVPR 2021, downstream code: elastic distortion, rotation and scaling of the points;
+then on the voxels drop, flip, contrast, translation and jitter of the colours, and shift.
+
+Rigid changes are returned as matrices M, to be applied as `points @ M.T` to everything that is a
+position or an offset: points, instance centres, boxes.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int, Int64
+from numpy.random import Generator
+from scipy.ndimage import map_coordinates, uniform_filter1d
+
+# (granularity, magnitude) in metres; both are applied, with probability 0.95.
+ELASTIC_DISTORTIONS = ((0.2, 0.4), (0.8, 1.6))
+
+
+def random_rotation(
+    generator: Generator,
+    *,
+    max_angles: tuple[float, float, float] = (np.pi / 64, np.pi / 64, np.pi),
+) -> Float[np.ndarray, "3 3"]:
+    """Rotation about x, y and z in random order.
+
+    Args:
+        generator: source of randomness.
+        max_angles: bound of the uniform angle about each axis, radians.
+
+    Example:
+        >>> import numpy as np
+        >>> matrix = random_rotation(np.random.default_rng(0))
+        >>> bool(np.allclose(matrix @ matrix.T, np.eye(3)))
+        True
+    """
+    matrix = np.eye(3)
+    for axis in generator.permutation(3):
+        angle = generator.uniform(-max_angles[axis], max_angles[axis])
+        turn = np.eye(3)
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        turn[[i, j, i, j], [i, j, j, i]] = np.cos(angle), np.cos(angle), -np.sin(angle), np.sin(angle)
+        matrix = turn @ matrix
+    return matrix
+
+
+def random_scaling(
+    generator: Generator, *, bounds: tuple[float, float] = (0.9, 1.1)
+) -> Float[np.ndarray, "3 3"]:
+    """Isotropic scaling by a uniform factor.
+
+    Args:
+        generator: source of randomness.
+        bounds: smallest and largest factor.
+
+    Raises:
+        ValueError: if the bounds are not positive and ascending.
+    """
+    low, high = bounds
+    if not 0 < low <= high:
+        raise ValueError(f"bounds must be positive and ascending, got {bounds}")
+    return np.eye(3) * generator.uniform(low, high)
+
+
+def random_flip(
+    generator: Generator, *, axis_probability: float = 0.5, probability: float = 0.95
+) -> Float[np.ndarray, "3 3"]:
+    """Mirror x and y about the origin, each on its own.
+
+    The published code mirrors grid coordinates about the far side of the scene instead, which is the
+    same up to a translation.
+
+    Args:
+        generator: source of randomness.
+        axis_probability: of each axis, when anything is flipped.
+        probability: of flipping at all.
+    """
+    signs = np.ones(3)
+    if _happens(generator, probability):
+        signs[:2] = np.where(generator.random(2) < axis_probability, -1, 1)
+    return np.diag(signs)
+
+
+def elastic_distortion(
+    points: Float[np.ndarray, "n 3"], granularity: float, magnitude: float, generator: Generator
+) -> Float[np.ndarray, "n 3"]:
+    """Points displaced by smooth noise.
+
+    Gaussian noise on a grid is box-filtered (width 3, zeros outside) twice along each axis and
+    interpolated linearly at the points.
+
+    Args:
+        points: metres; at least one.
+        granularity: spacing of the noise grid, metres.
+        magnitude: factor of the noise, metres.
+        generator: source of randomness.
+
+    Raises:
+        ValueError: if there is no point or granularity is not positive.
+    """
+    if len(points) == 0:
+        raise ValueError("points must hold at least one point, got 0")
+    if not granularity > 0:
+        raise ValueError(f"granularity must be positive, got {granularity}")
+    position = (points - points.min(axis=0)) / granularity
+    size = position.max(axis=0).astype(int) + 3
+    noise = generator.standard_normal((3, *size), dtype=np.float32)
+    for axis in (1, 2, 3, 1, 2, 3):
+        noise = uniform_filter1d(noise, 3, axis=axis, mode="constant")
+    shift = [map_coordinates(channel, position.T + 1, order=1) for channel in noise]
+    return (points + magnitude * np.stack(shift, axis=1)).astype(points.dtype)
+
+
+def drop_voxels(
+    n: int, generator: Generator, *, fraction: float = 0.2, probability: float = 0.2
+) -> Int64[np.ndarray, " k"]:
+    """Index of the voxels that are kept, ascending.
+
+    Args:
+        n: number of voxels; at least one stays.
+        generator: source of randomness.
+        fraction: part of the voxels to drop, in [0, 1).
+        probability: of dropping at all.
+
+    Raises:
+        ValueError: if fraction is outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction must lie in [0, 1), got {fraction}")
+    if not _happens(generator, probability):
+        return np.arange(n)
+    n_kept = max(int(n * (1 - fraction)), min(n, 1))
+    return np.sort(generator.choice(n, n_kept, replace=False))
+
+
+def chromatic_contrast(
+    colors: Float[np.ndarray, "n 3"], generator: Generator, *, probability: float = 0.2
+) -> Float[np.ndarray, "n 3"]:
+    """Colours blended, by a random factor, with the ones stretched to [0, 1] in each channel.
+
+    A channel of one single value is left alone.
+
+    Args:
+        colors: RGB in [0, 1].
+        generator: source of randomness.
+        probability: of changing anything.
+    """
+    if not _happens(generator, probability) or len(colors) == 0:
+        return colors
+    low, high = colors.min(axis=0), colors.max(axis=0)
+    stretched = np.where(high > low, (colors - low) / np.where(high > low, high - low, 1), colors)
+    blend = generator.random()
+    return ((1 - blend) * colors + blend * stretched).astype(colors.dtype)
+
+
+def chromatic_translation(
+    colors: Float[np.ndarray, "n 3"],
+    generator: Generator,
+    *,
+    ratio: float = 0.1,
+    probability: float = 0.95,
+) -> Float[np.ndarray, "n 3"]:
+    """Colours with one uniform offset in each channel, clipped to [0, 1].
+
+    Args:
+        colors: RGB in [0, 1].
+        generator: source of randomness.
+        ratio: largest offset.
+        probability: of changing anything.
+    """
+    if not _happens(generator, probability):
+        return colors
+    return np.clip(colors + generator.uniform(-ratio, ratio, 3), 0, 1).astype(colors.dtype)
+
+
+def chromatic_jitter(
+    colors: Float[np.ndarray, "n 3"],
+    generator: Generator,
+    *,
+    deviation: float = 0.05,
+    probability: float = 0.95,
+) -> Float[np.ndarray, "n 3"]:
+    """Colours with Gaussian noise in each value, clipped to [0, 1].
+
+    Args:
+        colors: RGB in [0, 1].
+        generator: source of randomness.
+        deviation: standard deviation of the noise.
+        probability: of changing anything.
+    """
+    if not _happens(generator, probability):
+        return colors
+    noise = deviation * generator.standard_normal(colors.shape)
+    return np.clip(colors + noise, 0, 1).astype(colors.dtype)
+
+
+def random_shift(
+    coords: Int[np.ndarray, "v 3"], generator: Generator, *, max_shift: int = 99
+) -> Int[np.ndarray, "v 3"]:
+    """Voxel coordinates with one uniform whole offset in each axis.
+
+    Args:
+        coords: grid coordinates.
+        generator: source of randomness.
+        max_shift: largest offset, voxels.
+    """
+    return coords + generator.integers(0, max_shift, 3, dtype=coords.dtype, endpoint=True)
+
+
+def _happens(generator: Generator, probability: float) -> bool:
+    return bool(generator.random() < probability)

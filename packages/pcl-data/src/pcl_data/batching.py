@@ -1,0 +1,114 @@
+"""Samples to batches: rows are concatenated, never padded, and every index is shifted to match."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+
+def collate(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """One batch of all samples, with `batch_index` (int64) for each row of `coords`.
+
+    `coords` (v, 3) get the number of the sample as first column. `inverse` (voxel of each point) and
+    `index` (first point of each voxel) are shifted to rows of the batch; `instances` are shifted to
+    stay unique, -1 stays -1. Every other array is concatenated as it is.
+
+    Args:
+        samples: arrays by name, the same names in each; `coords` among them, and `inverse` if there
+            is `index`.
+
+    Raises:
+        ValueError: if there is no sample, names differ, or a needed array is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> sample = {"coords": np.zeros((2, 3), np.int32), "instances": np.array([0, -1])}
+        >>> batch = collate([sample, sample])
+        >>> batch["coords"][:, 0].tolist(), batch["instances"].tolist()
+        ([0, 0, 1, 1], [0, -1, 1, -1])
+    """
+    if not samples:
+        raise ValueError("samples must hold at least one sample, got 0")
+    names = samples[0].keys()
+    for i, sample in enumerate(samples):
+        if sample.keys() != names:
+            raise ValueError(
+                f"samples must have the same names {sorted(names)}, "
+                f"got {sorted(sample)} in sample {i}"
+            )
+    if "coords" not in names or ("index" in names and "inverse" not in names):
+        raise ValueError(
+            f"samples must have coords, and inverse if there is index, got {sorted(names)}"
+        )
+    batch = {
+        name: np.concatenate([sample[name] for sample in samples])
+        for name in names
+        if name not in ("coords", "inverse", "index", "instances")
+    }
+    n_voxels = [len(sample["coords"]) for sample in samples]
+    batch["batch_index"] = np.repeat(np.arange(len(samples)), n_voxels)
+    batch["coords"] = np.concatenate(
+        [np.insert(sample["coords"], 0, i, axis=1) for i, sample in enumerate(samples)]
+    )
+    if "inverse" in names:
+        batch["inverse"] = _concatenate_shifted(samples, "inverse", n_voxels)
+    if "index" in names:
+        n_points = [len(sample["inverse"]) for sample in samples]
+        batch["index"] = _concatenate_shifted(samples, "index", n_points)
+    if "instances" in names:
+        n_ids = [int(sample["instances"].max(initial=-1)) + 1 for sample in samples]
+        batch["instances"] = _concatenate_shifted(samples, "instances", n_ids)
+    return batch
+
+
+class PointBudgetSampler:
+    """Batches of scene indices whose sizes sum to at most a budget, each scene once.
+
+    The scenes are shuffled by (seed, epoch) alone and taken in turn; a batch ends where the next
+    scene does not fit. Serves as `batch_sampler` of a torch `DataLoader`.
+
+    Args:
+        sizes: number of points (or voxels) of each scene.
+        max_points: budget of a batch, in the same unit.
+        seed: of the run.
+        epoch: number of the pass over the data.
+
+    Raises:
+        ValueError: if a scene alone is over the budget.
+
+    Example:
+        >>> sampler = PointBudgetSampler([4, 4, 2], 6)
+        >>> len(sampler), sorted(i for batch in sampler for i in batch)
+        (2, [0, 1, 2])
+    """
+
+    def __init__(
+        self, sizes: Sequence[int] | np.ndarray, max_points: int, *, seed: int = 0, epoch: int = 0
+    ) -> None:
+        self.batches: list[list[int]] = []
+        room = 0
+        for scene in np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist():
+            size = int(sizes[scene])
+            if size > max_points:
+                raise ValueError(
+                    f"sizes must be at most max_points={max_points}, got {size} in scene {scene}"
+                )
+            if size > room or not self.batches:
+                self.batches.append([])
+                room = max_points
+            self.batches[-1].append(scene)
+            room -= size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def _concatenate_shifted(
+    samples: Sequence[Mapping[str, np.ndarray]], name: str, counts: Sequence[int]
+) -> np.ndarray:
+    """Rows of all samples, each id raised by the counts of the samples before; negative ids stay."""
+    starts = np.cumsum([0, *counts[:-1]]).tolist()
+    pairs = zip((sample[name] for sample in samples), starts, strict=True)
+    return np.concatenate([np.where(ids >= 0, ids + start, ids) for ids, start in pairs])
