@@ -1,0 +1,85 @@
+"""Instance centroid minus point, and the loss that learns it.
+
+Chu et al., "TWIST: Two-Way Inter-label Self-Training for Semi-supervised 3D Instance
+Segmentation", CVPR 2022, sec. 3. The paper divides Eq. 2 by all points; a point without an
+instance has no offset, so the mean here runs over the points that have one, as in PointGroup.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+EPSILON = 1e-8  # metres; keeps the direction of a zero vector finite (it becomes zero)
+
+
+def centroid_offsets(
+    points: Float[Tensor, "n 3"], instances: Int[Tensor, " n"], batch_index: Int[Tensor, " n"]
+) -> Float[Tensor, "n 3"]:
+    """Centroid of each point's instance minus the point, zero where there is no instance.
+
+    An instance is the points of one scene with one id, so ids need to be unique in a scene only.
+
+    Args:
+        points: metres.
+        instances: instance ids, -1 = none.
+        batch_index: the scene of each point.
+
+    Returns:
+        Offsets in metres, of the type of `points`.
+
+    Example:
+        >>> import torch
+        >>> points = torch.tensor([[0.0, 0, 0], [2, 0, 0], [9, 9, 9]])
+        >>> centroid_offsets(points, torch.tensor([4, 4, -1]), torch.tensor([0, 0, 0]))
+        tensor([[ 1.,  0.,  0.],
+                [-1.,  0.,  0.],
+                [ 0.,  0.,  0.]])
+    """
+    offsets = torch.zeros_like(points)
+    inside = instances >= 0
+    if not inside.any():
+        return offsets
+    points, instances = points[inside], instances[inside]
+    key = batch_index[inside] * (instances.max() + 1) + instances
+    _, instance, counts = key.unique(return_inverse=True, return_counts=True)
+    # Summed in double precision: a float sum over a large instance drifts by millimetres.
+    sums = points.new_zeros(len(counts), 3, dtype=torch.float64).index_add(
+        0, instance, points.double()
+    )
+    offsets[inside] = ((sums / counts[:, None])[instance] - points).to(points.dtype)
+    return offsets
+
+
+def offset_loss(
+    predicted: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], valid: Bool[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    r"""Distance and direction of predicted offsets, Eq. 2 of TWIST.
+
+    .. math:: L_o = \frac{1}{|V|} \sum_{i \in V} \left( \|o_i - \hat o_i\|_1
+              - \frac{o_i}{\|o_i\|_2} \cdot \frac{\hat o_i}{\|\hat o_i\|_2} \right)
+
+    V are the valid points. A zero vector has no direction and adds nothing to the second term.
+    Without a valid point the loss is 0, still attached to `predicted`.
+
+    Args:
+        predicted: predicted offsets, metres.
+        target: true or pseudo offsets, metres.
+        valid: points that have a target.
+
+    Returns:
+        A scalar, at least -1; -1 is perfect where no target is zero.
+
+    Example:
+        >>> import torch
+        >>> target = torch.tensor([[0.0, 2.0, 0.0]])
+        >>> offset_loss(target, target, torch.tensor([True])).item()
+        -1.0
+    """
+    predicted, target = predicted[valid], target[valid]
+    distance = (target - predicted).abs().sum(1)
+    direction = (_unit(target) * _unit(predicted)).sum(1)
+    return (distance - direction).sum() / max(len(predicted), 1)
+
+
+def _unit(vectors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    return vectors / (vectors.norm(dim=1, keepdim=True) + EPSILON)
