@@ -39,7 +39,12 @@ def random_rotation(
         angle = generator.uniform(-max_angles[axis], max_angles[axis])
         turn = np.eye(3)
         i, j = (axis + 1) % 3, (axis + 2) % 3
-        turn[[i, j, i, j], [i, j, j, i]] = np.cos(angle), np.cos(angle), -np.sin(angle), np.sin(angle)
+        turn[[i, j, i, j], [i, j, j, i]] = (
+            np.cos(angle),
+            np.cos(angle),
+            -np.sin(angle),
+            np.sin(angle),
+        )
         matrix = turn @ matrix
     return matrix
 
@@ -67,8 +72,8 @@ def random_flip(
 ) -> Float[np.ndarray, "3 3"]:
     """Mirror x and y about the origin, each on its own.
 
-    The published code mirrors grid coordinates about the far side of the scene instead, which is the
-    same up to a translation.
+    The published code mirrors grid coordinates about the far side of the scene instead, which is
+    the same up to a translation.
 
     Args:
         generator: source of randomness.

@@ -8,9 +8,9 @@ import numpy as np
 def collate(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """One batch of all samples, with `batch_index` (int64) for each row of `coords`.
 
-    `coords` (v, 3) get the number of the sample as first column. `inverse` (voxel of each point) and
-    `index` (first point of each voxel) are shifted to rows of the batch; `instances` are shifted to
-    stay unique, -1 stays -1. Every other array is concatenated as it is.
+    `coords` (v, 3) get the number of the sample as first column. `inverse` (voxel of each point)
+    and `index` (first point of each voxel) are shifted to rows of the batch; `instances` are
+    shifted to stay unique, -1 stays -1. Every other array is concatenated as it is.
 
     Args:
         samples: arrays by name, the same names in each; `coords` among them, and `inverse` if there
@@ -108,7 +108,7 @@ class PointBudgetSampler:
 def _concatenate_shifted(
     samples: Sequence[Mapping[str, np.ndarray]], name: str, counts: Sequence[int]
 ) -> np.ndarray:
-    """Rows of all samples, each id raised by the counts of the samples before; negative ids stay."""
+    """Ids of all samples, raised by the counts of the samples before; negative ids stay."""
     starts = np.cumsum([0, *counts[:-1]]).tolist()
     pairs = zip((sample[name] for sample in samples), starts, strict=True)
     return np.concatenate([np.where(ids >= 0, ids + start, ids) for ids, start in pairs])

@@ -1,6 +1,6 @@
 """Label sets: the meaning of train ids, and the way to and from the raw ids of a data set.
 
-Inside the library a label is a train id 0, 1, ... or -1 for unlabelled; raw ids exist in files only.
+Inside the library a label is a train id 0, 1, ... or -1 for unlabelled; raw ids are in files only.
 """
 
 from collections.abc import Iterable
@@ -62,7 +62,9 @@ class LabelSet:
                 )
         ids = (*self.raw_ids, *self.ignored_raw_ids)
         if len(set(ids)) < len(ids) or min(ids) < 0:
-            raise ValueError(f"raw_ids and ignored_raw_ids must be distinct and positive, got {ids}")
+            raise ValueError(
+                f"raw_ids and ignored_raw_ids must be distinct and positive, got {ids}"
+            )
         if 0 not in self.ignored_raw_ids:
             raise ValueError(f"ignored_raw_ids must contain 0, got {self.ignored_raw_ids}")
 
@@ -149,9 +151,7 @@ def _build_scannet200() -> LabelSet:
     rows = [(row, split) for split, text in SCANNET200_ROWS.items() for row in _parse(text)]
     rows.sort()
     frequency = tuple(split for _, split in rows)
-    return _build(
-        "scannet200", [row for row, _ in rows], {"wall", "floor"}, range(1358), frequency
-    )
+    return _build("scannet200", [row for row, _ in rows], {"wall", "floor"}, range(1358), frequency)
 
 
 _SCANNET20_IDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
 
 from pcl_data.label_set import LabelSet
 
-# Shape and type of each array; a letter is any length, the same for the same letter.
+# Shape and type of each array, checked when a scene is made because scenes come from files;
+# a letter is any length, the same for the same letter.
 SCENE_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
     "points": (("n", 3), np.float32),
     "colors": (("n", 3), np.uint8),
@@ -37,24 +37,24 @@ class Frame:
     """One posed colour and depth image, both of the same size and camera.
 
     Args:
-        image: RGB.
-        depth: metres along the optical axis, 0 where there is no measurement.
-        intrinsics: pinhole matrix in pixels.
-        camera_to_world: rigid transform; the camera looks along +z, x right, y down.
-        labels: train id of each pixel, -1 unlabelled.
-        instances: instance id of each pixel, -1 none.
+        image: (h, w, 3) uint8, RGB.
+        depth: (h, w) float32, metres along the optical axis, 0 where there is no measurement.
+        intrinsics: (3, 3) pinhole matrix in pixels.
+        camera_to_world: (4, 4) rigid transform; the camera looks along +z, x right, y down.
+        labels: (h, w) int64 train id of each pixel, -1 unlabelled.
+        instances: (h, w) int64 instance id of each pixel, -1 none.
 
     Raises:
         ValueError: if an array has the wrong shape or type, the pose or the intrinsics are not
             finite, or a depth is negative or not finite.
     """
 
-    image: UInt8[np.ndarray, "h w 3"]
-    depth: Float32[np.ndarray, "h w"]
-    intrinsics: Float[np.ndarray, "3 3"]
-    camera_to_world: Float[np.ndarray, "4 4"]
-    labels: Int64[np.ndarray, "h w"] | None = None
-    instances: Int64[np.ndarray, "h w"] | None = None
+    image: np.ndarray
+    depth: np.ndarray
+    intrinsics: np.ndarray
+    camera_to_world: np.ndarray
+    labels: np.ndarray | None = None
+    instances: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check_arrays("frame", self, FRAME_ARRAYS)
@@ -73,15 +73,15 @@ class Scene:
 
     Args:
         name: unique name of the scene in its data set.
-        points: world coordinates, metres, z up; at least one.
-        colors: RGB.
-        normals: unit normals.
-        labels: train ids of `label_set`, -1 unlabelled.
-        instances: instance ids, unique in the scene, -1 none.
-        superpoints: geometric set of each point.
-        faces: triangles of the mesh whose vertices are the points.
-        boxes: centre x, y, z, length, width, height (metres, full), heading (radians about z,
-            counter-clockwise), train id.
+        points: (n, 3) float32 world coordinates, metres, z up; at least one.
+        colors: (n, 3) uint8 RGB.
+        normals: (n, 3) float32 unit normals.
+        labels: (n,) int64 train ids of `label_set`, -1 unlabelled.
+        instances: (n,) int64 instance ids, unique in the scene, -1 none.
+        superpoints: (n,) int64 geometric set of each point, -1 none.
+        faces: (f, 3) int64 triangles of the mesh whose vertices are the points.
+        boxes: (k, 8) float32 centre x, y, z, length, width, height (metres, full), heading (radians
+            about z, counter-clockwise), train id.
         frames: posed images of the scene.
         label_set: meaning of the labels.
 
@@ -98,14 +98,14 @@ class Scene:
     """
 
     name: str
-    points: Float32[np.ndarray, "n 3"]
-    colors: UInt8[np.ndarray, "n 3"] | None = None
-    normals: Float32[np.ndarray, "n 3"] | None = None
-    labels: Int64[np.ndarray, " n"] | None = None
-    instances: Int64[np.ndarray, " n"] | None = None
-    superpoints: Int64[np.ndarray, " n"] | None = None
-    faces: Int64[np.ndarray, "f 3"] | None = None
-    boxes: Float32[np.ndarray, "k 8"] | None = None
+    points: np.ndarray
+    colors: np.ndarray | None = None
+    normals: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    instances: np.ndarray | None = None
+    superpoints: np.ndarray | None = None
+    faces: np.ndarray | None = None
+    boxes: np.ndarray | None = None
     frames: tuple[Frame, ...] = ()
     label_set: LabelSet | None = None
 
@@ -129,10 +129,8 @@ def _check_arrays(
     sizes: dict[str | int, int] = {}
     for field, (shape, dtype) in rules.items():
         array = getattr(holder, field)
-        if array is None and holder.__dataclass_fields__[field].default is None:
+        if array is None:
             continue
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{owner}: {field} must be a numpy array, got {type(array).__name__}")
         expected = tuple(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in shape)
         fits = len(array.shape) == len(expected) and all(
             isinstance(want, str) or want == got

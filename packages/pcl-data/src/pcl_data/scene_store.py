@@ -106,7 +106,8 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
         if file.exists()
     }
     try:
-        frames = tuple(_read_frame(folder) for folder in sorted((path / "frames").glob("[0-9]*")))
+        folders = sorted((path / "frames").glob("[0-9]*"), key=lambda folder: int(folder.name))
+        frames = tuple(_read_frame(folder) for folder in folders)
         return Scene(name=meta["name"], frames=frames, label_set=label_set, **arrays)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -152,11 +153,12 @@ def _read_array(file: Path, n_axes: int, dtype: type) -> np.ndarray:
         array = array[:, 0]
     if np.issubdtype(array.dtype, dtype):
         return array
-    with np.errstate(invalid="ignore"):
-        cast = array.astype(dtype)
-    if not np.issubdtype(dtype, np.floating) and not np.array_equal(cast, array):
-        raise ValueError(f"{file} must hold values of {dtype.__name__}, got {array.dtype}")
-    return cast
+    if np.issubdtype(array.dtype, np.number):
+        with np.errstate(invalid="ignore"):
+            cast = array.astype(dtype)
+        if np.issubdtype(dtype, np.floating) or np.array_equal(cast, array):
+            return cast
+    raise ValueError(f"{file} must hold values of {dtype.__name__}, got {array.dtype}")
 
 
 def _read_frame(folder: Path) -> Frame:

@@ -40,9 +40,9 @@ def limited_reconstructions(
 
     Example:
         >>> limited_reconstructions(["a", "b", "c", "d"], count=2)
-        ('c', 'd')
+        ('a', 'c')
         >>> limited_reconstructions(["d", "c", "b", "a"], fraction=0.5)
-        ('c', 'd')
+        ('a', 'c')
     """
     _check_distinct("names", names)
     if (fraction is None) == (count is None):

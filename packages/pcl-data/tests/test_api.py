@@ -1,0 +1,33 @@
+"""The public names of pcl_data."""
+
+import subprocess
+import sys
+
+import pcl_data
+
+PUBLIC = [
+    "NYU40",
+    "SCANNET20",
+    "SCANNET200",
+    "Frame",
+    "LabelSet",
+    "PointBudgetSampler",
+    "Scene",
+    "VoxelGrid",
+    "__version__",
+    "collate",
+    "load_scene",
+    "save_scene",
+    "voxel_labels",
+    "voxelize",
+]
+
+
+def test_public_names_are_the_listed_ones():
+    assert pcl_data.__all__ == PUBLIC
+    assert all(hasattr(pcl_data, name) for name in PUBLIC)
+
+
+def test_importing_does_not_load_torch():
+    code = "import sys, pcl_data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
