@@ -31,7 +31,7 @@ class Scripted(np.random.Generator):
     def __init__(self, **answers):
         super().__init__(np.random.PCG64(0))
         for name, values in answers.items():
-            setattr(self, name, lambda *_, _values=iter(values), **__: next(_values))
+            setattr(self, name, lambda *_, _values=values, **__: _values.pop(0))
 
 
 @given(generators)
@@ -202,7 +202,7 @@ def test_colour_changes_can_be_switched_off_and_take_no_points(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "probability"), zip(COLOUR_CHANGES, [0.2, 0.95, 0.95], strict=True)
+    ("change", "probability"), list(zip(COLOUR_CHANGES, [0.2, 0.95, 0.95], strict=True))
 )
 def test_colour_changes_happen_as_often_as_published(change, probability):
     generator = np.random.default_rng(0)
