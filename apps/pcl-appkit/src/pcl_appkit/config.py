@@ -1,0 +1,182 @@
+"""Typed configuration: schema defaults < preset < YAML file < dotted overrides."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Config(BaseModel):
+    """Base of every configuration group: immutable, without unknown keys, NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one line."""
+
+
+T = TypeVar("T", bound=Config)
+
+
+def load_config(
+    schema: type[T],
+    *,
+    presets: Mapping[str, Mapping[str, Any]],
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> T:
+    """The validated configuration; later layers win, group by group.
+
+    Args:
+        schema: the root of the tree.
+        presets: nested settings by name.
+        preset: one of those names.
+        file: YAML, nested like the schema; the `config.yaml` of a run is one.
+        overrides: `group.key=value`, the value read as YAML.
+
+    Raises:
+        ConfigError: for an unknown preset or key, a wrong value or broken YAML.
+        FileNotFoundError: if there is no such file.
+
+    Example:
+        >>> class Train(Config):
+        ...     steps: int = 10
+        >>> class Root(Config):
+        ...     train: Train = Train()
+        >>> load_config(Root, presets={}, overrides=["train.steps=3"]).train.steps
+        3
+    """
+    layers: list[Mapping[str, Any]] = [_group_defaults(schema)]
+    if preset is not None:
+        if preset not in presets:
+            raise ConfigError(f"preset must be one of {', '.join(presets)}, got {preset}")
+        layers.append(presets[preset])
+    if file is not None:
+        layers.append(_read_yaml(file))
+    layers.extend(_parse_override(text) for text in overrides)
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        return schema.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(schema, error)) from None
+
+
+def to_yaml(config: Config) -> str:
+    """The configuration as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def flatten(config: Config | Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted path, in the order of the schema.
+
+    Example:
+        >>> flatten({"train": {"steps": 3}, "seed": 0})
+        {'train.steps': 3, 'seed': 0}
+    """
+    tree = config.model_dump(mode="json") if isinstance(config, Config) else config
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat.update({f"{key}.{path}": leaf for path, leaf in flatten(value).items()})
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+def config_hash(config: Config) -> str:
+    """Sixteen hexadecimal digits that differ when a setting differs."""
+    text = json.dumps(flatten(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _group_defaults(schema: type[BaseModel]) -> dict[str, Any]:
+    """Defaults of nested groups, so that setting one key of a group keeps the others."""
+    defaults = {
+        name: field.get_default(call_default_factory=True, validated_data={})
+        for name, field in schema.model_fields.items()
+    }
+    return {
+        name: value.model_dump() for name, value in defaults.items() if isinstance(value, BaseModel)
+    }
+
+
+def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in layer.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _read_yaml(file: Path) -> Mapping[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_bytes())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{where}: is not YAML: {problem}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{file}: must hold `key: value` lines, got {type(tree).__name__}")
+    return tree
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not all(path.split(".")):
+        raise ConfigError(f"override must look like group.key=value, got {text}")
+    try:
+        tree = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"{path} must be YAML, got {value}") from None
+    for key in reversed(path.split(".")):
+        tree = {key: tree}
+    return tree
+
+
+def _explain(schema: type[BaseModel], error: ValidationError) -> str:
+    """One line about the first problem; a misspelt key comes before what it leaves missing."""
+    problems = error.errors(include_url=False, include_context=False)
+    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+    path = ".".join(str(part) for part in first["loc"])
+    message = first["msg"]
+    if first["type"] == "extra_forbidden":
+        return f"{path} is no setting{_hint(schema, path)}"
+    if first["type"] == "missing":
+        return f"{path} must be set"
+    if first["type"] == "value_error":
+        message = message.removeprefix("Value error, ")
+        return f"{path}: {message}" if path else message
+    return f"{path} {message.replace('Input should', 'must')}, got {first['input']!r}"
+
+
+def _hint(schema: type[BaseModel], path: str) -> str:
+    names = _all_names(schema)
+    group, _, key = path.rpartition(".")
+    siblings = [name for name in names if name.rpartition(".")[0] == group]
+    leaf = {name.rpartition(".")[2]: name for name in reversed(names)}
+    near = difflib.get_close_matches(path, siblings, n=1, cutoff=0.5)
+    near = near or [leaf[match] for match in difflib.get_close_matches(key, leaf, n=1, cutoff=0.5)]
+    near = near or difflib.get_close_matches(path, names, n=1, cutoff=0)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _all_names(schema: type[BaseModel]) -> list[str]:
+    names = []
+    for name, field in schema.model_fields.items():
+        names.append(name)
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            names.extend(f"{name}.{below}" for below in _all_names(group))
+    return names
