@@ -49,7 +49,7 @@ def all_pairs(points: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
     [(0.0, 0.002), (0.9, 0.002), (1.0, 0.005)],
     ids=["spread", "shifted", "collapsed"],
 )
-def bench_cluster_proposals(benchmark, shift, noise):
+def test_cluster_proposals(benchmark, shift, noise):
     torch.set_num_threads(1)
     points, labels = scene(shift, noise)
     batch_index = torch.zeros(len(points), dtype=torch.long)
@@ -57,5 +57,5 @@ def bench_cluster_proposals(benchmark, shift, noise):
     assert proposals.max() > 100
 
 
-def bench_all_pairs(benchmark):
+def test_all_pairs(benchmark):
     benchmark(all_pairs, *scene(0.0, 0.002))

@@ -112,7 +112,7 @@ def _components(
         rest_a, rest_b = a[open_], b[open_]
         touching = _touch(xyz, cells, rest_a, rest_b, radius)
         rest_a, rest_b = component[rest_a[touching]], component[rest_b[touching]]
-        component = _connect(rest_a, rest_b, component.max() + 1)[component]
+        component = _connect(rest_a, rest_b, int(component.max()) + 1)[component]
 
     result = np.empty(len(xyz), dtype=np.int64)
     result[cells.order] = np.repeat(component, cells.size)

@@ -51,7 +51,9 @@ def mutate_proposals(
         >>> import torch
         >>> points = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1.1, 1, 1]])
         >>> scene, proposals = torch.zeros(3, dtype=torch.long), torch.tensor([0, 0, -1])
-        >>> mutate_proposals(points, scene, proposals, ratio=(1.3, 1.3), probability=1, min_points=1)
+        >>> mutate_proposals(
+        ...     points, scene, proposals, ratio=(1.3, 1.3), probability=1.0, min_points=1
+        ... )
         (tensor([0, 1, 2]), tensor([0, 0, 0]))
     """
     if not 0 < ratio[0] <= ratio[1]:
@@ -111,7 +113,9 @@ def transform_proposals(
         >>> 1.6 <= (moved[1] - moved[0]).norm() <= 2.4
         tensor(True)
     """
-    draws = torch.rand(n_proposals, 9, generator=generator, device=points.device, dtype=points.dtype)
+    draws = torch.rand(
+        n_proposals, 9, generator=generator, device=points.device, dtype=points.dtype
+    )
     angle = (2 * draws[:, :3] - 1) * points.new_tensor([TILT, TILT, math.pi])
     scale = SCALE[0] + (SCALE[1] - SCALE[0]) * draws[:, 3:6]
     shift = (2 * draws[:, 6:] - 1) * TRANSLATION

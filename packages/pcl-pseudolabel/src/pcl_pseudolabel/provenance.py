@@ -52,7 +52,7 @@ def hash_configuration(configuration: Mapping[str, Any]) -> str:
 
     Example:
         >>> hash_configuration({"radius": 0.03, "round": 1})[:8]
-        '...'
+        '2a53a94c'
     """
     text = json.dumps(configuration, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -76,7 +76,8 @@ def pseudo_label_quality(
 
     Example:
         >>> import torch
-        >>> pseudo = PseudoLabels(torch.tensor([1, -1]), torch.zeros(2, 3), torch.tensor([True, False]))
+        >>> valid = torch.tensor([True, False])
+        >>> pseudo = PseudoLabels(torch.tensor([1, -1]), torch.zeros(2, 3), valid)
         >>> offsets = torch.tensor([[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]])
         >>> one = pseudo_label_quality(pseudo, torch.tensor([1, 1]), offsets, torch.tensor([0, 0]))
         >>> one.semantic_accuracy, one.offset_error, one.coverage

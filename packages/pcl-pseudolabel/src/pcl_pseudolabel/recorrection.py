@@ -19,9 +19,7 @@ class Recorrection(NamedTuple):
     class_logits: Float[Tensor, "m c"]
     score_logits: Float[Tensor, " m"]
 
-    def rectify(
-        self, foreground: Collection[int]
-    ) -> tuple[Int[Tensor, " m"], Float[Tensor, " m"]]:
+    def rectify(self, foreground: Collection[int]) -> tuple[Int[Tensor, " m"], Float[Tensor, " m"]]:
         """The best foreground class and the certainty in (0, 1) of each proposal.
 
         Args:
@@ -149,6 +147,4 @@ def recorrection_loss(
 
 
 def _mlp(in_channels: int, hidden: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, out_channels)
-    )
+    return nn.Sequential(nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, out_channels))

@@ -33,7 +33,7 @@ _DISK_TYPES = {
 class PseudoLabelRecord:
     """Pseudo-labels of the n points of a scene and of the m proposals behind them.
 
-    Centres are kept in place of offsets, so a scene can be augmented afterwards.
+    Proposals that were not trusted may keep their row; no point refers to it then. Centres are kept in place of offsets, so a scene can be augmented afterwards.
 
     Raises:
         ValueError: if an array has the wrong shape, a proposal is not in [-1, m), or a label is
@@ -106,8 +106,9 @@ class StoreSummary:
     labelled_points: int
     """Points with a pseudo-label."""
     proposals: int
+    """Trusted proposals, those that hold points."""
     mean_score: float
-    """Mean certainty of the proposals; NaN without one."""
+    """Mean certainty of the trusted proposals; NaN without one."""
 
 
 class PseudoLabelStore:
@@ -183,7 +184,8 @@ class PseudoLabelStore:
     def summary(self) -> StoreSummary:
         """Totals over all records; reads each once."""
         records = [self.load(name) for name in self.names]
-        scores = np.concatenate([record.scores for record in records] or [np.zeros(0)])
+        trusted = [record.scores[_trusted(record.proposals)] for record in records]
+        scores = np.concatenate([*trusted, np.zeros(0)])
         return StoreSummary(
             scenes=len(records),
             points=sum(len(record.labels) for record in records),
@@ -197,6 +199,10 @@ class PseudoLabelStore:
         if "\\" in name or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"name must be a path below the store's folder, got {name!r}")
         return self.root.joinpath(*parts[:-1], f"{parts[-1]}.npz")
+
+
+def _trusted(proposals: NDArray[np.integer]) -> NDArray[np.integer]:
+    return np.unique(proposals[proposals >= 0])
 
 
 def _read(path: Path) -> tuple[Provenance, PseudoLabelRecord]:

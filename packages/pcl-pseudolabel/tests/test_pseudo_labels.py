@@ -1,0 +1,104 @@
+"""Tests of pcl_pseudolabel.pseudo_labels."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from pcl_pseudolabel import (
+    proposal_centers,
+    stuff_pseudo_labels,
+    threshold_pseudo_labels,
+    update_pseudo_labels,
+    vote_proposal_labels,
+)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 5))
+def test_update_is_equations_6_to_8(seed, n, m):
+    generator = torch.Generator().manual_seed(seed)
+    points, offsets = torch.randint(-64, 64, (2, n, 3), generator=generator).double() / 8
+    proposals = torch.randint(-1, m, (n,), generator=generator)
+    labels = torch.randint(0, 9, (m,), generator=generator)
+    scores = torch.randint(0, 5, (m,), generator=generator) / 4  # meets the threshold
+    pseudo = update_pseudo_labels(points, offsets, proposals, labels, scores)
+    for i in range(n):
+        j = int(proposals[i])
+        if j < 0 or scores[j] <= 0.5:
+            assert pseudo.labels[i] == -1
+            assert not pseudo.valid[i]
+            assert (pseudo.centroid_offsets[i] == 0).all()
+            continue
+        members = [k for k in range(n) if proposals[k] == j]
+        center = sum(points[k] + offsets[k] for k in members) / len(members)
+        assert pseudo.labels[i] == labels[j]
+        assert pseudo.valid[i]
+        assert_close(pseudo.centroid_offsets[i], center - points[i], atol=1e-12, rtol=0)
+
+
+def test_all_points_of_a_trusted_proposal_meet_in_one_centre():
+    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).double()
+    proposals = torch.arange(20) % 2
+    labels, scores = torch.tensor([3, 3]), torch.ones(2)
+    pseudo = update_pseudo_labels(points, points.flip(0), proposals, labels, scores)
+    ends = points + pseudo.centroid_offsets
+    assert_close(ends[::2], ends[:1].expand(10, 3))
+    assert_close(ends[0], proposal_centers(points, points.flip(0), proposals, 2)[0])
+
+
+def test_update_without_proposals_labels_nothing():
+    none = torch.zeros(0, dtype=torch.long)
+    pseudo = update_pseudo_labels(
+        torch.ones(2, 3), torch.ones(2, 3), torch.tensor([-1, -1]), none, torch.zeros(0)
+    )
+    assert pseudo.labels.tolist() == [-1, -1]
+    assert not pseudo.valid.any()
+
+
+@given(st.integers(0, 10_000), st.integers(0, 30), st.integers(0, 5))
+def test_vote_is_the_lowest_of_the_commonest(seed, n, m):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(-1, 4, (n,), generator=generator)
+    proposals = torch.randint(-1, m, (n,), generator=generator)
+    expected = []
+    for j in range(m):
+        votes = [y for y, p in zip(labels.tolist(), proposals.tolist(), strict=True) if p == j]
+        votes = sorted(y for y in votes if y >= 0)
+        expected.append(max(votes, key=votes.count) if votes else -1)  # max keeps the first
+    assert vote_proposal_labels(labels, proposals, m).tolist() == expected
+
+
+def test_thresholding_keeps_the_confident_and_spares_stuff_offsets():
+    probabilities = torch.tensor([[0.95, 0.05], [0.1, 0.9], [0.02, 0.98]])
+    offsets = torch.arange(9.0).view(3, 3)
+    pseudo = threshold_pseudo_labels(probabilities, offsets, stuff=[0])
+    assert pseudo.labels.tolist() == [0, -1, 1]  # 0.9 does not exceed 0.9
+    assert pseudo.valid.tolist() == [False, False, True]
+    assert_close(pseudo.centroid_offsets, offsets * torch.tensor([[0.0], [0.0], [1.0]]))
+    assert threshold_pseudo_labels(probabilities, offsets).valid.tolist() == [True, False, True]
+    assert threshold_pseudo_labels(probabilities, offsets, threshold=0.5).valid.all()
+
+
+def test_stuff_fills_only_what_is_unlabelled_confident_and_stuff():
+    probabilities = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.05, 0.95], [0.6, 0.4]])
+    labels = torch.tensor([1, -1, -1, -1])
+    assert stuff_pseudo_labels(labels, probabilities, [0]).tolist() == [1, 0, -1, -1]
+    assert stuff_pseudo_labels(labels, probabilities, [0], threshold=0.5).tolist() == [1, 0, -1, 0]
+    assert stuff_pseudo_labels(labels, probabilities, []).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("bad", [[[1.5, 0.0]], [[-0.5, 1.0]], [[float("nan"), 0.5]]])
+def test_rejects_what_is_no_probability(bad):
+    with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\], got"):
+        threshold_pseudo_labels(torch.tensor(bad), torch.zeros(1, 3))
+    with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\], got"):
+        stuff_pseudo_labels(torch.tensor([-1]), torch.tensor(bad), [0])
+
+
+def test_rejects_a_proposal_without_a_label():
+    proposals, zero = torch.tensor([2]), torch.zeros(1, 3)
+    with pytest.raises(ValueError, match="proposals must be below n_proposals = 2, got 2"):
+        update_pseudo_labels(zero, zero, proposals, torch.tensor([0, 1]), torch.ones(2))
+    with pytest.raises(ValueError, match="proposals must be below n_proposals = 2, got 2"):
+        vote_proposal_labels(torch.tensor([1]), proposals, 2)
