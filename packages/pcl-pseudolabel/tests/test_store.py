@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from pcl_pseudolabel import PseudoLabelRecord, PseudoLabelStore, Provenance
+from pcl_pseudolabel import Provenance, PseudoLabelRecord, PseudoLabelStore
 
 PROVENANCE = Provenance(weights="9f2c", configuration="01ab", round=1)
 

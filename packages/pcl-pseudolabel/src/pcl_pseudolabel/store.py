@@ -33,7 +33,8 @@ _DISK_TYPES = {
 class PseudoLabelRecord:
     """Pseudo-labels of the n points of a scene and of the m proposals behind them.
 
-    Proposals that were not trusted may keep their row; no point refers to it then. Centres are kept in place of offsets, so a scene can be augmented afterwards.
+    Proposals that were not trusted may keep their row; no point refers to it then. Centres are
+    kept in place of offsets, so a scene can be augmented afterwards.
 
     Raises:
         ValueError: if an array has the wrong shape, a proposal is not in [-1, m), or a label is
