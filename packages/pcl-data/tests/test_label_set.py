@@ -95,6 +95,7 @@ def test_scannet20_is_the_benchmark():
 def test_nyu40_knows_forty_classes():
     assert NYU40.raw_ids == tuple(range(1, 41))
     assert NYU40.ignored_raw_ids == (0,)
+    assert NYU40.things == tuple(i for i in range(40) if i not in (0, 1, 21))  # 21: ceiling
 
 
 def test_scannet200_is_split_into_head_common_and_tail():
@@ -106,6 +107,7 @@ def test_scannet200_is_split_into_head_common_and_tail():
     assert SCANNET200.colors[199] == (42, 94, 198)
     assert SCANNET200.frequency[SCANNET200.names.index("paper")] == "tail"
     assert SCANNET200.things == (1, *range(3, 200))
+    assert SCANNET200.to_train(np.array([12, 1357])).tolist() == [-1, -1]
 
 
 @pytest.mark.real

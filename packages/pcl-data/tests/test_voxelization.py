@@ -76,10 +76,22 @@ def test_points_that_cannot_be_packed_are_rejected(x, message):
 
 
 def test_the_largest_box_that_fits_is_exact():
-    x = 2.0**20 - 1  # 2^20 cells an axis: 61 bits, and 2 for the points
-    points = np.array([[0, 0, 0], [x, x, 0], [x, x, 0]])
-    points[1:, 2] = 2.0**19 - 2
-    assert voxelize(points, 1.0).inverse.tolist() == [0, 1, 1]
+    # 2^20 * 2^20 * (2^21 - 1) cells take 61 bits, three points 2.
+    corner = [2.0**20 - 1, 2.0**20 - 1, 2.0**21 - 2]
+    assert voxelize(np.array([[0.0, 0, 0], corner, corner]), 1.0).inverse.tolist() == [0, 1, 1]
+
+
+def test_the_next_larger_box_is_rejected():
+    corner = [2.0**20 - 1, 2.0**20 - 1, 2.0**21 - 1]
+    with pytest.raises(ValueError, match=r"fewer voxels \(64 bits, 63 at most\)"):
+        voxelize(np.array([[0.0, 0, 0], corner, corner]), 1.0)
+
+
+def test_cells_are_not_rounded_to_float32():
+    points = np.random.default_rng(0).uniform(1e5, 1e5 + 50, (500, 3)).astype(np.float32)
+    grid = voxelize(points, 0.02)
+    expected = np.floor(points.astype(float) / 0.02)
+    np.testing.assert_array_equal(grid.coords[grid.inverse], expected)
 
 
 @given(

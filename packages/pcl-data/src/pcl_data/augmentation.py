@@ -113,7 +113,7 @@ def elastic_distortion(
     for axis in (1, 2, 3, 1, 2, 3):
         noise = uniform_filter1d(noise, 3, axis=axis, mode="constant")
     shift = [map_coordinates(channel, position.T + 1, order=1) for channel in noise]
-    return (points + magnitude * np.stack(shift, axis=1)).astype(points.dtype)
+    return points + magnitude * np.stack(shift, axis=1)
 
 
 def drop_voxels(
