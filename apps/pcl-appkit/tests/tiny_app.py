@@ -6,15 +6,17 @@ python tiny_app.py FOLDER [--resume] [--kill STAGE:STEP] [--term STAGE:STEP] [--
 import argparse
 import os
 import signal
+import sys
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.nn import functional
+
 from pcl_appkit.cli import boundary, make_fabric
 from pcl_appkit.config import Config
 from pcl_appkit.loop import fit, poly
 from pcl_appkit.run import Run
-from torch import nn
-from torch.nn import functional
 
 STEPS = 12
 
@@ -77,26 +79,24 @@ def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None,
         hook(stage, STEPS)
 
 
-def main() -> None:
+def main(arguments: list[str], stderr: Path) -> None:
+    """FOLDER [--resume] [--kill STAGE:STEP] [--term STAGE:STEP] [--workers N]."""
+    sys.stderr = stderr.open("a", buffering=1)
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--kill", default="")
     parser.add_argument("--term", default="")
     parser.add_argument("--workers", type=int, default=0)
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
 
     def hook(stage: str, step: int) -> None:
-        if f"{stage}:{step}" == arguments.kill:
+        if f"{stage}:{step}" == options.kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        if f"{stage}:{step}" == arguments.term:
+        if f"{stage}:{step}" == options.term:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with boundary():
         torch.set_num_threads(1)
-        run = Run.open(arguments.folder, Settings(), resume=arguments.resume)
-        train(run, build(), hook=hook, n_workers=arguments.workers)
-
-
-if __name__ == "__main__":
-    main()
+        run = Run.open(options.folder, Settings(), resume=options.resume)
+        train(run, build(), hook=hook, n_workers=options.workers)

@@ -11,7 +11,7 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818 - an event like its base, not an error
+class Interrupted(KeyboardInterrupt):
     """The run was asked to stop; what it had done is in its last checkpoint."""
 
 
