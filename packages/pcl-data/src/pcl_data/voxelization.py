@@ -49,7 +49,8 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
     if n == 0:
         none = np.zeros(0, np.int64)
         return VoxelGrid(np.zeros((0, 3), np.int32), none, none)
-    cells = np.floor(np.divide(points, voxel_size, dtype=np.float64))
+    # (3, n), since numpy is several times faster along contiguous axes
+    cells = np.floor(np.divide(points.T, voxel_size, dtype=np.float64, order="C"))
     key = _pack(cells)
     n_bits = n.bit_length()
     ordered = np.sort((key << n_bits) | np.arange(n))  # by voxel, then by point
@@ -63,7 +64,7 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
     inverse = np.empty(n, np.int64)
     inverse[point] = voxel[np.cumsum(starts) - 1]
     index = np.flatnonzero(is_first)
-    return VoxelGrid(cells[index].astype(np.int32), index, inverse)
+    return VoxelGrid(cells[:, index].T.astype(np.int32, order="C"), index, inverse)
 
 
 def voxel_labels(
@@ -100,16 +101,16 @@ def voxel_labels(
     return np.where(lowest == highest, lowest, IGNORE_INDEX)
 
 
-def _pack(cells: Float[np.ndarray, "n 3"]) -> Int64[np.ndarray, " n"]:
+def _pack(cells: Float[np.ndarray, "3 n"]) -> Int64[np.ndarray, " n"]:
     """One number for each cell of the bounding box, with room to append the point."""
-    low, high = cells.min(axis=0), cells.max(axis=0)
+    low, high = cells.min(axis=1), cells.max(axis=1)
     if not np.isfinite(low).all() or not np.isfinite(high).all():
         raise ValueError(f"points must be finite, got cells from {low} to {high}")
     if max(abs(low).max(), abs(high).max()) >= 2**31:
         raise ValueError(f"points / voxel_size must fit int32, got cells from {low} to {high}")
     _, size_y, size_z = size = [int(extent) for extent in high - low + 1]
-    n_bits = (size[0] * size_y * size_z).bit_length() + len(cells).bit_length()
+    n_bits = (size[0] * size_y * size_z).bit_length() + cells.shape[1].bit_length()
     if n_bits > 63:
         raise ValueError(f"points must span fewer voxels ({n_bits} bits, 63 at most), got {size}")
-    x, y, z = (cells - low).astype(np.int64).T
+    x, y, z = (cells - low[:, None]).astype(np.int64)
     return (x * size_y + y) * size_z + z
