@@ -1,0 +1,202 @@
+"""Materials, their textures as functions of position, and the random style of a room."""
+
+import colorsys
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Color = tuple[float, float, float]
+T = TypeVar("T")
+
+
+class Material(NamedTuple):
+    """A pattern that mixes two colours; `gloss` in [0, 1] is how often a depth camera sees nothing."""
+
+    pattern: str
+    first: Color
+    second: Color
+    scale: float  # metres
+    phase: float
+    gloss: float = 0.0
+
+
+Coordinates = Float[np.ndarray, " n"]
+
+
+def texture(
+    materials: Sequence[Material],
+    index: Int[np.ndarray, " n"],
+    points: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+) -> Float[np.ndarray, "n 3"]:
+    """Albedo in [0, 1] of points on surfaces, each with the material of its index.
+
+    Patterns live on the two coordinates across the axis nearest to the normal.
+    """
+    axis = np.abs(normals).argmax(axis=1)
+    scale = np.array([m.scale for m in materials], dtype=np.float32)[index]
+    phase = np.array([m.phase for m in materials], dtype=np.float32)[index]
+    u = np.where(axis == 0, points[:, 1], points[:, 0]) / scale + phase
+    v = np.where(axis == 2, points[:, 1], points[:, 2]) / scale + phase
+    patterns = np.array([list(_PATTERNS).index(m.pattern) for m in materials])[index]
+    mix = np.zeros((len(index), 3), dtype=np.float32)
+    for number, pattern in enumerate(_PATTERNS.values()):
+        rows = np.flatnonzero(patterns == number)
+        mix[rows] = pattern(u[rows], v[rows], phase[rows])
+    first = np.array([m.first for m in materials], dtype=np.float32)[index]
+    second = np.array([m.second for m in materials], dtype=np.float32)[index]
+    return np.clip(first + (second - first) * mix, 0, 1)
+
+
+def _plain(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    return 0.5 + 0.25 * (np.sin(2.1 * u + np.sin(1.7 * v)) * np.sin(1.3 * v + phase))[:, None]
+
+
+def _wood(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    rings = 9 * v + 1.5 * np.sin(1.3 * u + phase) + 0.7 * np.sin(3.7 * u + 2.1 * v)
+    return (0.5 + 0.35 * np.sin(rings) + 0.15 * np.sin(3.1 * rings))[:, None]
+
+
+def _planks(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    row = np.floor(4 * v)
+    tone = np.modf(np.abs(np.sin(12.9 * row + 78.2 * np.floor(u + 0.37 * row)) * 43.7))[0]
+    joint = np.mod(4 * v, 1) < 0.05
+    return np.where(joint, 1.0, 0.7 * tone + 0.2 * np.sin(40 * v + 2 * np.sin(3 * u)))[:, None]
+
+
+def _tiles(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    joint = (np.mod(u, 1) < 0.05) | (np.mod(v, 1) < 0.05)
+    tone = 0.25 * np.sin(31.7 * np.floor(u) + 17.3 * np.floor(v) + phase)
+    return np.where(joint, 1.0, 0.25 + tone)[:, None]
+
+
+def _stripes(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    return (0.5 + 0.5 * np.tanh(4 * np.sin(6.3 * u)))[:, None]
+
+
+def _checks(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    return (0.25 * (2 + np.sign(np.sin(6.3 * u)) + np.sign(np.sin(6.3 * v))))[:, None]
+
+
+def _blotches(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    wave = np.sin(3 * u + 2 * np.sin(2.3 * v + phase)) + np.sin(4.1 * v + 2 * np.sin(1.9 * u))
+    return (0.5 + 0.25 * wave)[:, None]
+
+
+def _painting(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 3"]:
+    shift = np.array([0.0, 1.9, 4.1], dtype=np.float32) + phase[:, None]
+    wave = np.sin(5 * u[:, None] + shift + 2 * np.sin(4 * v[:, None] + shift))
+    return 0.5 + 0.5 * wave * np.sin(3 * v[:, None] + 1.7 * shift)
+
+
+_PATTERNS = {
+    "plain": _plain,
+    "wood": _wood,
+    "planks": _planks,
+    "tiles": _tiles,
+    "stripes": _stripes,
+    "checks": _checks,
+    "blotches": _blotches,
+    "painting": _painting,
+}
+_WOODS = [(0.80, 0.66, 0.46), (0.62, 0.44, 0.27), (0.42, 0.26, 0.16), (0.27, 0.18, 0.13)]
+_WOODS += [(0.55, 0.50, 0.45), (0.86, 0.82, 0.76), (0.56, 0.29, 0.18)]
+
+
+class Style:
+    """Random numbers of one room, and the materials that its objects share."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self._shared_woods = [self._new_wood() for _ in range(2)]
+        self._shared_paints = [self._new_paint() for _ in range(2)]
+        self._shared_fabrics = [self._new_fabric() for _ in range(2)]
+
+    def between(self, low: float, high: float) -> float:
+        """A uniform number."""
+        return float(self.rng.uniform(low, high))
+
+    def count(self, low: int, high: int) -> int:
+        """An integer from low to high, both possible."""
+        return int(self.rng.integers(low, high + 1))
+
+    def chance(self, probability: float) -> bool:
+        """True with the given probability."""
+        return bool(self.rng.random() < probability)
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def wood(self) -> Material:
+        """Wood, mostly that of the room."""
+        return self.pick(self._shared_woods) if self.chance(0.65) else self._new_wood()
+
+    def paint(self) -> Material:
+        """Lacquer or plastic, often white, grey or black."""
+        return self.pick(self._shared_paints) if self.chance(0.5) else self._new_paint()
+
+    def fabric(self) -> Material:
+        """Cloth or leather, plain or patterned."""
+        return self.pick(self._shared_fabrics) if self.chance(0.4) else self._new_fabric()
+
+    def metal(self) -> Material:
+        """Steel, chrome or black iron."""
+        tone = self.pick((0.12, 0.3, 0.55, 0.7, 0.8))
+        return self._material("plain", (tone, tone, tone * 1.02), 0.1, self.between(0.0, 0.25), 0.4)
+
+    def ceramic(self) -> Material:
+        """Glazed white or cream, sometimes coloured."""
+        tone = self.between(0.75, 0.97)
+        color = (tone, tone * self.between(0.93, 1), tone * self.between(0.85, 1))
+        return self._material("plain", color, 0.05, 0.08, 0.5)
+
+    def stone(self) -> Material:
+        """A worktop: granite, laminate or wood."""
+        color = self.color(0.25, 0.12, 0.9)
+        return self._material("blotches", color, 0.4, 0.05, self.between(0.02, 0.12))
+
+    def board(self) -> Material:
+        """What furniture panels are made of."""
+        return self.wood() if self.chance(0.6) else self.paint()
+
+    def tiles(self) -> Material:
+        """Ceramic tiles with joints."""
+        color = self.color(0.25, 0.35, 0.92)
+        return self._material("tiles", color, self.between(-0.4, 0.2), 0.03, self.between(0.1, 0.5))
+
+    def planks(self) -> Material:
+        """A wooden floor."""
+        return self._material("planks", self.pick(_WOODS), -0.3, 0.03, self.between(0.4, 1.0))
+
+    def painting(self) -> Material:
+        """A picture, poster or book cover."""
+        first, second = self.color(0.9, 0.2, 1), self.color(0.9, 0.1, 1)
+        return Material("painting", first, second, self.between(0.15, 0.6), self.between(0, 6))
+
+    def color(self, saturation: float, darkest: float, brightest: float) -> Color:
+        """A random hue, up to a saturation, between two values."""
+        hue, value = self.between(0, 1), self.between(darkest, brightest)
+        return colorsys.hsv_to_rgb(hue, self.between(0, saturation), value)
+
+    def _new_wood(self) -> Material:
+        tint = self.between(0.85, 1.1)
+        color = tuple(min(1.0, c * tint) for c in self.pick(_WOODS))
+        return self._material("wood", color, -0.3, 0.02, self.between(0.15, 0.5))
+
+    def _new_paint(self) -> Material:
+        color = self.color(0.08, 0.75, 0.97) if self.chance(0.5) else self.color(0.7, 0.08, 0.9)
+        return self._material("plain", color, 0.08, self.between(0, 0.08), 0.5)
+
+    def _new_fabric(self) -> Material:
+        color = self.color(0.65, 0.1, 0.92)
+        pattern = self.pick(("plain", "plain", "blotches", "stripes", "checks"))
+        return self._material(pattern, color, self.between(-0.5, 0.3), 0, self.between(0.05, 0.3))
+
+    def _material(
+        self, pattern: str, color: Color, contrast: float, gloss: float, scale: float
+    ) -> Material:
+        second = tuple(float(np.clip(c * (1 + contrast), 0, 1)) for c in color)
+        return Material(pattern, color, second, scale, self.between(0, 6), gloss)
