@@ -42,7 +42,7 @@ def test_one_file_with_everything_in_it(tmp_path):
     assert "<script" not in page
     assert page.count("<polyline") == 2
     assert "<td>0.1235</td>" in page
-    assert "<td>–</td>" in page
+    assert "<td>\N{EN DASH}</td>" in page
     assert base64.b64encode(PIXEL).decode() in page
     assert "scene one" in page
     assert "&lt;b&gt;bold&lt;/b&gt;" in page

@@ -14,7 +14,7 @@ import tiny_app
 FINAL = "checkpoints/last/model.safetensors"
 # Fresh processes that need not import torch again.
 FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["tiny_app", "torch.utils.tensorboard"])
+FORK.set_forkserver_preload(["pcl_appkit.loop", "lightning_fabric", "torch.utils.tensorboard"])
 
 
 def start(folder: Path, *arguments: str) -> tuple[int | None, str]:

@@ -73,8 +73,8 @@ def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None,
         )
         if run.recall(stage) is None:
             loss = functional.mse_loss(modules["head"].weight, torch.ones(1, 8))
-            run.metrics("evaluation", number, loss=float(loss))
-            run.remember(stage, float(loss))
+            run.metrics("evaluation", number, loss=loss.item())
+            run.remember(stage, loss.item())
         shift = run.recall(stage)
         hook(stage, STEPS)
 

@@ -213,7 +213,8 @@ def _read_state(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: state.pt is damaged: {str(error).splitlines()[0]}") from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{path}: state.pt is damaged: {reason}") from None
 
 
 def _select(
@@ -226,7 +227,7 @@ def _select(
     for key in sorted(held.keys() ^ wanted.keys()):
         problem = "is missing" if key in wanted else "is not in this model"
         raise ValueError(f"{path}: weight {name}.{key} {problem}")
-    for key, tensor in held.items():
+    for key, tensor in sorted(held.items()):
         have, want = _form(tensor), _form(wanted[key])
         if have != want:
             raise ValueError(f"{path}: weight {name}.{key} must be {want}, got {have}")

@@ -115,7 +115,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "–"
+        return "\N{EN DASH}"
     return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
