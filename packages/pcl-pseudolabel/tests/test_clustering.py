@@ -87,6 +87,12 @@ def test_the_radius_itself_is_too_far():
     assert cluster_proposals(points, zeros, zeros, radius=1.001, min_points=1).tolist() == [0, 0]
 
 
+def test_far_corners_of_a_cube_are_apart():
+    """The diagonal of a cell must not exceed the radius: 0.6 * sqrt(3) = 1.04."""
+    points, zeros = torch.tensor([[0.0, 0, 0], [0.6, 0.6, 0.6]]), torch.tensor([0, 0])
+    assert cluster_proposals(points, zeros, zeros, radius=1.0, min_points=1).tolist() == [0, 1]
+
+
 def partition(proposals: torch.Tensor) -> set[frozenset[int]]:
     ids = proposals[proposals >= 0].unique()
     return {frozenset((proposals == i).nonzero()[:, 0].tolist()) for i in ids}
