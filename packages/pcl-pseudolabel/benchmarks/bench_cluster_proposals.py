@@ -14,7 +14,7 @@ import pytest
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from pcl_pseudolabel import cluster_proposals
 
@@ -38,7 +38,7 @@ def scene(shift: float, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def all_pairs(points: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
-    a, b = cKDTree(points.numpy()).query_pairs(RADIUS, output_type="ndarray").T
+    a, b = KDTree(points.numpy()).query_pairs(RADIUS, output_type="ndarray").T
     same = labels.numpy()[a] == labels.numpy()[b]
     edges = coo_array((np.ones(same.sum(), bool), (a[same], b[same])), shape=(N_POINTS, N_POINTS))
     return connected_components(edges, directed=False)[1]

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 CELLS_PER_RADIUS = 1.7321  # just above sqrt(3), so the diagonal of a cell is below the radius
@@ -158,7 +158,7 @@ def _ranges(
     filled = size > 0
     first, size, owner = first[filled], size[filled], owner[filled]
     before = np.cumsum(size) - size
-    member = np.repeat(first - before, size) + np.arange(size.sum())
+    member = np.repeat(first - before, size) + np.arange(int(size.sum()))
     return np.repeat(owner, size), member
 
 
@@ -176,7 +176,7 @@ def _touch(
     start, end, pair = cells.start, cells.start + cells.size, np.arange(len(a))
     pair_a, row_a = _ranges(start[a], end[a], pair)
     pair_b, row_b = _ranges(start[b], end[b], pair)
-    tree = cKDTree(np.c_[xyz[row_b], pair_b * (4 * radius)], balanced_tree=False)
+    tree = KDTree(np.c_[xyz[row_b], pair_b * (4 * radius)], balanced_tree=False)
     query = np.c_[xyz[row_a], pair_a * (4 * radius)]
     # A little beyond the radius, so that the strict comparison is made below and nowhere else.
     _, nearest = tree.query(query, distance_upper_bound=radius * 1.001)
