@@ -6,7 +6,8 @@ starts from a seed of its own; so modules, optimisers and (stage, step) are the 
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -99,9 +100,13 @@ def fit(
                 n_steps=n_steps,
             )
 
-    with interruptible() as stop, StageProgress(stage, start, n_steps, run.log) as progress:
+    with (
+        interruptible() as stop,
+        StageProgress(stage, start, n_steps, run.log) as progress,
+        closing(_timed(loader, start)) as timed,  # ends the workers, also after an error
+    ):
         module.train()
-        for step, batch, waited in _timed(loader, start):
+        for step, batch, waited in timed:
             done = step + 1
             seed_everything(derive_seed(seed, stage, step) + fabric.global_rank)
             rate = _set_rates(raw, schedule(step, n_steps))
@@ -174,7 +179,7 @@ def _start_worker(worker: int) -> None:
         signal.signal(one, signal.SIG_IGN)
 
 
-def _timed(loader: DataLoader, start: int) -> Iterator[tuple[int, Any, float]]:
+def _timed(loader: DataLoader, start: int) -> Generator[tuple[int, Any, float], None, None]:
     """(step, batch, seconds it was waited for)."""
     iterator, step, asked = iter(loader), start, time.perf_counter()
     for batch in iterator:
