@@ -18,6 +18,7 @@ def render_points(
     azimuth: float = 0.7,
     elevation: float = 0.8,
     cut_above: float | None = None,
+    normals: Float[np.ndarray, "n 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Image of a cloud seen from outside, in parallel projection, fitted to the image.
 
@@ -31,6 +32,7 @@ def render_points(
         azimuth: radians about z from which the camera looks at the cloud; 0 is from +x.
         elevation: radians above the horizon; pi / 2 looks straight down.
         cut_above: leave out points higher than this many metres, to look into a room.
+        normals: if given, points that face away are left out, so near walls do not hide the room.
 
     Returns:
         RGB image on white.
@@ -46,16 +48,20 @@ def render_points(
     """
     if width < 1 or height < 1:
         raise ValueError(f"width and height must be at least 1, got {width} and {height}")
+    axes = _view_axes(azimuth, elevation)
+    kept = np.ones(len(points), dtype=bool)
     if cut_above is not None:
-        kept = points[:, 2] <= cut_above
-        points, colors = points[kept], colors[kept]
-    if len(points) == 0:
-        raise ValueError(f"points must hold a point below cut_above, got none below {cut_above}")
-    view = points.astype(np.float64) @ _view_axes(azimuth, elevation)
+        kept &= points[:, 2] <= cut_above
+    if normals is not None:
+        kept &= normals @ axes[:, 2] < 0
+    if not kept.any():
+        raise ValueError(f"points must hold a visible one, got {len(points)}, all cut away")
+    points, colors = points[kept], colors[kept]
+    view = points.astype(np.float64) @ axes
     low, high = view[:, :2].min(axis=0), view[:, :2].max(axis=0)
     scale = 0.95 * np.min((width, height) / np.maximum(high - low, 1e-9))
     pixels = (view[:, :2] - (low + high) / 2) * scale + (width / 2, height / 2)
-    reach = int(np.clip(0.6 * np.sqrt(np.prod((high - low) * scale) / len(points)), 0, 3))
+    reach = int(np.clip(np.ceil(0.6 * np.sqrt(np.prod((high - low) * scale) / len(points))), 0, 3))
     return _splat(np.floor(pixels).astype(np.int64), view[:, 2], colors, (width, height), reach)
 
 

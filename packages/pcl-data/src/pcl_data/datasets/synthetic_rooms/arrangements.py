@@ -84,7 +84,7 @@ def dining_group(style: Style) -> Group:
     group = with_props(style, Item(top, "table"), 0, 5)
     kind, middle = style.rng.integers(1 << 30), (low[1] + high[1]) / 2
     same = style.chance(0.7)
-    seats = [(x, high[1], 0.0) for x in _seats(high[0])] + [(x, low[1], 3.1416) for x in _seats(high[0])]
+    seats = [(x, high[1], 0.0) for x in _seats(high[0])] + [(x, high[1], 3.1416) for x in _seats(high[0])]
     seats += [(0.0, high[0] + middle, -1.5708), (0.0, high[0] + middle, 1.5708)]
     for k, (x, y, yaw) in enumerate(seats):
         if style.chance(0.75 if k < len(seats) - 2 else 0.3):

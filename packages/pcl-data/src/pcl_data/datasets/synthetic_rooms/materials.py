@@ -55,7 +55,7 @@ def _plain(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarr
 
 
 def _wood(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
-    rings = 9 * v + 1.5 * np.sin(1.3 * u + phase) + 0.7 * np.sin(3.7 * u + 2.1 * v)
+    rings = 25 * v + 1.5 * np.sin(1.3 * u + phase) + 0.7 * np.sin(3.7 * u + 2.1 * v)
     return (0.5 + 0.35 * np.sin(rings) + 0.15 * np.sin(3.1 * rings))[:, None]
 
 
@@ -184,7 +184,7 @@ class Style:
     def _new_wood(self) -> Material:
         tint = self.between(0.85, 1.1)
         color = tuple(min(1.0, c * tint) for c in self.pick(_WOODS))
-        return self._material("wood", color, -0.3, 0.02, self.between(0.15, 0.5))
+        return self._material("wood", color, -0.22, 0.02, self.between(0.15, 0.5))
 
     def _new_paint(self) -> Material:
         color = self.color(0.08, 0.75, 0.97) if self.chance(0.5) else self.color(0.7, 0.08, 0.9)

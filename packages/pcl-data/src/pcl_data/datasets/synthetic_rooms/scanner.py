@@ -5,9 +5,10 @@ Depth noise grows with the square of the range as measured for structured light 
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
 from pcl_data.datasets.synthetic_rooms.layout import Room
 from pcl_data.datasets.synthetic_rooms.materials import Material, texture
@@ -16,7 +17,9 @@ from pcl_data.scene import Frame
 IMAGE_SIZE = (320, 240)  # pixels
 FIELD_OF_VIEW = 1.05  # radians, horizontal
 N_FRAMES = 24
-VOXEL_SIZE = 0.02  # metres
+VOXEL_SIZE = 0.0225  # metres
+NORMAL_NOISE = 0.08  # radians, about
+GRAZING = 0.25  # cosine of incidence below which measurements begin to fail
 MOST_POINTS = 150_000
 RANGE = (0.3, 6.0)  # metres
 
@@ -49,25 +52,57 @@ def scan(room: Room, soup: Soup, rng: np.random.Generator) -> tuple[Cloud, list[
     Raises:
         ImportError: if embreex is missing.
     """
-    tracer = _tracer(soup)
-    lights = np.column_stack([rng.uniform(0.2, 0.8, (2, 2)) * (room.width, room.depth), [room.height - 0.1] * 2])
-    unlabelled = np.column_stack([rng.uniform(0, 1, (6, 3)) * (room.width, room.depth, 1.6), rng.uniform(0.15, 0.4, 6)])
-    yaw, size = rng.uniform(0, 2 * np.pi), IMAGE_SIZE
-    world = np.eye(4)
+    size = (room.width, room.depth)
+    stage = _Stage(
+        soup,
+        _tracer(soup),
+        lights=np.column_stack([rng.uniform(0.2, 0.8, (2, 2)) * size, [room.height - 0.1] * 2]),
+        gaps=np.column_stack([rng.uniform(0, 1, (6, 3)) * (*size, 1.6), rng.uniform(0.15, 0.4, 6)]),
+    )
+    focal = IMAGE_SIZE[0] / 2 / np.tan(FIELD_OF_VIEW / 2)
+    center = (np.array(IMAGE_SIZE) - 1) / 2
+    intrinsics = np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1.0]])
+    rays = _pixel_rays(intrinsics)
+    yaw, world = rng.uniform(0, 2 * np.pi), np.eye(4)
     world[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
-    focal = size[0] / 2 / np.tan(FIELD_OF_VIEW / 2)
-    intrinsics = np.array([[focal, 0, size[0] / 2 - 0.5], [0, focal, size[1] / 2 - 0.5], [0, 0, 1.0]])
-    rays = _pixel_rays(size, focal)
     frames, normals = [], []
     for pose in _path(room, rng):
-        frame, normal = _shoot(tracer, soup, pose, rays, intrinsics, lights, unlabelled, rng)
+        image, depth, labels, instances, normal = _shoot(stage, pose, rays, rng)
         measured = world @ pose @ _pose_error(rng)
-        frames.append(Frame(frame[0], frame[1], intrinsics, measured, frame[2], frame[3]))
+        frames.append(Frame(image, depth, intrinsics, measured, labels, instances))
         normals.append(normal @ world[:3, :3].T.astype(np.float32))
     return _fuse(frames, normals, rays, rng), frames
 
 
-def _tracer(soup: Soup) -> "rtcore_scene.EmbreeScene":  # noqa: F821 - optional
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What the camera looks at: triangles, lamps, and balls (x, y, z, radius) without labels."""
+
+    soup: Soup
+    tracer: Any  # embreex.rtcore_scene.EmbreeScene
+    lights: Float[np.ndarray, "l 3"]
+    gaps: Float[np.ndarray, "g 4"]
+
+
+class _Shot(NamedTuple):
+    image: UInt8[np.ndarray, "h w 3"]
+    depth: Float32[np.ndarray, "h w"]
+    labels: Int64[np.ndarray, "h w"]
+    instances: Int64[np.ndarray, "h w"]
+    normals: Float32[np.ndarray, "p 3"]  # in the frame of the room
+
+
+class _Hits(NamedTuple):
+    """Where the rays of the pixels end; `face` is -1 and `depth` 0 where they meet nothing."""
+
+    face: Int64[np.ndarray, " p"]
+    depth: Float32[np.ndarray, " p"]
+    points: Float32[np.ndarray, "p 3"]
+    normals: Float32[np.ndarray, "p 3"]
+    cosine: Float32[np.ndarray, " p"]
+
+
+def _tracer(soup: Soup) -> Any:
     try:
         from embreex import rtcore_scene
         from embreex.mesh_construction import TriangleMesh
@@ -80,10 +115,11 @@ def _tracer(soup: Soup) -> "rtcore_scene.EmbreeScene":  # noqa: F821 - optional
     return tracer
 
 
-def _pixel_rays(size: tuple[int, int], focal: float) -> Float32[np.ndarray, "p 3"]:
+def _pixel_rays(intrinsics: Float[np.ndarray, "3 3"]) -> Float32[np.ndarray, "p 3"]:
     """Directions with z = 1 in the camera frame, so that a distance along one is a depth."""
-    x, y = np.meshgrid(np.arange(size[0]) - size[0] / 2 + 0.5, np.arange(size[1]) - size[1] / 2 + 0.5)
-    return np.stack([x / focal, y / focal, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
+    x, y = np.meshgrid(np.arange(IMAGE_SIZE[0]), np.arange(IMAGE_SIZE[1]))
+    pixels = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
+    return (pixels @ np.linalg.inv(intrinsics).T).astype(np.float32)
 
 
 def _path(room: Room, rng: np.random.Generator) -> list[Float[np.ndarray, "4 4"]]:
@@ -128,96 +164,139 @@ def _pose_error(rng: np.random.Generator) -> Float[np.ndarray, "4 4"]:
     return error
 
 
-def _shoot(tracer, soup, pose, rays, intrinsics, lights, unlabelled, rng):  # noqa: ANN001
-    """One image: colour, depth, labels, instances, and the normal of each pixel in the room."""
-    directions = rays @ pose[:3, :3].T.astype(np.float32)
-    origins = np.broadcast_to(pose[:3, 3].astype(np.float32), directions.shape)
-    answer = tracer.run(np.ascontiguousarray(origins), directions, output=1)
-    face, depth = answer["primID"].astype(np.int64), answer["tfar"]
-    hit = face >= 0
-    depth = np.where(hit, depth, 0).astype(np.float32)
-    normal = answer["Ng"] / np.maximum(np.linalg.norm(answer["Ng"], axis=1, keepdims=True), 1e-12)
-    cosine = -(normal * directions).sum(axis=1) / np.linalg.norm(directions, axis=1)
-    normal[cosine < 0] *= -1
-    points = origins + depth[:, None] * directions
-    image = _shade(soup, face, hit, points, normal, lights, rng)
-    gloss = np.array([m.gloss for m in soup.materials], dtype=np.float32)[soup.material[face]]
-    measured = _measure(depth, np.abs(cosine), gloss, hit, rng)
-    near = np.linalg.norm(points[:, None] - unlabelled[:, :3].astype(np.float32), axis=2) < unlabelled[:, 3]
-    known = hit & ~near.any(axis=1)
-    shape = IMAGE_SIZE[::-1]
-    labels, instances = np.where(known, soup.label[face], -1), np.where(known, soup.instance[face], -1)
-    return (image, measured.reshape(shape), labels.reshape(shape), instances.reshape(shape)), normal
+def _shoot(
+    stage: _Stage,
+    pose: Float[np.ndarray, "4 4"],
+    rays: Float32[np.ndarray, "p 3"],
+    rng: np.random.Generator,
+) -> _Shot:
+    """One image: colour, depth, labels and instances, and the normal of each pixel."""
+    hits = _cast(stage.tracer, pose.astype(np.float32), rays)
+    soup, shape = stage.soup, IMAGE_SIZE[::-1]
+    center, radius = stage.gaps[:, :3].astype(np.float32), stage.gaps[:, 3]
+    distance = (hits.points**2).sum(axis=1)[:, None] - 2 * hits.points @ center.T
+    in_gap = (distance + (center**2).sum(axis=1) < radius**2).any(axis=1)
+    known = (hits.face >= 0) & ~in_gap
+    gloss = np.array([m.gloss for m in soup.materials], dtype=np.float32)
+    return _Shot(
+        _shade(stage, hits, rng).reshape(*shape, 3),
+        _measure(hits, gloss[soup.material[hits.face]], rng).reshape(shape),
+        np.where(known, soup.label[hits.face], -1).reshape(shape),
+        np.where(known, soup.instance[hits.face], -1).reshape(shape),
+        hits.normals,
+    )
 
 
-def _shade(soup, face, hit, points, normals, lights, rng) -> UInt8[np.ndarray, "h w 3"]:  # noqa: ANN001
-    """Albedo under two lamps and ambient light, with the exposure and white balance of the frame."""
-    light = np.full(len(face), 0.45, dtype=np.float32) + 0.1 * normals[:, 2]
-    for lamp in lights.astype(np.float32):
-        ray = lamp - points
+def _cast(
+    tracer: Any, pose: Float32[np.ndarray, "4 4"], rays: Float32[np.ndarray, "p 3"]
+) -> _Hits:
+    directions = rays @ pose[:3, :3].T
+    origins = np.tile(pose[:3, 3], (len(rays), 1))
+    answer = tracer.run(origins, directions, output=1)
+    face = answer["primID"].astype(np.int64)
+    depth = np.where(face >= 0, answer["tfar"], 0).astype(np.float32)
+    normals = answer["Ng"] / np.maximum(np.linalg.norm(answer["Ng"], axis=1, keepdims=True), 1e-12)
+    cosine = -(normals * directions).sum(axis=1) / np.linalg.norm(directions, axis=1)
+    normals[cosine < 0] *= -1  # towards the camera
+    return _Hits(face, depth, origins + depth[:, None] * directions, normals, np.abs(cosine))
+
+
+def _shade(stage: _Stage, hits: _Hits, rng: np.random.Generator) -> UInt8[np.ndarray, "p 3"]:
+    """Albedo under lamps and ambient light, with the exposure and white balance of the frame."""
+    light = 0.45 + 0.1 * hits.normals[:, 2]
+    for lamp in stage.lights.astype(np.float32):
+        ray = lamp - hits.points
         distance = np.linalg.norm(ray, axis=1)
-        light += 0.9 * np.maximum((normals * ray).sum(axis=1) / distance, 0) / (1 + 0.35 * distance**2)
-    gain = rng.uniform(0.85, 1.15) * (1 + rng.normal(0, 0.03, 3)).astype(np.float32)
-    color = texture(soup.materials, soup.material[face], points, normals) * light[:, None] * gain
-    color[~hit] = 0.97
-    color += rng.normal(0, 0.015, color.shape).astype(np.float32)
-    return (255 * np.clip(color, 0, 1)).astype(np.uint8).reshape(*IMAGE_SIZE[::-1], 3)
+        facing = np.maximum((hits.normals * ray).sum(axis=1) / distance, 0)
+        light += 0.9 * facing / (1 + 0.35 * distance**2)
+    gain = (rng.uniform(0.85, 1.15) * (1 + rng.normal(0, 0.03, 3))).astype(np.float32)
+    material = stage.soup.material[hits.face]
+    albedo = texture(stage.soup.materials, material, hits.points, hits.normals)
+    color = albedo * light[:, None] * gain
+    color[hits.face < 0] = 0.97
+    color += 0.015 * rng.standard_normal(color.shape, dtype=np.float32)
+    return (255 * np.clip(color, 0, 1)).astype(np.uint8)
 
 
 def _measure(
-    depth: Float[np.ndarray, " p"],
-    cosine: Float[np.ndarray, " p"],
-    gloss: Float[np.ndarray, " p"],
-    hit: Bool[np.ndarray, " p"],
-    rng: np.random.Generator,
+    hits: _Hits, gloss: Float32[np.ndarray, " p"], rng: np.random.Generator
 ) -> Float32[np.ndarray, " p"]:
     """Noisy depth; 0 out of range, at grazing angles, on gloss and at edges."""
+    depth = hits.depth
     sigma = 0.0012 + 0.0019 * (depth - 0.4) ** 2
     noisy = depth + sigma * rng.standard_normal(len(depth), dtype=np.float32)
-    lost = rng.random(len(depth), dtype=np.float32) < 0.01 + gloss + np.clip(1 - cosine / 0.25, 0, 1)
+    chance = 0.01 + gloss + np.clip(1 - hits.cosine / GRAZING, 0, 1)
+    lost = rng.random(len(depth), dtype=np.float32) < chance
     grid = depth.reshape(IMAGE_SIZE[::-1])
-    jump = np.zeros_like(grid, dtype=bool)
-    jump[:, 1:] |= np.abs(np.diff(grid, axis=1)) > 0.08 * grid[:, 1:]
-    jump[1:] |= np.abs(np.diff(grid, axis=0)) > 0.08 * grid[1:]
-    lost |= jump.ravel() | ~hit | (depth < RANGE[0]) | (depth > RANGE[1])
+    edge = np.zeros(grid.shape, dtype=bool)
+    edge[:, 1:] |= np.abs(np.diff(grid, axis=1)) > 0.08 * grid[:, 1:]
+    edge[1:] |= np.abs(np.diff(grid, axis=0)) > 0.08 * grid[1:]
+    lost |= edge.ravel() | (hits.face < 0) | (depth < RANGE[0]) | (depth > RANGE[1])
     return np.where(lost, 0, noisy).astype(np.float32)
 
 
-def _fuse(frames: list[Frame], normals: list, rays: Float32[np.ndarray, "p 3"], rng: np.random.Generator) -> Cloud:
-    """Means of the voxels that were seen twice; the first view of a voxel names it."""
+def _fuse(
+    frames: list[Frame],
+    normals: list[Float[np.ndarray, "p 3"]],
+    rays: Float32[np.ndarray, "p 3"],
+    rng: np.random.Generator,
+) -> Cloud:
+    """Mean of each voxel of the surface; its first view gives the label."""
     seen = [frame.depth.ravel() > 0 for frame in frames]
-    points = np.concatenate([
-        (rays[s] * f.depth.ravel()[s, None]) @ f.camera_to_world[:3, :3].T.astype(np.float32)
-        + f.camera_to_world[:3, 3].astype(np.float32)
-        for s, f in zip(seen, frames, strict=True)
-    ])
-    colors = np.concatenate([f.image.reshape(-1, 3)[s] for s, f in zip(seen, frames, strict=True)])
-    normal = np.concatenate([n[s] for s, n in zip(seen, normals, strict=True)])
-    labels = np.concatenate([f.labels.ravel()[s] for s, f in zip(seen, frames, strict=True)])
-    instances = np.concatenate([f.instances.ravel()[s] for s, f in zip(seen, frames, strict=True)])
-    voxel = _voxels(points)
-    n = int(voxel.max()) + 1
-    rows = np.flatnonzero(voxel >= 0)
-    voxel = voxel[rows]
-    count = np.bincount(voxel, minlength=n)[:, None]
-    mean = [np.stack([np.bincount(voxel, a[rows, i], n) for i in range(3)], 1) / count for a in (points, colors, normal)]
-    first = np.empty(n, dtype=np.int64)
-    first[voxel[::-1]] = rows[::-1]  # the last write wins
-    mean[2] += rng.normal(0, 0.08, mean[2].shape)
-    mean[2] /= np.linalg.norm(mean[2], axis=1, keepdims=True)
-    kept = np.sort(rng.choice(n, min(n, MOST_POINTS), replace=False))
-    first = first[kept]
-    return Cloud(mean[0][kept].astype(np.float32), mean[1][kept].astype(np.uint8),
-                 mean[2][kept].astype(np.float32), labels[first], instances[first])
+    views = list(zip(frames, seen, strict=True))
+    points = np.concatenate([_to_world(rays[s], frame, s) for frame, s in views])
+    colors = np.concatenate([frame.image.reshape(-1, 3)[s] for frame, s in views])
+    normal = np.concatenate([n[s] for n, s in zip(normals, seen, strict=True)])
+    labels = np.concatenate([frame.labels.ravel()[s] for frame, s in views])
+    instances = np.concatenate([frame.instances.ravel()[s] for frame, s in views])
+
+    voxel, keep = _surface_voxels(points, normal)
+    count = np.bincount(voxel)[:, None]
+    mean = [
+        np.stack([np.bincount(voxel, array[:, i]) for i in range(3)], axis=1) / count
+        for array in (points, colors, normal)
+    ]
+    first = np.empty(len(count), dtype=np.int64)
+    first[voxel[::-1]] = np.arange(len(voxel))[::-1]  # the last write wins
+    if len(keep) > MOST_POINTS:
+        keep = np.sort(rng.choice(keep, MOST_POINTS, replace=False))
+    direction = mean[2][keep] + rng.normal(0, NORMAL_NOISE, (len(keep), 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return Cloud(
+        mean[0][keep].astype(np.float32),
+        mean[1][keep].astype(np.uint8),
+        direction.astype(np.float32),
+        labels[first[keep]],
+        instances[first[keep]],
+    )
 
 
-def _voxels(points: Float32[np.ndarray, "m 3"]) -> Int[np.ndarray, " m"]:
-    """Number of the voxel of each point among those seen at least twice, else -1."""
-    cells = np.floor(points / VOXEL_SIZE).astype(np.int64)
-    cells -= cells.min(axis=0)
-    size = cells.max(axis=0) + 1
-    flat = (cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2]
-    kept = np.flatnonzero(np.bincount(flat) > 1)
-    number = np.full(int(size.prod()), -1, dtype=np.int64)
-    number[kept] = np.arange(len(kept))
-    return number[flat]
+def _to_world(
+    rays: Float32[np.ndarray, "m 3"], frame: Frame, seen: Bool[np.ndarray, " p"]
+) -> Float32[np.ndarray, "m 3"]:
+    pose = frame.camera_to_world.astype(np.float32)
+    return (rays * frame.depth.ravel()[seen, None]) @ pose[:3, :3].T + pose[:3, 3]
+
+
+def _surface_voxels(
+    points: Float32[np.ndarray, "m 3"], normals: Float32[np.ndarray, "m 3"]
+) -> tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " k"]]:
+    """Voxel of each point, numbered, and the voxels that noise has not merely thickened.
+
+    Those are seen at least twice, and no less often than their neighbours across the surface.
+    """
+    cells = np.floor(points / VOXEL_SIZE).astype(np.int32)
+    cells -= cells.min(axis=0) - 1  # leaves an empty border
+    size = cells.max(axis=0).astype(np.int64) + 2
+    stride = np.array([size[1] * size[2], size[2], 1])
+    flat = (cells * stride).sum(axis=1)
+    count = np.bincount(flat, minlength=int(size.prod()))
+    occupied = np.flatnonzero(count)
+    number = np.empty(len(count), dtype=np.int64)
+    number[occupied] = np.arange(len(occupied))
+    voxel = number[flat]
+    slope = np.stack([np.bincount(voxel, normals[:, i]) for i in range(3)], axis=1)
+    across = stride[np.abs(slope).argmax(axis=1)]
+    own = count[occupied]
+    is_surface = (own >= count[occupied - across]) & (own > count[occupied + across]) & (own > 1)
+    return voxel, np.flatnonzero(is_surface)
