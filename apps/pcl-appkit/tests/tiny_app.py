@@ -4,6 +4,7 @@ python tiny_app.py FOLDER [--resume] [--kill STAGE:STEP] [--term STAGE:STEP] [--
 """
 
 import argparse
+import multiprocessing
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None,
 
 def main(arguments: list[str], stderr: Path) -> None:
     """FOLDER [--resume] [--kill STAGE:STEP] [--term STAGE:STEP] [--workers N]."""
+    multiprocessing.set_start_method("fork", force=True)  # as in an app; not the test's own
     sys.stderr = stderr.open("a", buffering=1)
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
