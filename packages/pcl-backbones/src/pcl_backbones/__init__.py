@@ -1,5 +1,24 @@
 """Sparse convolution in plain torch, and the sparse U-Nets of the 3D point-cloud literature."""
 
 from pcl_backbones.__about__ import __version__
+from pcl_backbones.engine import use_engine
+from pcl_backbones.heads import OffsetHead, SemanticHead
+from pcl_backbones.proposal_encoder import ProposalEncoder
+from pcl_backbones.res16unet import Res16UNet14A, Res16UNet18A, Res16UNet34C
+from pcl_backbones.sparse_tensor import SparseTensor
+from pcl_backbones.weights import load_weights, read_card, save_weights
 
-__all__ = ["__version__"]
+__all__ = [
+    "OffsetHead",
+    "ProposalEncoder",
+    "Res16UNet14A",
+    "Res16UNet18A",
+    "Res16UNet34C",
+    "SemanticHead",
+    "SparseTensor",
+    "__version__",
+    "load_weights",
+    "read_card",
+    "save_weights",
+    "use_engine",
+]

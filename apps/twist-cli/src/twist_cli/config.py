@@ -1,0 +1,115 @@
+"""The configuration of a self-training run: one pydantic tree, and its presets."""
+
+from pathlib import Path
+from typing import Literal
+
+from pcl_appkit.config import Config
+from pydantic import Field, model_validator
+
+PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
+
+
+class DataConfig(Config):
+    """Which scenes are labelled, unlabelled and held out."""
+
+    root: Path | None = Field(None, description="folder of scans; none: SyntheticRooms")
+    label_set: Literal["scannet20", "scannet200", "nyu40"] = "scannet20"
+    label_ids: Literal["train", "raw"] = "train"
+    labeled: tuple[str, ...] = Field((), description="names (globs) of the labelled scenes")
+    n_labeled: int = Field(2, ge=1, description="drawn by seed where `labeled` is empty")
+    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
+    n_validation: int = Field(4, ge=1, description="drawn by seed where `validation` is empty")
+    n_rooms: int = Field(14, ge=3, description="size of the synthetic world")
+    max_extent: float = Field(200.0, gt=0, description="metres; a larger scene is an error")
+
+
+class ModelConfig(Config):
+    """The feature network (Φ) and the re-correction network (Ψ)."""
+
+    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c"] = "res16unet34c"
+    width: float = Field(1.0, gt=0)
+    voxel_size: float = Field(0.02, gt=0, description="metres")
+
+
+class TrainConfig(Config):
+    """One round of training (section 5.1 of paper 000)."""
+
+    steps: int = Field(10_000, ge=1, description="steps of a round")
+    labeled_scenes: int = Field(4, ge=1, description="labelled scenes of a batch")
+    unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labelled scenes of a batch")
+    learning_rate: float = Field(0.1, gt=0)
+    recorrector_learning_rate: float = Field(0.005, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    dampening: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    elastic: bool = Field(True, description="elastic distortion of the training scenes")
+    workers: int = Field(0, ge=0, description="processes that prepare batches")
+    log_every: int = Field(20, ge=1)
+    checkpoint_every: int = Field(200, ge=1)
+
+
+class TwistConfig(Config):
+    """The method; every row of Tables 4, 5 and 6 of paper 000 is a setting of these."""
+
+    rounds: int = Field(3, ge=0, description="self-training rounds after round 0")
+    pseudo_labels: PseudoLabelKind = Field(
+        "recorrected", description="Table 4, rows I to VI in this order"
+    )
+    offset_to_semantic: bool = Field(True, description="Table 5; false: point-wise classes")
+    semantic_to_offset: bool = Field(True, description="Table 5; false: class-agnostic clusters")
+    recorrector_features: Literal["backbone", "colors"] = "backbone"
+    transform: bool = Field(True, description="Table 6: rotate, shift and scale proposals")
+    mutate: bool = Field(True, description="Table 6: crop and expand proposals")
+    score_threshold: float = Field(0.5, ge=0, le=1)
+    point_threshold: float = Field(0.9, ge=0, le=1, description="softmax, point-wise baselines")
+    stuff_threshold: float | None = Field(
+        None, ge=0, le=1, description="softmax above which walls and floors get pseudo-labels"
+    )
+    cluster_radius: float = Field(1.5, gt=0, description="voxels")
+    min_points: int = Field(50, ge=1, description="voxels of a proposal")
+    max_proposals: int = Field(200, ge=1, description="proposals of a batch that train Ψ")
+    recorrector_start: int = Field(1000, ge=0, description="steps of round 0 before Ψ trains")
+    rectify_at_test: bool = Field(False, description="Ψ re-classifies the final instances")
+
+
+class RunConfig(Config):
+    """Everything that decides the numbers of a run."""
+
+    seed: int = Field(0, ge=0)
+    init: Path | None = Field(None, description="weights that initialise Φ in round 0")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    twist: TwistConfig = TwistConfig()
+    min_region: int = Field(100, ge=1, description="points of an instance that is scored")
+
+    @model_validator(mode="after")
+    def _unlabeled_scenes_need_labels(self) -> "RunConfig":
+        if self.twist.pseudo_labels != "none" and self.train.unlabeled_scenes < 1:
+            raise ValueError(
+                "train.unlabeled_scenes must be at least 1 unless twist.pseudo_labels is none, "
+                f"got {self.train.unlabeled_scenes}"
+            )
+        return self
+
+
+PRESETS: dict[str, dict] = {
+    # Minutes on two CPU cores.
+    "quick": {
+        "model": {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.05},
+        "train": {
+            "steps": 120,
+            "labeled_scenes": 1,
+            "unlabeled_scenes": 1,
+            "checkpoint_every": 50,
+        },
+        "twist": {
+            "min_points": 10,
+            "max_proposals": 24,
+            "recorrector_start": 40,
+            "stuff_threshold": 0.9,
+        },
+    },
+    # Section 5.1 of paper 000 (four GPUs there).
+    "paper": {},
+}

@@ -1,0 +1,160 @@
+"""The command line: `twist-cli run | predict | evaluate | report | pseudo | doctor`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pcl_appkit.cli import boundary
+
+app = typer.Typer(
+    name="twist-cli",
+    help="Self-training for 3D instance segmentation from a few labelled scans (TWIST).",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="dotted settings such as twist.rounds=2 data.n_labeled=4")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
+Data = Annotated[Path | None, typer.Option(help="folder of scans; without it: SyntheticRooms")]
+Preset = Annotated[str, typer.Option(help="quick (minutes on two cores) or paper")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Model = Annotated[Path, typer.Option(help="a run folder, or its model.safetensors")]
+
+
+@app.command()
+def run(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    preset: Preset = "quick",
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="run folder; default: the next free runs/twist_001")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="continue the run in --out exactly")] = False,
+    overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
+    init: Annotated[
+        Path | None, typer.Option(help="backbone weights that start round 0 (+CSC)")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,
+    nodes: Annotated[int, typer.Option(min=1)] = 1,
+    dry_run: Annotated[
+        bool, typer.Option(help="build everything, time two steps, write nothing")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Self-train a network and score it on held-out scenes.
+
+    Example: twist-cli run --data scans data.labeled=[room1*] data.validation=[room9*]
+    """
+    with boundary():
+        from twist_cli.running import print_summary, start_run
+
+        options = {"data.root": data, "init": init, "seed": seed}
+        summary = start_run(
+            preset=preset,
+            file=config,
+            overrides=list(overrides or []),
+            options={key: value for key, value in options.items() if value is not None},
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            devices=devices,
+            nodes=nodes,
+            dry_run=dry_run,
+        )
+        print_summary(summary, as_json=as_json)
+
+
+@app.command()
+def predict(
+    scans: Annotated[list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")],
+    model: Model,
+    out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Label every point of each scan: a PLY with label, instance and confidence.
+
+    Example: twist-cli predict scan.ply --model runs/twist_001
+    """
+    with boundary():
+        from twist_cli.predicting import predict_scans
+
+        rows = predict_scans(scans, model, out, device)
+        for row in rows:
+            typer.echo(json.dumps(row) if as_json else "{scan} -> {file}: {summary}".format(**row))
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a model on the held-out scenes of its run, or on every labelled scan of --data.
+
+    Example: twist-cli evaluate --model runs/twist_001
+    """
+    with boundary():
+        from twist_cli.predicting import evaluate_model
+        from twist_cli.running import print_scores
+
+        print_scores(evaluate_model(model, data, list(overrides or []), device), as_json=as_json)
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
+    """Write the HTML report of a run again.
+
+    Example: twist-cli report runs/twist_001
+    """
+    with boundary():
+        from pcl_appkit.report import write_report
+
+        typer.echo(write_report(run_folder))
+
+
+@app.command()
+def pseudo(
+    run_folder: Annotated[Path, typer.Argument(help="a run folder")],
+    round_: Annotated[int, typer.Option("--round", min=1, help="self-training round")] = 1,
+    ply: Annotated[Path | None, typer.Option(help="write each scene's labels as PLY here")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: label this share of the scenes for the next round")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Inspect the pseudo-labels of a round, or make a share of them on another machine.
+
+    Example: twist-cli pseudo runs/twist_001 --round 1 --ply pseudo_labels
+    """
+    with boundary():
+        from twist_cli.inspecting import inspect_round, label_shard, print_round
+
+        if shard is not None:
+            label_shard(run_folder, round_, shard, device)
+        print_round(inspect_round(run_folder, round_, ply), as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Show what is installed, which engine and device would run, and what would be slow.
+
+    Example: twist-cli doctor
+    """
+    with boundary():
+        from twist_cli.doctor import examine, print_findings
+
+        print_findings(examine(), as_json=as_json)
+
+
+if __name__ == "__main__":
+    app()

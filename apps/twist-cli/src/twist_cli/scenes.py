@@ -1,0 +1,75 @@
+"""The scenes of a run: which are labelled, which unlabelled, which held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet, Scene
+from pcl_data.datasets import SceneFolder, SyntheticRooms
+from pcl_data.splits import limited_reconstructions
+
+from twist_cli.config import DataConfig
+
+LABEL_SETS = {"scannet20": SCANNET20, "scannet200": SCANNET200, "nyu40": NYU40}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The scenes of a run by name; `load` reads one."""
+
+    dataset: Sequence
+    label_set: LabelSet
+    labeled: tuple[str, ...]
+    unlabeled: tuple[str, ...]
+    validation: tuple[str, ...]
+
+    def load(self, name: str) -> Scene:
+        """The scene of that name; it must have colours, and labels where they are needed.
+
+        Raises:
+            ValueError: if the scene has no colours, or is labelled or held out without labels.
+        """
+        scene = self.dataset[self.dataset.names.index(name)]
+        if scene.colors is None:
+            raise ValueError(f"scene {name} must have colours: the network reads them, got none")
+        if name not in self.unlabeled and (scene.labels is None or scene.instances is None):
+            raise ValueError(f"scene {name} must have labels and instances, got none")
+        return scene
+
+
+def open_split(config: DataConfig, seed: int) -> Split:
+    """The scenes that `config` names, split into labelled, unlabelled and held out.
+
+    Held-out scenes are drawn first, so that they stay the same under every label budget.
+
+    Raises:
+        ValueError: if a pattern matches nothing, a scene has two roles, or scenes run out.
+    """
+    label_set = LABEL_SETS[config.label_set]
+    if config.root is None:
+        dataset = SyntheticRooms(config.n_rooms, seed=seed)
+        dataset.prepare()
+    else:
+        dataset = SceneFolder(
+            config.root,
+            label_set=label_set,
+            label_ids=config.label_ids,
+            max_extent=config.max_extent,
+        )
+    names = list(dataset.names)
+    validation = _choose(names, config.validation, config.n_validation, seed, "data.validation")
+    rest = [name for name in names if name not in validation]
+    labeled = _choose(rest, config.labeled, config.n_labeled, seed, "data.labeled")
+    unlabeled = tuple(name for name in rest if name not in labeled)
+    return Split(dataset, label_set, labeled, unlabeled, validation)
+
+
+def _choose(
+    names: list[str], patterns: Sequence[str], count: int, seed: int, argument: str
+) -> tuple[str, ...]:
+    if not patterns:
+        return tuple(sorted(limited_reconstructions(names, count, seed=seed)))
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise ValueError(f"{argument} must match scenes that have no other role, got {pattern}")
+    return tuple(name for name in names if any(fnmatch(name, pattern) for pattern in patterns))

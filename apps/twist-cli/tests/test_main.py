@@ -1,0 +1,183 @@
+"""Tests of the commands of twist-cli."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pcl_data.export import write_ply
+from pcl_data.readers import read_scene
+from typer.testing import CliRunner
+
+from twist_cli.main import app
+
+COMMANDS = ("run", "predict", "evaluate", "report", "pseudo", "doctor")
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result.stdout if code == 0 else result.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(scans, small, tmp_path_factory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    call("run", "--data", scans, "--out", folder, *small)
+    return folder
+
+
+def test_help_does_not_load_torch():
+    code = (
+        "import sys; from typer.testing import CliRunner; from twist_cli.main import app;"
+        "CliRunner().invoke(app, ['--help']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_a_line_in_the_readme(command):
+    assert f"twist-cli {command}" in call(command, "--help").replace("\n", " ")
+    readme = Path(__file__).parent.parent / "README.md"
+    assert f"twist-cli {command}" in readme.read_text()
+
+
+def test_a_run_leaves_its_folder(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {"config.yaml", "env.json", "metrics.jsonl", "train.log", "summary.json"} <= names
+    assert {"checkpoints", "pseudo", "report", "model.safetensors"} <= names
+    rounds = json.loads((finished / "summary.json").read_text())["rounds"]
+    assert [row["round"] for row in rounds] == [0, 1]
+    keys = {"ap", "ap50", "ap25", "miou", "pseudo_semantic_accuracy", "pseudo_coverage"}
+    assert keys <= set(rounds[1])
+    assert rounds[0]["pseudo_coverage"] is None
+    assert 0 <= rounds[1]["pseudo_coverage"] <= 1
+
+
+def test_an_existing_run_is_not_overwritten(finished, scans, small):
+    assert "exists" in call("run", "--data", scans, "--out", finished, *small, code=2)
+
+
+def test_evaluate_repeats_the_scores_of_the_run(finished):
+    scores = json.loads(call("evaluate", "--model", finished, "--json"))
+    last = json.loads((finished / "summary.json").read_text())["rounds"][-1]
+    assert {key: scores[key] for key in ("ap", "ap50", "ap25", "miou")} == {
+        key: last[key] for key in ("ap", "ap50", "ap25", "miou")
+    }
+
+
+def test_predict_labels_every_point_of_a_foreign_scan(finished, tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 2, (700, 3)).astype(np.float32)
+    scan = tmp_path / "scan.ply"
+    write_ply(scan, points, colors=rng.integers(0, 255, (700, 3)).astype(np.uint8))
+    call("predict", scan, "--model", finished / "model.safetensors", "--out", tmp_path / "out")
+    result = read_scene(tmp_path / "out" / "scan.ply")
+    assert np.array_equal(result.points, points)
+    assert len(result.labels) == 700
+    assert result.labels.min() >= 0
+
+
+def test_pseudo_shows_the_scenes_of_a_round(finished, tmp_path):
+    table = call("pseudo", finished, "--ply", tmp_path)
+    assert "scene3" in table
+    assert (tmp_path / "scene3.ply").is_file()
+
+
+def test_doctor_and_report(finished):
+    assert json.loads(call("doctor", "--json"))["engine"] == "torch"
+    assert call("report", finished).strip().endswith("index.html")
+
+
+def test_dry_run_writes_nothing(scans, small, tmp_path):
+    out = tmp_path / "run"
+    shown = json.loads(call("run", "--data", scans, "--out", out, "--dry-run", *small))
+    assert shown["seconds_per_step"] > 0
+    assert not out.exists()
+
+
+def scan_with(tmp_path: Path, **changes) -> Path:
+    """A folder of three labelled scans, one of them changed."""
+    for index in range(3):
+        arrays = {
+            "coord": np.random.default_rng(index).uniform(0, 2, (500, 3)).astype(np.float32),
+            "color": np.full((500, 3), 100, np.uint8),
+            "segment": np.full(500, 4),
+            "instance": np.zeros(500, np.int64),
+        }
+        if index == 0:
+            arrays |= changes
+        kept = {key: value for key, value in arrays.items() if value is not None}
+        np.savez(tmp_path / f"scan{index}.npz", **kept)
+    return tmp_path
+
+
+ROOM = np.random.default_rng(0).uniform(0, 2, (500, 3)).astype(np.float32)
+NAN = ROOM.copy()
+NAN[3, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coord": NAN}, "finite|NaN"),
+        ({"coord": ROOM[:0], "color": None, "segment": None, "instance": None}, "at least one"),
+        ({"color": None}, "colours"),
+        ({"coord": ROOM * 2500}, "max_extent"),
+        ({"segment": np.full(500, 77)}, "77"),
+    ],
+)
+def test_a_bad_scan_is_one_line_and_exit_2(tmp_path, small, changes, message):
+    data, out = scan_with(tmp_path, **changes), tmp_path / "run"
+    settings = [one for one in small if not one.startswith("data.")]
+    error = call(
+        *("run", "--data", data, "--out", out, "data.labeled=[scan0]", "data.n_validation=1"),
+        *settings,
+        code=2,
+    )
+    import re
+
+    assert re.search(message, error), error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"ply\nformat binary_little_endian 1.0\nelement v"])
+def test_a_folder_without_readable_scans_is_refused(tmp_path, small, content):
+    data = tmp_path / "data"
+    data.mkdir()
+    if content:
+        (data / "scan.ply").write_bytes(content)
+    assert call("run", "--data", data, "--out", tmp_path / "run", *small, code=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_labeled_scenes_are_refused(scans, tmp_path, small):
+    settings = [one for one in small if not one.startswith("data.")]
+    error = call(
+        "run", "--data", scans, "--out", tmp_path / "r", "data.n_labeled=9", *settings, code=2
+    )
+    assert "9" in error
+
+
+def test_missing_and_foreign_weights_are_refused(tmp_path, scans):
+    scan = scans / "scene0"
+    assert "got" in call("predict", scan, "--model", tmp_path / "none", code=2)
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(b"\x80\x04\x95 not weights")
+    assert "foreign" in call("predict", scan, "--model", foreign, code=2)
+
+
+def test_a_full_disk_is_exit_1(scans, tmp_path, small, monkeypatch):
+    import errno
+    import os
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    error = call("run", "--data", scans, "--out", tmp_path / "run", *small, code=1)
+    assert "no space left" in error

@@ -1,0 +1,103 @@
+"""TWIST against supervised-only training, and the rows of Tables 4 and 5 of paper 000.
+
+    python benchmarks/twist.py --rows I VI --seeds 0 1 2 --out benchmarks/results/twist_rooms.md
+
+Every row trains the same number of steps on the same labelled scenes and is scored on the same
+held-out scenes; rows differ only in what the unlabelled scenes contribute. Further arguments are
+settings of `twist-cli run`, such as `--data scans data.labeled=[room0*]`.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROWS = {
+    "I": ("supervised only", ["twist.pseudo_labels=none", "train.unlabeled_scenes=0"]),
+    "II": ("semantic, point-wise threshold", ["twist.pseudo_labels=semantic"]),
+    "III": ("offset, point-wise threshold", ["twist.pseudo_labels=offset"]),
+    "IV": ("both, point-wise threshold", ["twist.pseudo_labels=points"]),
+    "V": ("proposals, no re-correction", ["twist.pseudo_labels=proposals"]),
+    "VI": ("TWIST", ["twist.pseudo_labels=recorrected"]),
+    "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),
+    "no sem-to-off": ("Table 5 row 2", ["twist.semantic_to_offset=false"]),
+}
+SCORES = ("ap", "ap50", "ap25", "miou")
+QUALITY = ("pseudo_semantic_accuracy", "pseudo_offset_error", "pseudo_coverage")
+
+
+def run_row(row: str, seed: int, work: Path, arguments: list[str]) -> dict:
+    """The summary of one run; a run that is already there is not run again."""
+    folder = work / f"{row.replace(' ', '_')}_seed{seed}"
+    summary = folder / "summary.json"
+    if not summary.exists():
+        command = ["twist-cli", "run", "--out", str(folder), "--seed", str(seed)]
+        if folder.exists():
+            command.append("--resume")
+        subprocess.run([*command, *ROWS[row][1], *arguments], check=True, stdout=subprocess.DEVNULL)
+    return json.loads(summary.read_text())
+
+
+def cell(values: list[float | None], scale: float = 100) -> str:
+    """Mean and standard deviation over seeds."""
+    known = [value * scale for value in values if value is not None]
+    if not known:
+        return "-"
+    spread = statistics.stdev(known) if len(known) > 1 else 0.0
+    return f"{statistics.mean(known):.1f} ± {spread:.1f}"
+
+
+def table(results: dict[str, list[dict]]) -> list[str]:
+    """Last round of every row, then AP50 by round."""
+    lines = ["| row | | AP | AP50 | AP25 | mIoU | pseudo accuracy | offset error (cm) | coverage |"]
+    lines.append("|" + "---|" * 9)
+    for row, summaries in results.items():
+        last = [summary["rounds"][-1] for summary in summaries]
+        cells = [cell([one[key] for one in last]) for key in (*SCORES, *QUALITY)]
+        lines.append(f"| {row} | {ROWS[row][0]} | " + " | ".join(cells) + " |")
+    n_rounds = len(next(iter(results.values()))[0]["rounds"])
+    lines += ["", "AP50 by round:", "", "| row | " + " | ".join(map(str, range(n_rounds))) + " |"]
+    lines.append("|" + "---|" * (n_rounds + 1))
+    for row, summaries in results.items():
+        cells = [cell([one["rounds"][t]["ap50"] for one in summaries]) for t in range(n_rounds)]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=["I", "VI"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmark"))
+    parser.add_argument("--out", type=Path, required=True)
+    options, arguments = parser.parse_known_args()
+    results = {
+        row: [run_row(row, seed, options.work, arguments) for seed in options.seeds]
+        for row in options.rows
+    }
+    first = next(iter(results.values()))[0]
+    command = "python " + " ".join(sys.argv)
+    minutes = [summary["seconds"] / 60 for summaries in results.values() for summary in summaries]
+    scenes = {role: len(names) for role, names in first["scenes"].items()}
+    lines = [
+        "# Self-training on SyntheticRooms" if not any("--data" in a for a in arguments) else
+        "# Self-training on a folder of scans",
+        "",
+        f"    {command}",
+        "",
+        f"{scenes['labeled']} labelled, {scenes['unlabeled']} unlabelled and "
+        f"{scenes['validation']} held-out scenes; seeds {options.seeds}, mean ± standard deviation;"
+        f" protocol `{first['protocol']}`; {platform.machine()}, two cores, median "
+        f"{statistics.median(minutes):.0f} minutes a run.",
+        "",
+        *table(results),
+    ]
+    options.out.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

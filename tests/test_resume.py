@@ -1,0 +1,121 @@
+"""A killed run, resumed, ends with the same weights, bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pcl_data import SCANNET20, Scene, save_scene
+from safetensors.torch import load_file
+
+SETTINGS = [
+    "model.backbone=res16unet14a",
+    "model.width=0.25",
+    "model.voxel_size=0.1",
+    "train.steps=6",
+    "train.labeled_scenes=1",
+    "train.unlabeled_scenes=1",
+    "train.checkpoint_every=2",
+    "train.log_every=1",
+    "twist.rounds=1",
+    "twist.min_points=3",
+    "twist.recorrector_start=1",
+    "data.labeled=[scene0]",
+    "data.validation=[scene3]",
+]
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scans")
+    chair = SCANNET20.names.index("chair")
+    for index in range(4):
+        rng = np.random.default_rng(index)
+        floor = rng.uniform((0, 0, 0), (2, 2, 0.01), (800, 3))
+        boxes = [rng.uniform(0, 0.4, (200, 3)) + (x, 0.5, 0.1) for x in (0.2, 1.3)]
+        points = np.concatenate([floor, *boxes]).astype(np.float32)
+        scene = Scene(
+            f"scene{index}",
+            points,
+            colors=rng.integers(0, 255, points.shape).astype(np.uint8),
+            labels=np.repeat([1, chair, chair], [800, 200, 200]),
+            instances=np.repeat([-1, 0, 1], [800, 200, 200]),
+            label_set=SCANNET20,
+        )
+        save_scene(scene, root / scene.name)
+    return root
+
+
+def command(scans: Path, out: Path, *options: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "twist_cli.main", "run", "--data", str(scans)),
+        *("--out", str(out), *SETTINGS, *options),
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(scans, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted") / "run"
+    subprocess.run(command(scans, out), check=True, capture_output=True)
+    return out
+
+
+def start_and_signal(scans: Path, out: Path, n_lines: int, number: int) -> int:
+    """Run until metrics.jsonl has that many lines, then send the signal; the exit code."""
+    process = subprocess.Popen(
+        command(scans, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    metrics = out / "metrics.jsonl"
+    while process.poll() is None:
+        if metrics.exists() and metrics.read_bytes().count(b"\n") >= n_lines:
+            os.kill(process.pid, number)
+            break
+        time.sleep(0.002)
+    process.communicate()
+    return process.returncode
+
+
+@pytest.mark.parametrize("n_lines", [1, 5, 9])
+def test_killed_and_resumed_equals_uninterrupted(scans, uninterrupted, tmp_path, n_lines):
+    whole, out = uninterrupted, tmp_path / "run"
+    assert start_and_signal(scans, out, n_lines, signal.SIGKILL) == -signal.SIGKILL
+    subprocess.run(command(scans, out, "--resume"), check=True, capture_output=True)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (whole, out))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    rounds = [json.loads((folder / "summary.json").read_text())["rounds"] for folder in (whole, out)]
+    assert rounds[0] == rounds[1]
+    steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [
+        json.loads(line)["step"] for line in (whole / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def test_sigterm_writes_a_checkpoint_and_exits_130(scans, tmp_path):
+    out = tmp_path / "run"
+    assert start_and_signal(scans, out, 3, signal.SIGTERM) == 130
+    assert (out / "checkpoints" / "last").exists()
+
+
+def test_two_runs_have_the_same_weights(scans, uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    subprocess.run(command(scans, out), check=True, capture_output=True)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (uninterrupted, out))
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_resume_with_other_settings_is_refused(scans, uninterrupted):
+    result = subprocess.run(
+        command(scans, uninterrupted, "--resume", "train.steps=7"),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert "train.steps" in result.stderr
