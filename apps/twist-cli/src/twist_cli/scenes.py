@@ -68,7 +68,7 @@ def _choose(
     names: list[str], patterns: Sequence[str], count: int, seed: int, argument: str
 ) -> tuple[str, ...]:
     if not patterns:
-        return tuple(sorted(limited_reconstructions(names, count, seed=seed)))
+        return tuple(sorted(limited_reconstructions(names, count=count, seed=seed)))
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in names):
             raise ValueError(f"{argument} must match scenes that have no other role, got {pattern}")
