@@ -1,12 +1,13 @@
 """Sparse convolution in plain torch, and the sparse U-Nets of the 3D point-cloud literature."""
 
+from pcl_backbones import sparse
 from pcl_backbones.__about__ import __version__
 from pcl_backbones.engine import use_engine
 from pcl_backbones.heads import OffsetHead, SemanticHead
 from pcl_backbones.proposal_encoder import ProposalEncoder
 from pcl_backbones.res16unet import Res16UNet14A, Res16UNet18A, Res16UNet34C
 from pcl_backbones.sparse_tensor import SparseTensor
-from pcl_backbones.weights import load_weights, read_card, save_weights
+from pcl_backbones.weights import load_weights, save_weights
 
 __all__ = [
     "OffsetHead",
@@ -18,7 +19,7 @@ __all__ = [
     "SparseTensor",
     "__version__",
     "load_weights",
-    "read_card",
     "save_weights",
+    "sparse",
     "use_engine",
 ]

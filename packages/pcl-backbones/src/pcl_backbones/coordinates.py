@@ -1,128 +1,145 @@
-"""Voxel coordinates of a network pass: packed keys, coarser levels, kernel maps.
+"""Voxel coordinates as sorted integer keys, and the kernel maps found by searching them.
 
-A kernel map lists, for every offset of a kernel, the input row that each output row reads.
-It is found by sorting: coordinates are packed into 64-bit keys, and a neighbour is a binary
-search. Offsets are ordered as in MinkowskiEngine's hyper-cube, the first spatial axis fastest.
+Own scheme; the meaning of a stride and the order of kernel slots follow Choy et al., "4D
+Spatio-Temporal ConvNets", CVPR 2019 (HYPERCUBE: the first spatial axis runs fastest).
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-SPATIAL_BITS, BATCH_BITS = 17, 12
-SPATIAL_LIMIT = 2 ** (SPATIAL_BITS - 1)  # coordinates lie in [-limit, limit)
-MARGIN = 64  # kept free, so that no neighbour leaves the range
-
-
-class KernelMap(NamedTuple):
-    """For each kernel offset the rows that meet: `out[out_rows[k]] += in[in_rows[k]] @ W[k]`."""
-
-    in_rows: tuple[Tensor, ...]
-    out_rows: tuple[Tensor, ...]
-    n_in: int
-    n_out: int
-
-    def transposed(self) -> "KernelMap":
-        """The same meetings with input and output exchanged."""
-        return KernelMap(self.out_rows, self.in_rows, self.n_out, self.n_in)
-
-
-def kernel_offsets(kernel_size: int) -> Int[Tensor, "k 3"]:
-    """Offsets in kernel order: centred for odd sizes, 0 .. size - 1 for even ones.
-
-    Example:
-        >>> kernel_offsets(2)[:3].tolist()
-        [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
-    """
-    first = -(kernel_size // 2) if kernel_size % 2 else 0
-    axis = torch.arange(first, first + kernel_size)
-    return torch.cartesian_prod(axis, axis, axis).flip(1)
+N_SCENES = 1 << 12  # largest number of scenes in a batch
+COORD_LIMIT = 1 << 15  # |x|, |y|, |z| of a voxel stay below this
+_BITS = 17  # one bit more than the limit needs, so that a neighbour never wraps around
+_OFFSET = 1 << (_BITS - 1)
+_MASK = (1 << _BITS) - 1
 
 
 def pack(coords: Int[Tensor, "v 4"]) -> Int[Tensor, " v"]:
-    """One 64-bit key for each (b, x, y, z); keys sort as the coordinates do."""
+    """One int64 key a row; keys sort as rows do (scene, x, y, z)."""
     b, x, y, z = coords.long().unbind(1)
-    key = (b << SPATIAL_BITS) + x + SPATIAL_LIMIT
-    key = (key << SPATIAL_BITS) + y + SPATIAL_LIMIT
-    return (key << SPATIAL_BITS) + z + SPATIAL_LIMIT
+    return (((b << _BITS | x + _OFFSET) << _BITS | y + _OFFSET) << _BITS) | z + _OFFSET
 
 
-def check_coords(coords: Int[Tensor, "v 4"]) -> None:
-    """Reject coordinates that cannot be packed or occur twice.
+def unpack(keys: Int[Tensor, " v"]) -> Int[Tensor, "v 4"]:
+    """The int32 coordinates of keys; undoes `pack`."""
+    x, y, z = ((keys >> shift & _MASK) - _OFFSET for shift in (2 * _BITS, _BITS, 0))
+    return torch.stack([keys >> 3 * _BITS, x, y, z], dim=1).int()
 
-    Raises:
-        ValueError: naming the rule and the value.
+
+def kernel_offsets(kernel_size: int) -> list[tuple[int, int, int]]:
+    """Offsets of the kernel's slots, x fastest; centred for odd sizes, from 0 for even ones.
+
+    Example:
+        >>> kernel_offsets(2)[:3], kernel_offsets(3)[0]
+        ([(0, 0, 0), (1, 0, 0), (0, 1, 0)], (-1, -1, -1))
     """
-    if len(coords) == 0:
-        return
-    batch, spatial = coords[:, 0], coords[:, 1:]
-    if batch.min() < 0 or batch.max() >= 2**BATCH_BITS:
-        raise ValueError(
-            f"coords must have scene indices in [0, {2**BATCH_BITS}), "
-            f"got {int(batch.min())} to {int(batch.max())}"
-        )
-    limit = SPATIAL_LIMIT - MARGIN
-    if spatial.min() < -limit or spatial.max() >= limit:
-        raise ValueError(
-            f"coords must lie in [{-limit}, {limit}), "
-            f"got {int(spatial.min())} to {int(spatial.max())}: are the units voxels?"
-        )
-    keys = pack(coords).sort().values
-    repeated = int((keys[1:] == keys[:-1]).sum())
-    if repeated:
-        raise ValueError(f"coords must be distinct, got {repeated} duplicates: voxelise first")
+    first = -(kernel_size // 2) if kernel_size % 2 else 0
+    steps = range(first, first + kernel_size)
+    return [(x, y, z) for z in steps for y in steps for x in steps]
 
 
-class CoordinateLevels:
-    """The coordinates of one pass at every stride, and the kernel maps between them.
+@dataclass(frozen=True)
+class KernelMap:
+    """Which input row meets which output row in each slot of a kernel.
 
-    Shared by all tensors that come from one another, so that each map is found once.
+    Attributes:
+        pairs: for each slot, input rows and output rows, equally long; both hold a row at most
+            once. None where every row meets itself (the centre of a stride-1 kernel).
+        n_inputs: rows of the input.
+        n_outputs: rows of the output.
     """
 
-    def __init__(self, coords: Int[Tensor, "v 4"], stride: int) -> None:
-        self.coords = {stride: coords}
-        self._sorted: dict[int, tuple[Tensor, Tensor]] = {}
-        self._maps: dict[tuple[int, int, int], KernelMap] = {}
+    pairs: tuple[tuple[Tensor, Tensor] | None, ...]
+    n_inputs: int
+    n_outputs: int
 
-    def kernel_map(self, in_stride: int, out_stride: int, kernel_size: int) -> KernelMap:
-        """The map of a convolution from one level to the same or a coarser one."""
-        key = (in_stride, out_stride, kernel_size)
-        if key not in self._maps:
-            self._maps[key] = self._find(*key)
-        return self._maps[key]
+    @cached_property
+    def transposed(self) -> "KernelMap":
+        """The same map with input and output exchanged."""
+        swapped = tuple(pair and (pair[1], pair[0]) for pair in self.pairs)
+        return KernelMap(swapped, self.n_outputs, self.n_inputs)
 
-    def _find(self, in_stride: int, out_stride: int, kernel_size: int) -> KernelMap:
-        if out_stride not in self.coords:
-            self.coords[out_stride] = coarser(self.coords[in_stride], out_stride)
-        out_coords = self.coords[out_stride]
-        keys, order = self._keys(in_stride)
-        in_rows, out_rows = [], []
-        for offset in kernel_offsets(kernel_size).to(out_coords.device) * in_stride:
-            step = int(pack(torch.cat([offset.new_zeros(1), offset])[None])[0]) - ORIGIN_KEY
-            wanted = pack(out_coords) + step
-            place = torch.searchsorted(keys, wanted).clamp(max=max(len(keys) - 1, 0))
-            found = torch.nonzero(keys[place] == wanted).flatten() if len(keys) else place
-            in_rows.append(order[place[found]])
-            out_rows.append(found)
-        return KernelMap(tuple(in_rows), tuple(out_rows), len(keys), len(out_coords))
-
-    def _keys(self, stride: int) -> tuple[Tensor, Tensor]:
-        if stride not in self._sorted:
-            keys, order = pack(self.coords[stride]).sort()
-            self._sorted[stride] = (keys, order)
-        return self._sorted[stride]
+    def table(self, device: torch.device) -> Int[Tensor, "n_outputs slots"]:
+        """Input row of every output row and slot; n_inputs where there is none."""
+        shape = (self.n_outputs, len(self.pairs))
+        table = torch.full(shape, self.n_inputs, device=device)
+        for slot, pair in enumerate(self.pairs):
+            if pair is None:
+                table[:, slot] = torch.arange(self.n_outputs, device=device)
+            else:
+                table[pair[1], slot] = pair[0]
+        return table
 
 
-def coarser(coords: Int[Tensor, "v 4"], stride: int) -> Int[Tensor, "w 4"]:
-    """The voxels of `stride` that hold the given ones: floor(c / stride) * stride, in key order."""
-    spatial = torch.div(coords[:, 1:], stride, rounding_mode="floor") * stride
-    floored = torch.cat([coords[:, :1], spatial], dim=1)
-    keys, inverse = torch.unique(pack(floored), return_inverse=True)
-    out = floored.new_empty(len(keys), 4)
-    out[inverse] = floored
-    return out
+@dataclass(frozen=True)
+class Level:
+    """The voxels of one stride: keys in row order, and the same keys sorted."""
+
+    keys: Tensor
+    sorted_keys: Tensor
+    order: Tensor | None  # row of each sorted key; None where rows are sorted already
+
+    @classmethod
+    def of(cls, keys: Int[Tensor, " v"]) -> "Level":
+        """Sort the keys of a level."""
+        if bool((keys[1:] > keys[:-1]).all()):
+            return cls(keys, keys, None)
+        return cls(keys, *torch.sort(keys, stable=True))
+
+    @cached_property
+    def coords(self) -> Int[Tensor, "v 4"]:
+        """Coordinates in row order."""
+        return unpack(self.keys)
+
+    def find(self, keys: Int[Tensor, " q"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+        """Rows that hold the keys, and which of the keys were found."""
+        position = torch.searchsorted(self.sorted_keys, keys).clamp_(max=len(self.keys) - 1)
+        found = (self.sorted_keys[position] == keys).nonzero()[:, 0]
+        rows = position[found]
+        return (rows if self.order is None else self.order[rows]), found
 
 
-ORIGIN_KEY = int(pack(torch.zeros(1, 4, dtype=torch.int32))[0])
+@dataclass
+class CoordinateCache:
+    """The levels and kernel maps that all tensors of one network pass share."""
+
+    levels: dict[int, Level] = field(default_factory=dict)
+    maps: dict[tuple[int, int, int], KernelMap] = field(default_factory=dict)
+    raster: "tuple[CoordinateCache, Tensor, Tensor] | None" = None
+
+    def coarse(self, stride: int, factor: int) -> Level:
+        """The level at stride * factor: floor(c / s') * s', made once, in raster order."""
+        target = stride * factor
+        if target not in self.levels:
+            coords = self.levels[stride].coords.clone()
+            coords[:, 1:] -= coords[:, 1:] % target
+            self.levels[target] = Level.of(torch.unique(pack(coords)))
+        return self.levels[target]
+
+    def kernel_map(self, stride: int, kernel_size: int, factor: int) -> KernelMap:
+        """The map of a convolution from `stride` to `stride * factor`, made once."""
+        key = (stride, kernel_size, factor)
+        if key not in self.maps:
+            source, target = self.levels[stride], self.coarse(stride, factor)
+            shifts = [
+                stride * (((x << _BITS) + y << _BITS) + z)
+                for x, y, z in kernel_offsets(kernel_size)
+            ]
+            centred = factor == 1 and kernel_size % 2 == 1
+            pairs = _mirrored_pairs(source, shifts) if centred else _pairs(source, target, shifts)
+            self.maps[key] = KernelMap(tuple(pairs), len(source.keys), len(target.keys))
+        return self.maps[key]
+
+
+def _pairs(source: Level, target: Level, shifts: list[int]) -> list[tuple[Tensor, Tensor] | None]:
+    return [source.find(target.keys + shift) for shift in shifts]
+
+
+def _mirrored_pairs(level: Level, shifts: list[int]) -> list[tuple[Tensor, Tensor] | None]:
+    """Half of the search: if a sees b in one slot, b sees a in the mirrored slot."""
+    half = _pairs(level, level, shifts[: len(shifts) // 2])
+    return [*half, None, *(pair and (pair[1], pair[0]) for pair in reversed(half))]

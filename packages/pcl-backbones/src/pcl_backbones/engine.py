@@ -1,75 +1,92 @@
-"""The engine: one function that convolves features along a kernel map.
+"""Sparse convolution of rows of features, in plain torch on any device.
 
-The torch engine gathers the rows of each kernel offset, multiplies, and adds them to the output
-in a fixed order; an offset writes each row once, so the result is the same bit for bit in every
-run on a CPU. It needs no compilation and runs where torch runs.
+out[u] = sum over slots k of x[u + offset_k] W_k: one gather, matrix product and scatter a slot.
+A slot holds a row at most once, and slots are added in their order: the same bits in every run.
 """
-
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from pcl_backbones.coordinates import KernelMap
 
-ENGINES = ("torch",)
 
+def use_engine(name: str) -> None:
+    """Choose what computes sparse convolutions, for the whole process.
 
-def use_engine(name: Literal["torch"]) -> None:
-    """Choose the engine of every convolution.
+    Args:
+        name: "torch", the only engine of this version.
 
     Raises:
         ValueError: if there is no such engine.
+
+    Example:
+        >>> use_engine("torch")
     """
-    if name not in ENGINES:
-        raise ValueError(f"name must be one of {', '.join(ENGINES)}, got {name}")
+    global _engine
+    if name not in _ENGINES:
+        raise ValueError(f"name must be one of {sorted(_ENGINES)}, got {name!r}")
+    _engine = _ENGINES[name]
 
 
 def convolve(
-    features: Float[Tensor, "v c_in"],
-    kernel: Float[Tensor, "k c_in c_out"],
-    kernel_map: KernelMap,
-) -> Float[Tensor, "u c_out"]:
-    r"""Sparse convolution :math:`y_u = \sum_k x_{n_k(u)} W_k` over the neighbours that exist.
+    features: Float[Tensor, "n a"], kernel: Float[Tensor, "slots a b"], kernel_map: KernelMap
+) -> Float[Tensor, "m b"]:
+    """Rows of the output of a convolution, by the engine in use.
 
-    Args:
-        features: input rows.
-        kernel: one matrix for each offset.
-        kernel_map: which input row meets which output row at each offset.
+    Under autocast it computes in the type of the kernel, so that sums keep their precision.
     """
-    return _Convolution.apply(features, kernel, kernel_map)
+    device = features.device.type
+    if not torch.is_autocast_enabled(device):
+        return _engine(features, kernel, kernel_map)
+    with torch.autocast(device, enabled=False):
+        return _engine(features.to(kernel.dtype), kernel, kernel_map)
 
 
-class _Convolution(torch.autograd.Function):
+class _GatherScatter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
+    def forward(ctx, features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
         ctx.save_for_backward(features, kernel)
         ctx.kernel_map = kernel_map
-        return _gather_multiply_add(features, kernel, kernel_map)
+        return _sum_of_products(features, kernel, kernel_map)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, kernel = ctx.saved_tensors
-        kernel_map: KernelMap = ctx.kernel_map
-        grad = grad.contiguous()
-        grad_features = grad_kernel = None
+        gradient = gradient.contiguous()
+        to_features = to_kernel = None
         if ctx.needs_input_grad[0]:
-            transposed = kernel.transpose(1, 2)
-            grad_features = _gather_multiply_add(grad, transposed, kernel_map.transposed())
+            transposed = ctx.kernel_map.transposed
+            to_features = _sum_of_products(gradient, kernel.transpose(1, 2), transposed)
         if ctx.needs_input_grad[1]:
-            grad_kernel = torch.stack(
-                [
-                    features.index_select(0, rows).t() @ grad.index_select(0, out)
-                    for rows, out in zip(kernel_map.in_rows, kernel_map.out_rows, strict=True)
-                ]
-            )
-        return grad_features, grad_kernel, None
+            to_kernel = _outer_products(features, gradient, kernel, ctx.kernel_map)
+        return to_features, to_kernel, None
 
 
-def _gather_multiply_add(features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
-    output = features.new_zeros(kernel_map.n_out, kernel.shape[2])
-    for weight, rows, out in zip(kernel, kernel_map.in_rows, kernel_map.out_rows, strict=True):
-        if len(rows):
-            output.index_add_(0, out, features.index_select(0, rows) @ weight)
-    return output
+def _sum_of_products(features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
+    out = features.new_zeros(kernel_map.n_outputs, kernel.shape[2])
+    for weight, pair in zip(kernel, kernel_map.pairs, strict=True):
+        if pair is None:
+            out.addmm_(features, weight)
+        elif len(pair[0]):
+            out.index_add_(0, pair[1], features.index_select(0, pair[0]) @ weight)
+    return out
+
+
+def _outer_products(
+    features: Tensor, gradient: Tensor, kernel: Tensor, kernel_map: KernelMap
+) -> Tensor:
+    out = torch.zeros_like(kernel)
+    for slot, pair in zip(out, kernel_map.pairs, strict=True):
+        if pair is None:
+            torch.mm(features.T, gradient, out=slot)
+        elif len(pair[0]):
+            rows = features.index_select(0, pair[0])
+            torch.mm(rows.T, gradient.index_select(0, pair[1]), out=slot)
+    return out
+
+
+_ENGINES = {"torch": _GatherScatter.apply}
+_engine = _ENGINES["torch"]

@@ -1,6 +1,7 @@
-"""Heads on the features of a backbone.
+"""Heads on the features of a U-Net: classes, and offsets to instance centroids.
 
-Hou et al., "Contrastive Scene Contexts", CVPR 2021, downstream instance segmentation.
+Hou et al., "Contrastive Scene Contexts", CVPR 2021 (instance segmentation network); parameters
+carry the published names.
 """
 
 from torch import nn
@@ -10,19 +11,31 @@ from pcl_backbones.sparse_tensor import SparseTensor
 
 
 class SemanticHead(nn.Module):
-    """A linear layer to class logits."""
+    """Class logits of each voxel, linear in its features.
+
+    Example:
+        >>> SemanticHead(96, 20)
+        SemanticHead(
+          (final): Conv3d(96, 20, 1, stride=1, bias=True)
+        )
+    """
 
     def __init__(self, in_channels: int, n_classes: int) -> None:
         super().__init__()
         self.final = Conv3d(in_channels, n_classes, 1, bias=True)
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Logits of each voxel."""
-        return self.final(tensor)
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Logits, (v, n_classes), on the same voxels."""
+        return self.final(x)
 
 
 class OffsetHead(nn.Module):
-    """Two linear layers to the vector from a voxel to its instance's centroid, in metres."""
+    """Offset from each voxel to the centroid of its instance, metres.
+
+    Example:
+        >>> sum(p.numel() for p in OffsetHead(96).parameters())
+        9795
+    """
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -31,6 +44,6 @@ class OffsetHead(nn.Module):
         self.relu = ReLU()
         self.offsets = Conv3d(in_channels, 3, 1, bias=True)
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Centroid offsets of each voxel."""
-        return self.offsets(self.relu(self.bntr_offset(self.offsets_pre(tensor))))
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Offsets, (v, 3), on the same voxels."""
+        return self.offsets(self.relu(self.bntr_offset(self.offsets_pre(x))))

@@ -1,33 +1,38 @@
 """A small sparse encoder that turns each proposal into one vector.
 
-Chu et al., "TWIST", CVPR 2022, section 4.2: "a small SparseConv encoder". The paper leaves its size
-open; this one has three stages.
+Chu et al., "TWIST", CVPR 2022, Sec. 3.3: the proposal re-correction module has "a small
+SparseConv encoder". The paper gives no sizes; three stages of 32, 64 and 128 channels and a
+pooled maximum and mean are ours.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from pcl_backbones.coordinates import COORD_LIMIT, N_SCENES, pack, unpack
 from pcl_backbones.sparse import BatchNorm, Conv3d, GlobalPool, ReLU
 from pcl_backbones.sparse_tensor import SparseTensor
 
 
 class ProposalEncoder(nn.Module):
-    """Points of proposals, voxelised in a grid of their own, encoded and pooled.
-
-    Each proposal is centred on its mean. Its voxels are `voxel_size` wide, wider where the
-    proposal would not fit a grid of `max_grid` voxels. A voxel's input is the mean of
-    [centred xyz, features] over its points.
+    """One vector a proposal, from its mean-centred points and their features.
 
     Args:
-        in_channels: 3 plus the columns of the features.
-        out_channels: columns of the result.
-        width: channels of the first stage; the others have 2 and 4 times as many.
-        voxel_size: metres.
-        max_grid: most voxels along an edge.
+        in_channels: 3 for the centred position, plus the channels of the features.
+        out_channels: length of the vector.
+        width: channels of the first stage; the others have twice and four times as many.
+        voxel_size: edge of a voxel, metres.
+        max_grid: voxels along an axis at most; a larger proposal gets larger voxels.
 
     Raises:
-        ValueError: if inputs do not fit, or a proposal has no point.
+        ValueError: if a size is out of range.
+
+    Example:
+        >>> import torch
+        >>> encoder = ProposalEncoder(4, out_channels=8, width=4).eval()
+        >>> points, features = torch.rand(10, 3), torch.rand(10, 1)
+        >>> encoder(points, features, torch.arange(10) % 2, 2).shape
+        torch.Size([2, 8])
     """
 
     def __init__(
@@ -40,61 +45,78 @@ class ProposalEncoder(nn.Module):
         max_grid: int = 64,
     ) -> None:
         super().__init__()
+        if in_channels < 3:
+            raise ValueError(f"in_channels must be at least 3, got {in_channels}")
         if voxel_size <= 0:
-            raise ValueError(f"voxel_size must be positive, got {voxel_size}")
-        self.voxel_size, self.max_grid = voxel_size, max_grid
-        stages = [
-            (Conv3d(in_channels, width, 3), BatchNorm(width)),
-            (Conv3d(width, 2 * width, 2, 2), BatchNorm(2 * width)),
-            (Conv3d(2 * width, 4 * width, 2, 2), BatchNorm(4 * width)),
-        ]
-        layers = [layer for conv, norm in stages for layer in (conv, norm, ReLU())]
-        self.encoder = nn.Sequential(*layers)
-        self.pool = GlobalPool()
+            raise ValueError(f"voxel_size must be above 0, got {voxel_size}")
+        if not 2 <= max_grid < COORD_LIMIT:
+            raise ValueError(f"max_grid must lie in [2, {COORD_LIMIT}), got {max_grid}")
+        self.in_channels, self.voxel_size, self.max_grid = in_channels, voxel_size, max_grid
+        self.stages = nn.Sequential(
+            *_stage(in_channels, width, 3, 1),
+            *_stage(width, 2 * width, 2, 2),
+            *_stage(2 * width, 4 * width, 2, 2),
+        )
+        self.pools = nn.ModuleList([GlobalPool("max"), GlobalPool("mean")])
         self.linear = nn.Linear(8 * width, out_channels)
 
     def forward(
         self,
-        points: Float[Tensor, "k 3"],
-        features: Float[Tensor, "k c"],
-        proposal_index: Int[Tensor, " k"],
+        points: Float[Tensor, "n 3"],
+        features: Float[Tensor, "n c"],
+        proposal_index: Int[Tensor, " n"],
         n_proposals: int,
-    ) -> Float[Tensor, "m d"]:
-        """One vector for each proposal.
+    ) -> Float[Tensor, "p d"]:
+        """One row a proposal.
 
         Args:
-            points: metres; a point in two proposals stands twice.
-            features: of the backbone.
-            proposal_index: the proposal of each row, in [0, n_proposals).
-            n_proposals: m.
-        """
-        counts = torch.bincount(proposal_index, minlength=n_proposals)
-        if len(counts) != n_proposals or bool((counts == 0).any()):
-            raise ValueError(
-                f"proposal_index must name each of {n_proposals} proposals, "
-                f"got {int((counts > 0).sum())} of {len(counts)}"
-            )
-        sums = points.new_zeros(n_proposals, 3).index_add(0, proposal_index, points)
-        centred = points - (sums / counts[:, None])[proposal_index]
-        coords, voxel = self._voxelize(centred.detach(), proposal_index, n_proposals)
-        inputs = torch.cat([centred, features], dim=1)
-        total = inputs.new_zeros(len(coords), inputs.shape[1]).index_add(0, voxel, inputs)
-        mean = total / torch.bincount(voxel, minlength=len(coords))[:, None]
-        pooled = self.pool(self.encoder(SparseTensor(coords, mean)), n_proposals)
-        return self.linear(torch.cat([pooled.maximum, pooled.mean], dim=1))
+            points: world coordinates, metres.
+            features: of each point; c is in_channels - 3.
+            proposal_index: the proposal of each point, in [0, n_proposals).
+            n_proposals: how many there are, at most 4096; each holds a point.
 
-    def _voxelize(
-        self, centred: Tensor, proposal_index: Tensor, n_proposals: int
-    ) -> tuple[Tensor, Tensor]:
-        """Coordinates of the occupied voxels, and the voxel of each row."""
-        if n_proposals == 0:
-            return centred.new_zeros(0, 4, dtype=torch.int32), proposal_index
-        index = proposal_index[:, None].expand(-1, 3)
-        zeros = centred.new_zeros(n_proposals, 3)
-        low = zeros.scatter_reduce(0, index, centred, "amin", include_self=False)
-        high = zeros.scatter_reduce(0, index, centred, "amax", include_self=False)
-        extent = (high - low).amax(dim=1)
-        size = (extent / (self.max_grid - 1)).clamp(min=self.voxel_size)[proposal_index, None]
-        grid = torch.floor((centred - low[proposal_index]) / size).int()
-        rows = torch.cat([proposal_index[:, None].int(), grid], dim=1)
-        return torch.unique(rows, dim=0, return_inverse=True)
+        Raises:
+            ValueError: if an argument breaks a rule above, or points are not finite.
+        """
+        self._check(points, features, proposal_index, n_proposals)
+        order = torch.argsort(proposal_index, stable=True)
+        x = self.stages(self._voxels(points[order], features[order], proposal_index[order]))
+        return self.linear(torch.cat([pool(x) for pool in self.pools], dim=1))
+
+    def _voxels(self, points: Tensor, features: Tensor, proposal: Tensor) -> SparseTensor:
+        """Mean features of the voxels of every proposal's own grid; proposal ascending."""
+        lengths = torch.bincount(proposal)
+        centred = points - torch.segment_reduce(points, "mean", lengths=lengths)[proposal]
+        low, high = (torch.segment_reduce(centred, m, lengths=lengths) for m in ("min", "max"))
+        # one cell is left over, because a grid through the mean cuts off a part on either side
+        edge = ((high - low).amax(1) / (self.max_grid - 1)).clamp(min=self.voxel_size)
+        voxel = (centred / edge[proposal].unsqueeze(1)).floor().int()
+        keys = pack(torch.cat([proposal.int().unsqueeze(1), voxel], dim=1))
+        keys, order = torch.sort(keys, stable=True)
+        keys, lengths = torch.unique_consecutive(keys, return_counts=True)
+        rows = torch.cat([centred, features], dim=1)[order]
+        return SparseTensor(unpack(keys), torch.segment_reduce(rows, "mean", lengths=lengths))
+
+    def _check(self, points: Tensor, features: Tensor, proposal: Tensor, n: int) -> None:
+        if not 1 <= n <= N_SCENES:
+            raise ValueError(f"n_proposals must lie in [1, {N_SCENES}], got {n}")
+        if features.shape[1] != self.in_channels - 3:
+            raise ValueError(
+                f"features must have {self.in_channels - 3} channels, got {features.shape[1]}"
+            )
+        if not bool(points.isfinite().all()):
+            raise ValueError("points must be finite, got NaN or infinity")
+        if bool(((proposal < 0) | (proposal >= n)).any()):
+            bounds = [int(bound) for bound in proposal.aminmax()]
+            raise ValueError(f"proposal_index must lie in [0, {n}), got {bounds}")
+        empty = (torch.bincount(proposal, minlength=n) == 0).nonzero()[:, 0].tolist()
+        if empty:
+            raise ValueError(f"proposal_index must give every proposal a point, got none in {empty}")
+
+
+def _stage(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> list[nn.Module]:
+    return [
+        Conv3d(in_channels, out_channels, kernel_size, stride),
+        BatchNorm(out_channels),
+        ReLU(),
+    ]

@@ -1,68 +1,70 @@
-"""Res16UNet: the sparse residual U-Net of PointContrast and Contrastive Scene Contexts.
+"""Residual sparse U-Nets with four levels of down-sampling (Res16UNet, SR-UNet, MinkUNet).
 
-Choy et al., "4D Spatio-Temporal ConvNets", CVPR 2019; Hou et al., "Exploring Data-Efficient 3D
-Scene Understanding with Contrastive Scene Contexts", CVPR 2021 (SR-UNet-34). Layer names and
-kernel shapes are those of the published checkpoints.
+Choy et al., "4D Spatio-Temporal ConvNets", CVPR 2019; Xie et al., "PointContrast", ECCV 2020,
+and Hou et al., "Contrastive Scene Contexts", CVPR 2021, pre-train the 34C. Layer names, kernel
+shapes, initialisation and batch-norm momenta are those of the published models.
 """
 
-from collections.abc import Sequence
+from typing import ClassVar
 
-import torch
 from torch import nn
 
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
-from pcl_backbones.sparse_tensor import SparseTensor
+from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
-INIT_CHANNELS = 32
-DOWN = (("conv1p1s2", "bn1"), ("conv2p2s2", "bn2"), ("conv3p4s2", "bn3"), ("conv4p8s2", "bn4"))
-UP = (
-    ("convtr4p16s2", "bntr4"),
-    ("convtr5p8s2", "bntr5"),
-    ("convtr6p4s2", "bntr6"),
-    ("convtr7p2s2", "bntr7"),
-)
+STEM_CHANNELS = 32
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3x3 convolutions with a residual."""
+    """Two 3x3x3 convolutions and a shortcut; batch norms keep torch's momentum of 0.1."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = Conv3d(in_channels, channels, 3)
-        self.norm1 = BatchNorm(channels)
-        self.conv2 = Conv3d(channels, channels, 3)
-        self.norm2 = BatchNorm(channels)
+        self.conv1 = Conv3d(in_channels, out_channels, 3)
+        self.norm1 = BatchNorm(out_channels)
+        self.conv2 = Conv3d(out_channels, out_channels, 3)
+        self.norm2 = BatchNorm(out_channels)
         self.relu = ReLU()
-        self.downsample = (
-            nn.Sequential(Conv3d(in_channels, channels, 1), BatchNorm(channels))
-            if in_channels != channels
-            else None
-        )
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                Conv3d(in_channels, out_channels, 1), BatchNorm(out_channels)
+            )
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Apply the block."""
-        residual = tensor if self.downsample is None else self.downsample(tensor)
-        out = self.relu(self.norm1(self.conv1(tensor)))
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features of out_channels on the same voxels."""
+        out = self.relu(self.norm1(self.conv1(x)))
         out = self.norm2(self.conv2(out))
-        return self.relu(out.with_features(out.features + residual.features))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return self.relu(out.with_features(out.features + shortcut.features))
 
 
 class Res16UNet(nn.Module):
-    """A U-Net of four levels; use `Res16UNet14A`, `Res16UNet18A` or `Res16UNet34C`.
+    """The U-Net that the sized classes below fill in; the total stride is 16.
 
     Args:
-        in_channels: columns of the input features.
-        out_channels: columns of the output; None leaves out the last layer, so that the output is
-            the features of `feature_channels` columns.
-        width: factor on all channels, for small machines; 1 is the published network.
-        momentum: of the normalisations outside the residual blocks.
+        in_channels: channels of the input, 3 for colour.
+        out_channels: channels of the last layer; None leaves it out.
+        width: factor on every inner channel count; 1 is the published network.
+        momentum: of the batch norms outside residual blocks (CSC: 0.05 in pre-training, 0.02
+            after it).
+
+    Attributes:
+        feature_channels: channels of `features(x)`, 96 at width 1.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: if width is not above 0.
+
+    Example:
+        >>> import torch
+        >>> coords = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0]], dtype=torch.int32)
+        >>> network = Res16UNet14A(3, 20, width=0.25).eval()
+        >>> network(SparseTensor(coords, torch.ones(2, 3)))
+        SparseTensor(2 voxels, 20 channels, stride 1)
     """
 
-    planes: Sequence[int]
-    layers: Sequence[int]
+    PLANES: ClassVar[tuple[int, ...]]
+    LAYERS: ClassVar[tuple[int, ...]]
 
     def __init__(
         self,
@@ -74,70 +76,75 @@ class Res16UNet(nn.Module):
     ) -> None:
         super().__init__()
         if width <= 0:
-            raise ValueError(f"width must be positive, got {width}")
-        planes = [max(1, round(plane * width)) for plane in self.planes]
-        stem = max(1, round(INIT_CHANNELS * width))
+            raise ValueError(f"width must be above 0, got {width}")
+        stem, *planes = (max(1, round(c * width)) for c in (STEM_CHANNELS, *self.PLANES))
+        self.feature_channels = planes[-1]
         self.relu = ReLU()
         self.conv0p1s1 = Conv3d(in_channels, stem, 3)
-        self.bn0 = BatchNorm(stem, momentum)
-        channels, skips = stem, [stem]
-        for level, (conv, norm) in enumerate(DOWN):
-            setattr(self, conv, Conv3d(channels, channels, 2, 2))
-            setattr(self, norm, BatchNorm(channels, momentum))
-            setattr(self, f"block{level + 1}", self._block(channels, planes[level], level))
-            channels = planes[level]
-            skips.append(channels)
-        skips.pop()
-        for level, (conv, norm) in enumerate(UP, start=4):
-            plane = planes[level]
-            setattr(self, conv, ConvTranspose3d(channels, plane, 2, 2))
-            setattr(self, norm, BatchNorm(plane, momentum))
-            block = self._block(plane + skips.pop(), plane, level)
-            setattr(self, f"block{level + 1}", block)
-            channels = plane
-        self.feature_channels = channels
-        self.final = Conv3d(channels, out_channels, 1, bias=True) if out_channels else None
+        self.bn0 = BatchNorm(stem, momentum=momentum)
 
-    def _block(self, in_channels: int, channels: int, level: int) -> nn.Sequential:
-        rest = [BasicBlock(channels, channels) for _ in range(self.layers[level] - 1)]
-        return nn.Sequential(BasicBlock(in_channels, channels), *rest)
+        channels, skips = stem, [stem, *planes[:3]]
+        for i, name in enumerate(_DOWN):
+            self.add_module(name, Conv3d(channels, channels, 2, stride=2))
+            self.add_module(f"bn{i + 1}", BatchNorm(channels, momentum=momentum))
+            self.add_module(f"block{i + 1}", _blocks(channels, planes[i], self.LAYERS[i]))
+            channels = planes[i]
+        for i, name in enumerate(_UP, start=4):
+            self.add_module(name, ConvTranspose3d(channels, planes[i], 2, stride=2))
+            self.add_module(f"bntr{i}", BatchNorm(planes[i], momentum=momentum))
+            joined = planes[i] + skips[7 - i]
+            self.add_module(f"block{i + 1}", _blocks(joined, planes[i], self.LAYERS[i]))
+            channels = planes[i]
+        self.final = None if out_channels is None else Conv3d(channels, out_channels, 1, bias=True)
 
-    def features(self, tensor: SparseTensor) -> SparseTensor:
-        """The features before the last layer, rows in the order given."""
-        out = self.relu(self.bn0(self.conv0p1s1(tensor)))
-        skips = [out]
-        for level, (conv, norm) in enumerate(DOWN):
-            out = self.relu(getattr(self, norm)(getattr(self, conv)(out)))
-            out = getattr(self, f"block{level + 1}")(out)
+    def features(self, x: SparseTensor) -> SparseTensor:
+        """Features before the last layer, rows in the order given."""
+        out, restore = in_raster_order(x)
+        out = self.relu(self.bn0(self.conv0p1s1(out)))
+        skips = []
+        for i, name in enumerate(_DOWN, start=1):
             skips.append(out)
-        skips.pop()
-        for level, (conv, norm) in enumerate(UP, start=4):
-            out = self.relu(getattr(self, norm)(getattr(self, conv)(out)))
-            out = getattr(self, f"block{level + 1}")(cat([out, skips.pop()]))
-        return out
+            out = self._stage(out, name, f"bn{i}")
+            out = self.get_submodule(f"block{i}")(out)
+        for i, name in enumerate(_UP, start=4):
+            out = cat([self._stage(out, name, f"bntr{i}"), skips.pop()])
+            out = self.get_submodule(f"block{i + 1}")(out)
+        return x.with_features(out.features if restore is None else out.features[restore])
 
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """The output, rows in the order given."""
-        out = self.features(tensor)
-        return out if self.final is None else self.final(out)
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Outputs of the last layer (or features, without one), rows in the order given."""
+        features = self.features(x)
+        return features if self.final is None else self.final(features)
+
+    def _stage(self, x: SparseTensor, conv: str, norm: str) -> SparseTensor:
+        return self.relu(self.get_submodule(norm)(self.get_submodule(conv)(x)))
 
 
 class Res16UNet14A(Res16UNet):
-    """One block a level, 128, 128, 96, 96 channels on the way up."""
+    """One block a level; see `Res16UNet`."""
 
-    planes = (32, 64, 128, 256, 128, 128, 96, 96)
-    layers = (1, 1, 1, 1, 1, 1, 1, 1)
+    PLANES = (32, 64, 128, 256, 128, 128, 96, 96)
+    LAYERS = (1,) * 8
 
 
 class Res16UNet18A(Res16UNet):
-    """Two blocks a level, channels of 14A."""
+    """Two blocks a level; see `Res16UNet`."""
 
-    planes = (32, 64, 128, 256, 128, 128, 96, 96)
-    layers = (2, 2, 2, 2, 2, 2, 2, 2)
+    PLANES = (32, 64, 128, 256, 128, 128, 96, 96)
+    LAYERS = (2,) * 8
 
 
 class Res16UNet34C(Res16UNet):
-    """The network of PointContrast, CSC and TWIST: 37,844,704 parameters before the last layer."""
+    """The network of PointContrast, CSC and TWIST; see `Res16UNet`."""
 
-    planes = (32, 64, 128, 256, 256, 128, 96, 96)
-    layers = (2, 3, 4, 6, 2, 2, 2, 2)
+    PLANES = (32, 64, 128, 256, 256, 128, 96, 96)
+    LAYERS = (2, 3, 4, 6, 2, 2, 2, 2)
+
+
+_DOWN = ("conv1p1s2", "conv2p2s2", "conv3p4s2", "conv4p8s2")
+_UP = ("convtr4p16s2", "convtr5p8s2", "convtr6p4s2", "convtr7p2s2")
+
+
+def _blocks(in_channels: int, out_channels: int, n_blocks: int) -> nn.Sequential:
+    rest = (BasicBlock(out_channels, out_channels) for _ in range(n_blocks - 1))
+    return nn.Sequential(BasicBlock(in_channels, out_channels), *rest)

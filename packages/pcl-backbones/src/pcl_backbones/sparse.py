@@ -1,8 +1,12 @@
-"""Layers on sparse tensors, with the parameter names and shapes of MinkowskiEngine."""
+"""Layers on sparse tensors: convolution, normalisation, pooling.
 
-import math
+Choy et al., "4D Spatio-Temporal ConvNets", CVPR 2019, eq. 3: out[u] = sum_i x[u + s i] W_i over
+occupied voxels, a row vector times a matrix, without a flip. Parameters carry the names and
+shapes of MinkowskiEngine's, so that published weights fit.
+"""
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -13,223 +17,198 @@ from pcl_backbones.engine import convolve
 from pcl_backbones.sparse_tensor import SparseTensor
 
 
-def kernel_map(tensor: SparseTensor, kernel_size: int, stride: int = 1) -> KernelMap:
-    """The map of a convolution on `tensor`; found once for all tensors of a pass.
+def kernel_map(x: SparseTensor, kernel_size: int, stride: int = 1) -> KernelMap:
+    """Which row of x meets which output row in each slot of a kernel.
 
-    Raises:
-        ValueError: if kernel_size or stride is below 1.
+    Slots are in HYPERCUBE order, x fastest: (dx + 1) + 3 (dy + 1) + 9 (dz + 1) for size 3, and
+    dx + 2 dy + 4 dz for size 2. Outputs of a strided kernel lie at floor(c / s) s.
+
+    Example:
+        >>> import torch
+        >>> coords = torch.tensor([[0, 3, 0, 0]], dtype=torch.int32)
+        >>> found = kernel_map(SparseTensor(coords, torch.ones(1, 1)), 2, stride=2)
+        >>> [len(pair[0]) for pair in found.pairs]  # 3 = 2 + 1: slot 1
+        [0, 1, 0, 0, 0, 0, 0, 0]
     """
-    for name, value in (("kernel_size", kernel_size), ("stride", stride)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    return tensor.levels.kernel_map(tensor.stride, tensor.stride * stride, kernel_size)
-
-
-class _Convolution(nn.Module):
-    """Kernel and bias; kernels of size 1 drop the volume axis."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, bias: bool
-    ) -> None:
-        super().__init__()
-        sizes = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "kernel_size": kernel_size,
-            "stride": stride,
-        }
-        for name, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride = kernel_size, stride
-        volume = kernel_size**3
-        shape = (volume, in_channels, out_channels) if volume > 1 else (in_channels, out_channels)
-        self.kernel = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(1, out_channels)) if bias else None
-        self.reset_parameters()
-
-    def _fan(self) -> int:
-        return self.in_channels * self.kernel_size**3
-
-    def reset_parameters(self) -> None:
-        """Uniform in ±1/sqrt(fan), MinkowskiEngine's default."""
-        bound = 1 / math.sqrt(self._fan())
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-
-    def _check(self, tensor: SparseTensor) -> None:
-        if tensor.features.shape[1] != self.in_channels:
-            raise ValueError(
-                f"features must have {self.in_channels} channels, got {tensor.features.shape[1]}"
-            )
-
-    def _add_bias(self, features: Tensor) -> Tensor:
-        return features if self.bias is None else features + self.bias
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, bias={self.bias is not None}"
-        )
-
-
-class Conv3d(_Convolution):
-    """Cross-correlation :math:`y_u = \\sum_k x_{u + s o_k} W_k` on existing voxels.
-
-    With stride 1 the output voxels are the input's; with stride s they are
-    floor(c / (s ts)) (s ts) of the input's, ts the input's stride.
-
-    Args:
-        in_channels: columns of the input.
-        out_channels: columns of the output.
-        kernel_size: edge of the kernel in voxels of the input.
-        stride: edge of an output voxel in voxels of the input.
-        bias: whether a constant is added.
-
-    Raises:
-        ValueError: if a size is below 1, or the input has another number of channels.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        bias: bool = False,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, bias)
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Convolve."""
-        self._check(tensor)
-        if self.kernel_size == 1 and self.stride == 1:
-            return tensor.with_features(self._add_bias(tensor.features @ self.kernel))
-        neighbours = kernel_map(tensor, self.kernel_size, self.stride)
-        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel[None]
-        features = self._add_bias(convolve(tensor.features, kernel, neighbours))
-        return tensor.with_features(features, tensor.stride * self.stride)
-
-
-class ConvTranspose3d(_Convolution):
-    """The map of `Conv3d` with input and output exchanged: back to the stored finer voxels.
-
-    Args:
-        in_channels: columns of the input.
-        out_channels: columns of the output.
-        kernel_size: edge of the kernel in voxels of the output.
-        stride: edge of an input voxel in voxels of the output.
-        bias: whether a constant is added.
-
-    Raises:
-        ValueError: if a size is below 1, the input has another number of channels, or no finer
-            voxels are known: a strided convolution must have made the input.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        bias: bool = False,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, bias)
-
-    def _fan(self) -> int:
-        return self.out_channels * self.kernel_size**3
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Convolve."""
-        self._check(tensor)
-        finer, rest = divmod(tensor.stride, self.stride)
-        if rest or finer not in tensor.levels.coords:
-            raise ValueError(
-                f"stride must lead back to known voxels, got {self.stride} at {tensor.stride}"
-            )
-        neighbours = tensor.levels.kernel_map(finer, tensor.stride, self.kernel_size).transposed()
-        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel[None]
-        features = self._add_bias(convolve(tensor.features, kernel, neighbours))
-        return tensor.with_features(features, finer)
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation over all voxels of the batch; torch's momentum convention."""
-
-    def __init__(self, channels: int, momentum: float = 0.1) -> None:
-        super().__init__()
-        self.bn = nn.BatchNorm1d(channels, momentum=momentum)
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Normalise."""
-        return tensor.with_features(self.bn(tensor.features))
-
-
-class ReLU(nn.Module):
-    """Rectified linear unit."""
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Clip at zero."""
-        return tensor.with_features(tensor.features.relu())
-
-
-class MaxPool3d(nn.Module):
-    """Maximum over the voxels of each kernel that exist.
-
-    Args:
-        kernel_size: edge of the kernel in voxels of the input.
-        stride: edge of an output voxel in voxels of the input.
-    """
-
-    def __init__(self, kernel_size: int, stride: int) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = kernel_size, stride
-
-    def forward(self, tensor: SparseTensor) -> SparseTensor:
-        """Pool."""
-        neighbours = kernel_map(tensor, self.kernel_size, self.stride)
-        rows, out = torch.cat(neighbours.in_rows), torch.cat(neighbours.out_rows)
-        lowest = tensor.features.new_full((neighbours.n_out, tensor.features.shape[1]), -math.inf)
-        index = out[:, None].expand(-1, tensor.features.shape[1])
-        pooled = lowest.scatter_reduce(0, index, tensor.features[rows], "amax")
-        return tensor.with_features(pooled, tensor.stride * self.stride)
-
-
-class Pooled(NamedTuple):
-    """One row for each group."""
-
-    maximum: Tensor  # (m, c)
-    mean: Tensor  # (m, c)
-
-
-class GlobalPool(nn.Module):
-    """Maximum and mean over the voxels of each scene."""
-
-    def forward(self, tensor: SparseTensor, n_scenes: int) -> Pooled:
-        """Pool; a scene without voxels gets zeros."""
-        scene = tensor.coords[:, 0].long()
-        v, c = tensor.features.shape
-        index = scene[:, None].expand(v, c)
-        zeros = tensor.features.new_zeros(n_scenes, c)
-        maximum = zeros.scatter_reduce(0, index, tensor.features, "amax", include_self=False)
-        counts = torch.bincount(scene, minlength=n_scenes).clamp(min=1)
-        mean = zeros.index_add(0, scene, tensor.features) / counts[:, None]
-        return Pooled(maximum, mean)
+    return x._cache.kernel_map(x.stride, kernel_size, stride)
 
 
 def cat(tensors: Sequence[SparseTensor]) -> SparseTensor:
-    """Tensors on the same voxels side by side, channels in the order given.
+    """Channels side by side, in the order given.
 
     Raises:
-        ValueError: if the tensors are not of one pass and one stride.
+        ValueError: if there is no tensor, or they do not share their voxels and their order.
     """
+    if not tensors:
+        raise ValueError("tensors must hold at least one tensor, got 0")
     first = tensors[0]
-    for tensor in tensors[1:]:
-        if tensor.levels is not first.levels or tensor.stride != first.stride:
-            raise ValueError(
-                "tensors must lie on the same voxels of one pass, "
-                f"got strides {first.stride} and {tensor.stride}"
-            )
-    features: Float[Tensor, "v c"] = torch.cat([tensor.features for tensor in tensors], dim=1)
-    return first.with_features(features)
+    for other in tensors[1:]:
+        same = other._cache is first._cache or torch.equal(other.coords, first.coords)
+        if other.stride != first.stride or not same:
+            raise ValueError(f"tensors must share their coords, got {first} and {other}")
+    return first.with_features(torch.cat([x.features for x in tensors], dim=1))
+
+
+class _Convolution(nn.Module):
+    """Kernel and bias, uniform in +-1 / sqrt(fan); a kernel of size 1 has no slot axis."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        arguments = {"in_channels": in_channels, "out_channels": out_channels}
+        for name, value in (arguments | {"kernel_size": kernel_size, "stride": stride}).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.kernel_size, self.stride = kernel_size, stride
+        shape = (in_channels, out_channels)
+        self.kernel = nn.Parameter(
+            torch.empty(shape if kernel_size == 1 else (kernel_size**3, *shape))
+        )
+        self.bias = nn.Parameter(torch.empty(1, out_channels)) if bias else None
+        bound = (self._fan_channels() * kernel_size**3) ** -0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def _fan_channels(self) -> int:
+        return self.kernel.shape[-2]
+
+    def _rows(self, x: SparseTensor, found: KernelMap) -> Tensor:
+        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel.unsqueeze(0)
+        rows = convolve(x.features, kernel, found)
+        return rows if self.bias is None else rows + self.bias
+
+    def _check_channels(self, x: SparseTensor) -> None:
+        n_channels = self.kernel.shape[-2]
+        if x.features.shape[1] != n_channels:
+            raise ValueError(f"x must have {n_channels} channels, got {x.features.shape[1]}")
+
+    def extra_repr(self) -> str:
+        """Sizes, for print(module)."""
+        sizes = f"{self.kernel.shape[-2]}, {self.kernel.shape[-1]}, {self.kernel_size}"
+        return f"{sizes}, stride={self.stride}, bias={self.bias is not None}"
+
+
+class Conv3d(_Convolution):
+    """Convolution at the occupied voxels; stride 1 keeps them, stride s merges them to s cells.
+
+    `kernel` is (slots, in, out), or (in, out) for size 1; `bias` is (1, out). HYPERCUBE order.
+
+    Raises:
+        ValueError: if a size is below 1, or the input has other channels.
+
+    Example:
+        >>> import torch
+        >>> coords = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0]], dtype=torch.int32)
+        >>> Conv3d(3, 8, kernel_size=2, stride=2)(SparseTensor(coords, torch.ones(2, 3)))
+        SparseTensor(1 voxels, 8 channels, stride 2)
+    """
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features of the output voxels; rows of a strided output are in raster order."""
+        self._check_channels(x)
+        if self.kernel_size == self.stride == 1:
+            rows = x.features @ self.kernel
+            return x.with_features(rows if self.bias is None else rows + self.bias)
+        rows = self._rows(x, kernel_map(x, self.kernel_size, self.stride))
+        return SparseTensor._derived(x._cache, rows, x.stride * self.stride)
+
+
+class ConvTranspose3d(_Convolution):
+    """Convolution back to the finer voxels that a strided one came from.
+
+    Uses the map of that strided convolution with input and output exchanged: a fine voxel at
+    coarse + offset_i receives x[coarse] W_i. Rows are those of the finer level.
+
+    Raises:
+        ValueError: if a size is below 1, the input has other channels, or its pass has no finer
+            level.
+    """
+
+    def _fan_channels(self) -> int:
+        return self.kernel.shape[-1]
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features of the finer voxels."""
+        self._check_channels(x)
+        stride, rest = divmod(x.stride, self.stride)
+        if rest or stride not in x._cache.levels:
+            raise ValueError(f"x must come from a tensor {self.stride} times finer, got {x}")
+        found = x._cache.kernel_map(stride, self.kernel_size, self.stride)
+        return SparseTensor._derived(x._cache, self._rows(x, found.transposed), stride)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all voxels of the batch.
+
+    A single row has no variance: when training, it is normalised by the running statistics,
+    which stay as they are.
+    """
+
+    def __init__(self, n_channels: int, *, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(n_channels, momentum=momentum)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Normalised features on the same voxels."""
+        if len(x) > 1 or not self.training:
+            return x.with_features(self.bn(x.features))
+        bn = self.bn
+        parts = (bn.running_mean, bn.running_var, bn.weight, bn.bias)
+        return x.with_features(nn.functional.batch_norm(x.features, *parts, eps=bn.eps))
+
+
+class ReLU(nn.Module):
+    """Positive part of the features."""
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features, none below 0, on the same voxels."""
+        return x.with_features(torch.relu(x.features))
+
+
+class MaxPool3d(nn.Module):
+    """Largest feature of the occupied voxels under a kernel; of equals, the first slot's.
+
+    Raises:
+        ValueError: if the kernel does not cover every voxel of a cell.
+    """
+
+    def __init__(self, kernel_size: int = 2, stride: int = 2) -> None:
+        super().__init__()
+        reach = (kernel_size + 1) // 2 if kernel_size % 2 else kernel_size
+        if stride < 1 or reach < stride:
+            raise ValueError(f"kernel_size must cover the stride, got {kernel_size} and {stride}")
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features of the coarser voxels, rows in raster order."""
+        table = kernel_map(x, self.kernel_size, self.stride).table(x.features.device)
+        floor = x.features.new_full((1, x.features.shape[1]), -torch.inf)
+        rows = torch.cat([x.features, floor])[table].max(dim=1).values
+        return SparseTensor._derived(x._cache, rows, x.stride * self.stride)
+
+
+class GlobalPool(nn.Module):
+    """One row of features a scene: the mean, maximum or sum over its voxels.
+
+    Args:
+        reduce: which of them. A scene without voxels has a row of zeros.
+    """
+
+    def __init__(self, reduce: Literal["mean", "max", "sum"] = "mean") -> None:
+        super().__init__()
+        if reduce not in ("mean", "max", "sum"):
+            raise ValueError(f"reduce must be 'mean', 'max' or 'sum', got {reduce!r}")
+        self.reduce = reduce
+
+    def forward(self, x: SparseTensor) -> Float[Tensor, "b c"]:
+        """Features of scenes 0 to the last."""
+        scene, order = torch.sort(x.coords[:, 0].long(), stable=True)
+        lengths = torch.bincount(scene)
+        pooled = torch.segment_reduce(x.features[order], self.reduce, lengths=lengths)
+        return pooled.where((lengths > 0).unsqueeze(1), 0)

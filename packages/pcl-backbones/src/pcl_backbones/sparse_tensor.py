@@ -1,22 +1,26 @@
-"""A sparse tensor: voxels of a batch of scenes, with a feature vector each."""
+"""Features on the occupied voxels of a batch of scenes."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pcl_backbones.coordinates import CoordinateLevels, check_coords
+from pcl_backbones.coordinates import COORD_LIMIT, N_SCENES, CoordinateCache, Level, pack
 
 
 class SparseTensor:
-    """Features on voxels.
+    """Features of occupied voxels; everything else is empty.
+
+    Tensors that a network derives from one another share their coordinates and kernel maps, so
+    a map is searched once a pass.
 
     Args:
-        coords: (b, x, y, z), the scene first; distinct, multiples of `stride`.
-        features: one row for each voxel.
-        stride: edge of a voxel in voxels of the input.
+        coords: (v, 4) int32, (scene, x, y, z), each row once; scene in [0, 4096), the others in
+            [-32768, 32767] and multiples of the stride. Rows may come in any order.
+        features: (v, c) floating point, on the device of coords.
+        stride: edge of a voxel in units of the finest grid.
 
     Raises:
-        ValueError: if shapes, devices, types or coordinates do not fit.
+        ValueError: if an argument breaks a rule above.
 
     Example:
         >>> import torch
@@ -25,41 +29,100 @@ class SparseTensor:
         SparseTensor(2 voxels, 3 channels, stride 1)
     """
 
-    def __init__(
-        self, coords: Int[Tensor, "v 4"], features: Float[Tensor, "v c"], stride: int = 1
-    ) -> None:
-        if coords.ndim != 2 or coords.shape[1] != 4:
-            raise ValueError(f"coords must have shape (v, 4), got {tuple(coords.shape)}")
-        if coords.dtype != torch.int32:
-            raise ValueError(f"coords must be int32, got {coords.dtype}")
-        if features.ndim != 2 or len(features) != len(coords):
+    __slots__ = ("_cache", "_features", "_stride")
+
+    def __init__(self, coords: Tensor, features: Tensor, stride: int = 1) -> None:
+        _check(coords, features, stride)
+        level = Level.of(pack(coords))
+        if bool((level.sorted_keys[1:] == level.sorted_keys[:-1]).any()):
+            n_distinct = len(torch.unique(level.keys))
             raise ValueError(
-                f"features must have shape ({len(coords)}, c), got {tuple(features.shape)}"
+                f"coords must hold each voxel once, got {n_distinct} voxels in {len(coords)} rows"
             )
-        if features.device != coords.device:
-            raise ValueError(f"features must be on {coords.device}, got {features.device}")
-        if stride < 1:
-            raise ValueError(f"stride must be at least 1, got {stride}")
-        check_coords(coords)
-        if bool((coords[:, 1:] % stride).any()):
-            raise ValueError(f"coords must be multiples of the stride, got stride {stride}")
-        self.features, self.stride = features, stride
-        self.levels = CoordinateLevels(coords, stride)
+        self._cache = CoordinateCache({stride: level})
+        self._features, self._stride = features, stride
+
+    @classmethod
+    def _derived(cls, cache: CoordinateCache, features: Tensor, stride: int) -> "SparseTensor":
+        made = cls.__new__(cls)
+        made._cache, made._features, made._stride = cache, features, stride
+        return made
 
     @property
     def coords(self) -> Int[Tensor, "v 4"]:
-        """(b, x, y, z) of each voxel."""
-        return self.levels.coords[self.stride]
+        """(scene, x, y, z) of each row, int32."""
+        return self._cache.levels[self._stride].coords
 
-    def with_features(
-        self, features: Float[Tensor, "v c"], stride: int | None = None
-    ) -> "SparseTensor":
-        """Other features on these voxels, or on those of another known stride."""
-        result = object.__new__(SparseTensor)
-        result.features, result.levels = features, self.levels
-        result.stride = self.stride if stride is None else stride
-        return result
+    @property
+    def features(self) -> Float[Tensor, "v c"]:
+        """Features of each row."""
+        return self._features
+
+    @property
+    def stride(self) -> int:
+        """Edge of a voxel in units of the finest grid."""
+        return self._stride
+
+    def with_features(self, features: Tensor) -> "SparseTensor":
+        """Other features on the same voxels; coordinates and kernel maps stay shared.
+
+        Raises:
+            ValueError: if features are not (v, c) with the v of this tensor, or on another device.
+        """
+        _check_features(features, len(self), self._features.device)
+        return self._derived(self._cache, features, self._stride)
+
+    def __len__(self) -> int:
+        return len(self._features)
 
     def __repr__(self) -> str:
-        v, c = self.features.shape
-        return f"SparseTensor({v} voxels, {c} channels, stride {self.stride})"
+        n_channels = self._features.shape[1]
+        return f"SparseTensor({len(self)} voxels, {n_channels} channels, stride {self._stride})"
+
+
+def in_raster_order(x: SparseTensor) -> tuple[SparseTensor, Tensor | None]:
+    """The same voxels sorted by (scene, x, y, z), and the index that restores the order of x.
+
+    Neighbours then lie close in memory, and a result does not depend on the order of the rows.
+    The index is None if x is sorted already.
+    """
+    cache, stride = x._cache, x.stride
+    level = cache.levels[stride]
+    if level.order is None:
+        return x, None
+    if cache.raster is None:
+        sorted_cache = CoordinateCache({stride: Level.of(level.sorted_keys)})
+        cache.raster = sorted_cache, level.order, torch.argsort(level.order)
+    sorted_cache, order, restore = cache.raster
+    return SparseTensor._derived(sorted_cache, x.features[order], stride), restore
+
+
+def _check(coords: Tensor, features: Tensor, stride: int) -> None:
+    if coords.ndim != 2 or coords.shape[1] != 4:
+        raise ValueError(f"coords must have shape (v, 4), got {tuple(coords.shape)}")
+    if coords.dtype != torch.int32:
+        raise ValueError(f"coords must be int32, got {coords.dtype}")
+    if stride < 1:
+        raise ValueError(f"stride must be at least 1, got {stride}")
+    if len(coords) == 0:
+        raise ValueError("coords must hold at least one voxel, got 0")
+    _check_features(features, len(coords), coords.device)
+    low, high = coords.amin(0).tolist(), coords.amax(0).tolist()
+    if low[0] < 0 or high[0] >= N_SCENES:
+        raise ValueError(f"coords must have scenes in [0, {N_SCENES}), got [{low[0]}, {high[0]}]")
+    if min(low[1:]) < -COORD_LIMIT or max(high[1:]) >= COORD_LIMIT:
+        raise ValueError(
+            f"coords must lie in [-{COORD_LIMIT}, {COORD_LIMIT}), "
+            f"got [{min(low[1:])}, {max(high[1:])}]"
+        )
+    if stride > 1 and bool((coords[:, 1:] % stride).any()):
+        raise ValueError(f"coords must be multiples of the stride, got others than {stride} k")
+
+
+def _check_features(features: Tensor, n_voxels: int, device: torch.device) -> None:
+    if features.ndim != 2 or len(features) != n_voxels:
+        raise ValueError(f"features must have shape ({n_voxels}, c), got {tuple(features.shape)}")
+    if not features.is_floating_point():
+        raise ValueError(f"features must be floating point, got {features.dtype}")
+    if features.device != device:
+        raise ValueError(f"features must be on {device} as the coords are, got {features.device}")

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with a card, never a pickle."""
+"""Weights in safetensors files, with a card that says what they are. Never a pickle."""
 
 import json
 import os
@@ -8,31 +8,81 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
 
-CARD_KEY = "card"
+_CARD = "card"
 
 
-def save_weights(
-    model: nn.Module, path: str | Path, *, card: Mapping[str, Any] | None = None
-) -> None:
-    """Write the weights of a model, whole or not at all.
+def save_weights(model: nn.Module, path: str | Path, card: Mapping[str, Any] | None = None) -> None:
+    """Write every parameter and buffer, whole or not at all (temporary name, fsync, rename).
 
     Args:
-        model: whose state is written.
-        path: a `.safetensors` file; one that exists is replaced.
-        card: JSON facts that a user of the weights needs (classes, voxel size, licence).
+        model: whose `state_dict` to write.
+        path: of the file; its folder exists.
+        card: what a reader should know (network, data, licence), of JSON values.
+
+    Raises:
+        ValueError: if the card is not JSON.
+
+    Example:
+        >>> import tempfile
+        >>> from torch import nn
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_weights(nn.Linear(2, 1), f"{folder}/model.safetensors", {"network": "linear"})
+        ...     load_weights(nn.Linear(2, 1), f"{folder}/model.safetensors")
+        {'network': 'linear'}
     """
-    path = Path(path)
-    tensors = {
-        name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in model.state_dict().items()
-    }
-    content = save(tensors, metadata={CARD_KEY: json.dumps(dict(card or {}))})
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        text = json.dumps(dict(card or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"card must hold JSON values, got {card!r}") from error
+    # clones, because tied weights share memory and a file must not
+    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    _write_whole(Path(path), save(state, metadata={_CARD: text}))
+
+
+def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
+    """Copy a file's weights into the model, and return the card.
+
+    Names and shapes must agree exactly; a model that does not fit is left as it was.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no safetensors file, or names or shapes differ.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"path must name a safetensors file, got {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get(_CARD, "{}"))
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"path must name a safetensors file, got {path}: {error}") from error
+    _check_fit(model.state_dict(), stored, path)
+    model.load_state_dict(stored)
+    return card
+
+
+def _check_fit(expected: Mapping[str, Tensor], stored: dict[str, Tensor], path: str | Path) -> None:
+    both = sorted(expected.keys() & stored.keys())
+    differing = [n for n in both if expected[n].shape != stored[n].shape]
+    problems = {
+        "missing": sorted(expected.keys() - stored.keys()),
+        "unexpected": sorted(stored.keys() - expected.keys()),
+        "mismatched": [
+            f"{n} {tuple(stored[n].shape)} for {tuple(expected[n].shape)}" for n in differing
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+        raise ValueError(f"weights in {path} must fit the model, got {found}")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -40,44 +90,3 @@ def save_weights(
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a weights file.
-
-    Raises:
-        ValueError: if the file is missing, damaged, or no safetensors file.
-    """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return json.loads((file.metadata() or {}).get(CARD_KEY, "{}"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ValueError(f"path must be a safetensors file, got {path} ({error})") from None
-
-
-def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
-    """Load weights that fit the model exactly, and return their card.
-
-    Raises:
-        ValueError: if the file is unreadable, or a tensor is missing, left over or of another
-            shape; the model is unchanged then.
-    """
-    card = read_card(path)
-    tensors, expected = load_file(str(path)), model.state_dict()
-    shapes = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
-    problems = {
-        "missing": sorted(expected.keys() - tensors.keys()),
-        "unexpected": sorted(tensors.keys() - expected.keys()),
-        "of another shape": shapes,
-    }
-    found = [
-        f"{len(names)} {kind} ({', '.join(names[:3])})" for kind, names in problems.items() if names
-    ]
-    if found:
-        raise ValueError(f"weights must fit the model, got {path}: {'; '.join(found)}")
-    model.load_state_dict(tensors)
-    return card
