@@ -37,7 +37,7 @@ def read_array(stream: IO[bytes], n_bytes: int) -> np.ndarray:
     if version not in _HEADER_READERS:
         raise ValueError(f"version {version} of the NPY format")
     shape, is_fortran, dtype = _HEADER_READERS[version](stream)
-    if dtype.kind not in "biuf":
+    if dtype.kind not in "iuf":
         raise ValueError(f"an array of {dtype}, not of numbers")
     size = math.prod(shape) * dtype.itemsize
     if any(length < 0 for length in shape) or size > n_bytes:

@@ -54,6 +54,7 @@ def _check_counts(path: Path) -> list[str]:
         header, end, _ = file.read(_MAX_HEADER_BYTES).partition(b"end_header")
     if not end:
         raise ValueError(f"no end_header in the first {_MAX_HEADER_BYTES} bytes")
+    is_text = b"format ascii" in header  # a number then takes at least a digit and a space
     elements: list[tuple[str, int, int]] = []  # name, count, least bytes of a row
     face_lists: list[str] = []
     for line in header.decode("ascii").splitlines():
@@ -61,15 +62,13 @@ def _check_counts(path: Path) -> list[str]:
             case ["element", name, count]:
                 elements.append((name, int(count), 0))
             case ["property", "list", size, _, name] if elements:
-                elements[-1] = _widened(elements[-1], size)
+                elements[-1] = _widened(elements[-1], "int16" if is_text else size)
                 if elements[-1][0] == "face" and name in ("vertex_indices", "vertex_index"):
                     face_lists.append(name)
             case ["property", size, _] if elements:
-                elements[-1] = _widened(elements[-1], size)
-    is_text = b"format ascii" in header
+                elements[-1] = _widened(elements[-1], "int16" if is_text else size)
     for name, count, row in elements:
-        least = count * (1 if is_text else max(row, 1))
-        if not 0 <= least <= file_size(path):
+        if not 0 <= count * max(row, 1) <= file_size(path):
             raise ValueError(f"element {name} of {count} rows in {file_size(path)} bytes")
     return face_lists
 

@@ -76,7 +76,7 @@ def read_scene(
         label_set: meaning of the labels.
         label_ids: what the ids in the file are; with "train" -1 is unlabelled and no instance.
         drop_invalid: leave out points with a NaN or infinite coordinate, and their faces. The rows
-            of the scene are then no longer the rows of the file.
+            of the scene are then no longer the rows of the file. Scene folders never hold such points.
 
     Returns:
         A scene named after the file, without suffix, or after the folder.
@@ -168,15 +168,14 @@ def _train_ids(
 
 def _check_rows(scan: RawScan) -> None:
     n_points = len(scan.points) if scan.points.ndim else 0
-    shapes = {"points": 2, "colors": 2, "normals": 2}
     for field in ("points", "colors", "normals", "labels", "instances", "superpoints"):
         array = getattr(scan, field)
         if array is None:
             continue
-        shape = (n_points, 3) if field in shapes else (n_points,)
+        shape = (n_points, 3) if field in ("points", "colors", "normals") else (n_points,)
         if array.shape != shape:
             raise ValueError(f"{field} must have shape {shape}, got {array.shape}")
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fiu":
             raise ValueError(f"{field} must hold numbers, got {array.dtype}")
 
 
@@ -211,7 +210,7 @@ def _faces_of(faces: np.ndarray | None, is_kept: np.ndarray) -> np.ndarray | Non
 
 
 def _points(points: np.ndarray) -> np.ndarray:
-    if points.dtype.itemsize > 4 and points.size:
+    if points.dtype not in (np.float16, np.float32) and points.size:
         points = points.astype(np.float64)
         if np.abs(points).max() > _FLOAT32_RANGE:
             origin = np.floor(points.min(axis=0))
@@ -244,9 +243,6 @@ def _ids(field: str, ids: np.ndarray | None) -> np.ndarray | None:
     with np.errstate(invalid="ignore"):
         whole = np.ascontiguousarray(ids.astype(np.int64))
     if not np.array_equal(whole, ids):
-        raise ValueError(f"{field} must be whole numbers below 2**63, got {_first(ids, whole)}")
+        odd = ids[ids != whole][0]
+        raise ValueError(f"{field} must be whole numbers below 2**63, got {odd}")
     return whole
-
-
-def _first(ids: np.ndarray, whole: np.ndarray) -> object:
-    return ids[np.nonzero(ids != whole)][0].item()

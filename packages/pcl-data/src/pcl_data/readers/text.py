@@ -8,20 +8,20 @@ import numpy as np
 from pcl_data.readers.raw_scan import RawScan, library_errors, scan_from_table
 
 _COMMENTS = ("#", "//")
+_MAX_LINE = 8192
 
 
 def read_text(path: Path) -> RawScan:
     """Columns x y z [red green blue [label [instance]]], or those that a first line names.
 
-    The separator is a comma or semicolon if the first line has one, else white space. Lines that
-    begin with `#` or `//` are comments; names may stand in a comment before the points.
+    The separator is a comma or semicolon if the first row has one, else white space. Lines that
+    begin with `#` or `//` are comments; names may stand in the first of them.
 
     Raises:
         ValueError: naming the line that does not fit, or if there are not 3, 6, 7 or 8 columns.
     """
     with library_errors("text"):
-        with path.open(encoding="utf-8-sig") as file:
-            names, delimiter = _first_line(file.readline(8192))
+        names, delimiter = _layout(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # a file without a line of numbers
             table = np.loadtxt(
@@ -36,10 +36,13 @@ def read_text(path: Path) -> RawScan:
     return scan_from_table(table, names)
 
 
-def _first_line(line: str) -> tuple[tuple[str, ...] | None, str | None]:
-    """Column names, if the line has x, y and z among words; and the separator."""
-    line = line.strip()
+def _layout(path: Path) -> tuple[tuple[str, ...] | None, str | None]:
+    """Column names, if the first line has x, y and z among its words; and the separator."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = line = file.readline(_MAX_LINE)
+        while line.startswith(_COMMENTS):
+            line = file.readline(_MAX_LINE)
     delimiter = next((mark for mark in ",;" if mark in line), None)
-    words = line.lstrip("#/ ").split(delimiter)
+    words = first.strip().lstrip("#/ ").split(delimiter)
     names = tuple(word.strip().strip("\"'").lower() for word in words)
     return (names if {"x", "y", "z"} <= set(names) else None), delimiter
