@@ -81,7 +81,9 @@ def _splat(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Paint squares from far to near: the last write of a pixel wins."""
     order = np.argsort(-depth, kind="stable")
-    offsets = np.stack(np.meshgrid(range(-reach, reach + 1), range(-reach, reach + 1)), -1).reshape(-1, 1, 2)
+    offsets = np.stack(np.meshgrid(range(-reach, reach + 1), range(-reach, reach + 1)), -1).reshape(
+        -1, 1, 2
+    )
     painted = (pixels[order] + offsets).reshape(-1, 2)
     rank = np.tile(np.arange(len(order)), len(offsets))
     inside = ((painted >= 0) & (painted < size)).all(axis=1)

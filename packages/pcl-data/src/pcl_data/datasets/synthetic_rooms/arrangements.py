@@ -1,4 +1,4 @@
-"""Groups of objects as people arrange them: a desk with its chair, a row of cabinets, a kitchen line."""
+"""Groups of objects as people arrange them: a desk with its chair, a row of cabinets."""
 
 import copy
 from collections.abc import Callable
@@ -67,10 +67,14 @@ def desk_group(style: Style) -> Group:
         group += with_props(style, piece, 1, 5)
         top = bounds(one)[1, 2]
         if style.chance(0.75):
-            group.append(Item(moved(monitor(style), (k * width + style.between(-0.2, 0.2), 0.05, top)), None))
+            group.append(
+                Item(moved(monitor(style), (k * width + style.between(-0.2, 0.2), 0.05, top)), None)
+            )
         if style.chance(0.85):
             distance = bounds(one)[1, 1] + style.between(-0.2, 0.25)
-            group.append(_facing(style, chair(style), k * width + style.between(-0.15, 0.15), distance))
+            group.append(
+                _facing(style, chair(style), k * width + style.between(-0.15, 0.15), distance)
+            )
         if style.chance(0.2):
             prop = Item(moved(floor_prop(style), (k * width, 0.25, 0)), None)
             group.append(prop)
@@ -84,7 +88,9 @@ def dining_group(style: Style) -> Group:
     group = with_props(style, Item(top, "table"), 0, 5)
     kind, middle = style.rng.integers(1 << 30), (low[1] + high[1]) / 2
     same = style.chance(0.7)
-    seats = [(x, high[1], 0.0) for x in _seats(high[0])] + [(x, high[1], 3.1416) for x in _seats(high[0])]
+    seats = [(x, high[1], 0.0) for x in _seats(high[0])] + [
+        (x, high[1], 3.1416) for x in _seats(high[0])
+    ]
     seats += [(0.0, high[0] + middle, -1.5708), (0.0, high[0] + middle, 1.5708)]
     for k, (x, y, yaw) in enumerate(seats):
         if style.chance(0.75 if k < len(seats) - 2 else 0.3):
@@ -113,8 +119,10 @@ def storage_row(style: Style) -> Group:
         size = (style.between(0.4, 0.6), style.between(0.4, 0.6), style.between(0.7, 2.0))
     for _ in range(style.count(1, 3)):
         label = style.pick(("cabinet", "cabinet", "bookshelf", "bookshelf", "otherfurniture"))
-        shape = {"cabinet": lambda: cabinet(style, size=size), "bookshelf": lambda: bookshelf(style)}.get(
-            label, lambda: other_furniture(style))()
+        shape = {
+            "cabinet": lambda: cabinet(style, size=size),
+            "bookshelf": lambda: bookshelf(style),
+        }.get(label, lambda: other_furniture(style))()
         low, high = bounds(shape)
         item = Item(moved(shape, (at - low[0], -low[1], 0)), label)
         group += with_props(style, item, 0, 2) if high[2] < 1.4 and label == "cabinet" else [item]
@@ -157,8 +165,14 @@ def kitchen_line(style: Style) -> Group:
         base = cabinet(_copy(style, 7 + n), size=(unit, depth - 0.03, height - 0.05))
         group.append(Item(moved(base, (at + unit / 2, 0, 0)), "cabinet"))
         at += unit
-    group += with_props(style, Item(moved(counter_top(style, at, depth, height), (at / 2, 0, 0)), "counter"), 1, 4)
-    group.append(Item(moved(basin(style, top=height + 0.015), (style.between(0.35, at - 0.35), 0, 0)), "sink"))
+    group += with_props(
+        style, Item(moved(counter_top(style, at, depth, height), (at / 2, 0, 0)), "counter"), 1, 4
+    )
+    group.append(
+        Item(
+            moved(basin(style, top=height + 0.015), (style.between(0.35, at - 0.35), 0, 0)), "sink"
+        )
+    )
     upper = style.between(0.55, 0.8)
     for k in range(n):
         if style.chance(0.7):
@@ -208,7 +222,11 @@ def vanity_group(style: Style) -> Group:
     """A basin in a worktop on a cabinet, or a plain wash basin."""
     if style.chance(0.5):
         return [Item(sink(style), "sink")]
-    width, depth, height = style.between(0.6, 1.3), style.between(0.48, 0.56), style.between(0.78, 0.88)
+    width, depth, height = (
+        style.between(0.6, 1.3),
+        style.between(0.48, 0.56),
+        style.between(0.78, 0.88),
+    )
     group = [Item(cabinet(style, size=(width - 0.02, depth - 0.02, height - 0.04)), "cabinet")]
     group += with_props(style, Item(counter_top(style, width, depth, height), "counter"), 0, 3)
     return [*group, Item(basin(style, top=height + 0.015), "sink")]
@@ -227,14 +245,17 @@ def with_props(style: Style, item: Item, fewest: int, most: int) -> Group:
     low, high = bounds(item.shape)
     group = [item]
     for _ in range(style.count(fewest, most)):
-        x, y = (style.between(0.8 * a + 0.2 * b, 0.2 * a + 0.8 * b) for a, b in zip(low[:2], high[:2], strict=True))
+        x, y = (
+            style.between(0.8 * a + 0.2 * b, 0.2 * a + 0.8 * b)
+            for a, b in zip(low[:2], high[:2], strict=True)
+        )
         group.append(Item(moved(small_prop(style), (x, y, float(high[2]))), None))
     return group
 
 
 def _facing(style: Style, shape: Shape, x: float, y: float) -> Item:
     """A chair whose front edge stands at y and looks towards -y."""
-    low, high = bounds(shape)
+    high = bounds(shape)[1]
     shape = turned(moved(shape, (0, -high[1], 0)), 3.1416 + style.between(-0.35, 0.35))
     return Item(moved(shape, (x, y, 0)), "chair")
 

@@ -16,7 +16,7 @@ from pcl_data.label_set import SCANNET20
 from pcl_data.scene import Scene
 from pcl_data.scene_store import load_scene, save_scene
 
-VERSION = 2  # raise it whenever the bits of a room change
+VERSION = 5  # raise it whenever the bits of a room change
 
 
 class SyntheticRooms(Sequence[Scene]):
@@ -28,7 +28,7 @@ class SyntheticRooms(Sequence[Scene]):
     Args:
         n_rooms: number of rooms.
         seed: another seed gives other rooms.
-        cache: folder to keep rooms in; by default that of the user, `pcl-data/synthetic-rooms-v2`.
+        cache: folder to keep rooms in; by default that of the user, `pcl-data/synthetic-rooms-v5`.
         frames: also keep the colour and depth images of the scan (about 60 MB a room).
 
     Raises:

@@ -8,14 +8,20 @@ from jaxtyping import Float
 from pcl_data.datasets.synthetic_rooms import arrangements as groups
 from pcl_data.datasets.synthetic_rooms import shell
 from pcl_data.datasets.synthetic_rooms.arrangements import Group, Item
-from pcl_data.datasets.synthetic_rooms.materials import Style
+from pcl_data.datasets.synthetic_rooms.materials import Material, Style
 from pcl_data.datasets.synthetic_rooms.mesh import bounds, box, moved, turned
 from pcl_data.datasets.synthetic_rooms.props import floor_prop
 from pcl_data.datasets.synthetic_rooms.seating import chair
-from pcl_data.datasets.synthetic_rooms.storage import bookshelf, cabinet, other_furniture, refrigerator
+from pcl_data.datasets.synthetic_rooms.storage import (
+    bookshelf,
+    cabinet,
+    other_furniture,
+    refrigerator,
+)
 from pcl_data.datasets.synthetic_rooms.tables import table
 
 ROOM_KINDS = ("bedroom", "office", "living", "kitchen", "bathroom")
+TRIALS = 12  # other objects to try where one does not fit
 Make = Callable[[Style], Group]
 _CHAIR = groups.single(chair, "chair")
 _OTHER = groups.single(other_furniture, "otherfurniture")
@@ -25,27 +31,70 @@ _FRIDGE = groups.single(refrigerator, "refrigerator")
 _CABINET = groups.single(cabinet, "cabinet")
 # What stands at a wall: group, fewest, most.
 _AT_WALL: dict[str, list[tuple[Make, int, int]]] = {
-    "bedroom": [(groups.bed_group, 1, 2), (groups.storage_row, 1, 2), (groups.desk_group, 0, 1), (_CHAIR, 0, 1),
-                (_SHELF, 0, 1), (_OTHER, 0, 1), (groups.sofa_group, 0, 1)],
-    "office": [(groups.desk_group, 1, 3), (groups.storage_row, 1, 3), (groups.chair_row, 0, 1), (_OTHER, 1, 2),
-               (_SHELF, 0, 1), (_FRIDGE, 0, 1), (groups.counter_group, 0, 1), (_TABLE, 0, 1)],
-    "living": [(groups.sofa_group, 1, 3), (groups.television_group, 0, 1), (groups.storage_row, 1, 2), (_SHELF, 0, 2),
-               (_CHAIR, 0, 2), (groups.desk_group, 0, 1), (_OTHER, 0, 2)],
-    "kitchen": [(groups.kitchen_line, 1, 2), (_FRIDGE, 0, 1), (groups.counter_group, 0, 1), (_TABLE, 0, 1),
-                (_OTHER, 0, 2), (_CABINET, 0, 1), (_CHAIR, 0, 1)],
-    "bathroom": [(groups.bath_group, 1, 1), (groups.vanity_group, 1, 2), (groups.toilet_group, 1, 1),
-                 (groups.shower_group, 0, 1), (_CABINET, 0, 1), (_OTHER, 0, 2)],
+    "bedroom": [
+        (groups.bed_group, 1, 2),
+        (groups.storage_row, 1, 2),
+        (groups.desk_group, 0, 1),
+        (_CHAIR, 1, 2),
+        (_SHELF, 0, 2),
+        (_OTHER, 0, 2),
+        (groups.sofa_group, 0, 1),
+    ],
+    "office": [
+        (groups.desk_group, 2, 3),
+        (groups.storage_row, 1, 3),
+        (groups.chair_row, 1, 2),
+        (_OTHER, 1, 2),
+        (_SHELF, 0, 2),
+        (_FRIDGE, 0, 1),
+        (groups.counter_group, 0, 1),
+        (_TABLE, 0, 1),
+        (_CHAIR, 0, 2),
+    ],
+    "living": [
+        (groups.sofa_group, 2, 3),
+        (groups.television_group, 0, 1),
+        (groups.storage_row, 1, 2),
+        (_SHELF, 1, 2),
+        (_CHAIR, 1, 3),
+        (groups.desk_group, 0, 1),
+        (_OTHER, 0, 2),
+        (groups.chair_row, 0, 1),
+    ],
+    "kitchen": [
+        (groups.kitchen_line, 1, 2),
+        (_FRIDGE, 0, 1),
+        (groups.counter_group, 0, 1),
+        (_TABLE, 0, 1),
+        (_OTHER, 0, 2),
+        (_CABINET, 1, 2),
+        (_CHAIR, 1, 2),
+        (groups.chair_row, 0, 1),
+    ],
+    "bathroom": [
+        (groups.bath_group, 1, 1),
+        (groups.vanity_group, 1, 2),
+        (groups.toilet_group, 1, 1),
+        (groups.shower_group, 0, 1),
+        (_CABINET, 1, 2),
+        (_OTHER, 0, 2),
+    ],
 }
 # What stands free.
 _FREE: dict[str, list[tuple[Make, int, int]]] = {
-    "bedroom": [(_CHAIR, 0, 1)],
-    "office": [(groups.dining_group, 0, 1), (_CHAIR, 0, 2), (groups.desk_group, 0, 1)],
-    "living": [(groups.dining_group, 0, 1), (_CHAIR, 0, 1), (groups.sofa_group, 0, 1)],
-    "kitchen": [(groups.dining_group, 1, 1), (_CHAIR, 0, 1)],
+    "bedroom": [(_CHAIR, 0, 1), (groups.desk_group, 0, 1)],
+    "office": [(groups.dining_group, 0, 1), (_CHAIR, 1, 2), (groups.desk_group, 1, 1)],
+    "living": [(groups.dining_group, 1, 1), (groups.sofa_group, 0, 1), (_CHAIR, 1, 2)],
+    "kitchen": [(groups.dining_group, 1, 1), (_CHAIR, 0, 2)],
     "bathroom": [],
 }
-_SIZE = {"bedroom": (3.0, 4.4), "office": (3.2, 5.0), "living": (3.6, 5.0), "kitchen": (3.0, 4.6),
-         "bathroom": (2.1, 3.2)}  # metres
+_SIZE = {
+    "bedroom": (2.7, 4.0),
+    "office": (2.9, 4.4),
+    "living": (3.2, 4.6),
+    "kitchen": (2.7, 4.2),
+    "bathroom": (2.1, 3.2),
+}  # metres
 
 
 class Room:
@@ -67,46 +116,59 @@ class Room:
         meets = (low < taken[:, 1] - 0.01) & (high > taken[:, 0] + 0.01)
         return not meets.all(axis=1).any()
 
-    def place(self, group: Group, offset: tuple[float, float, float], yaw: float) -> bool:
-        """Put a group where nothing stands yet; False if it does not fit."""
-        parts = [part for item in group for part in item.shape]
-        low, high = bounds(moved(turned(parts, yaw), offset))
-        if not self.fits(low, high):
-            return False
-        self.occupied.append(np.stack([low, high]))
-        self.items += [Item(moved(turned(item.shape, yaw), offset), item.label) for item in group]
-        return True
-
     def at_wall(self, group: Group, *, z: float = 0.0, gap: float = 0.0) -> bool:
-        """Try places along the walls, some of them in a corner."""
+        """Put a group at a place along the walls, often a corner; False if none is free."""
         style = self.style
-        low, high = bounds([part for item in group for part in item.shape])
+        box_of_group = bounds([part for item in group for part in item.shape])
+        low, high = box_of_group
         for _ in range(25):
             origin, yaw, length = self.wall(style.count(0, 3))
+            corner = np.array([*origin, 0.0])
             free = length - (high[0] - low[0])
             if free < 0.02:
                 continue
-            along = style.pick((0.01, free - 0.01)) if style.chance(0.35) else style.between(0.01, free - 0.01)
-            local = np.array([along - low[0], gap + 0.003 - low[1], 0.0])
-            x, y = _rotated(local, yaw)[:2] + origin
-            if self.place(group, (float(x), float(y), z), yaw):
+            ends, between = (0.01, free - 0.01), style.between(0.01, free - 0.01)
+            along = style.pick(ends) if style.chance(0.35) else between
+            local = np.array([along - low[0], gap + 0.003 - low[1], z])
+            if self._place(group, _rotated(local, yaw) + corner, yaw, _rotated(box_of_group, yaw)):
                 return True
         return False
 
     def free(self, group: Group) -> bool:
-        """Try places away from the walls, at any angle."""
-        for _ in range(25):
-            yaw = self.style.between(-3.1, 3.1)
-            if self.style.chance(0.5):
-                yaw = round(yaw / 1.5708) * 1.5708 + self.style.between(-0.1, 0.1)
+        """Put a group at a free place away from the walls, at any angle; False if none is found."""
+        style = self.style
+        for _ in range(4):
+            yaw = style.between(-3.1, 3.1)
+            if style.chance(0.5):
+                yaw = round(yaw / 1.5708) * 1.5708 + style.between(-0.1, 0.1)
             low, high = bounds(turned([part for item in group for part in item.shape], yaw))
-            if (high[:2] - low[:2] > (self.width - 0.1, self.depth - 0.1)).any():
+            room_left = np.array([self.width, self.depth]) - (high - low)[:2] - 0.1
+            if (room_left < 0).any():
                 continue
-            x, y = (self.style.between(0.05, size - 0.05 - span) for size, span in
-                    zip((self.width, self.depth), high[:2] - low[:2], strict=True))
-            if self.place(group, (x - float(low[0]), y - float(low[1]), 0.0), yaw):
-                return True
+            for _ in range(8):
+                corner = 0.05 + style.rng.uniform(0, room_left)
+                offset = np.array([*(corner - low[:2]), 0.0])
+                if self._place(group, offset, yaw, np.stack([low, high])):
+                    return True
         return False
+
+    def _place(
+        self,
+        group: Group,
+        offset: Float[np.ndarray, " 3"],
+        yaw: float,
+        corners: Float[np.ndarray, "2 3"],
+    ) -> bool:
+        """Put a group there if nothing stands there yet; `corners` bound the turned group."""
+        low, high = corners.min(axis=0) + offset, corners.max(axis=0) + offset
+        if not self.fits(low, high):
+            return False
+        self.occupied.append(np.stack([low, high]))
+        x, y, z = offset.tolist()
+        self.items += [
+            Item(moved(turned(item.shape, yaw), (x, y, z)), item.label) for item in group
+        ]
+        return True
 
     def wall(self, number: int) -> tuple[Float[np.ndarray, " 2"], float, float]:
         """Origin, yaw and length of a wall; its local x runs along it and its local y inwards."""
@@ -126,12 +188,12 @@ def furnished_room(kind: str, rng: np.random.Generator) -> Room:
     for make, fewest, most in _AT_WALL[kind]:
         for _ in range(style.count(fewest, most)):
             gap = style.pick((0.0, 0.0, 0.02, 0.06))
-            for _ in range(3):
+            for _ in range(TRIALS):
                 if room.at_wall(make(style), gap=gap):
                     break
     for make, fewest, most in _FREE[kind]:
         for _ in range(style.count(fewest, most)):
-            room.free(make(style))
+            any(room.free(make(style)) for _ in range(TRIALS))
     for _ in range(style.count(1, 4)):
         room.at_wall(shell.picture(style), z=style.between(1.3, 1.8))
     if style.chance(0.6):
@@ -143,7 +205,11 @@ def furnished_room(kind: str, rng: np.random.Generator) -> Room:
 
 def _raise_walls(room: Room, *, wet: bool) -> None:
     style = room.style
-    paint = style.tiles() if wet and style.chance(0.7) else style.paint()._replace(first=style.color(0.25, 0.55, 0.95))
+    paint = (
+        style.tiles()
+        if wet and style.chance(0.7)
+        else style.paint()._replace(first=style.color(0.25, 0.55, 0.95))
+    )
     paint = paint._replace(gloss=0.0)
     openings = [style.pick(("door", "window", "blank", "door+window")) for _ in range(4)]
     if not any("door" in o for o in openings):
@@ -159,7 +225,7 @@ def _raise_walls(room: Room, *, wet: bool) -> None:
         _raise_wall(room, number, opening, paint)
 
 
-def _raise_wall(room: Room, number: int, opening: str, paint: "shell.Material") -> None:
+def _raise_wall(room: Room, number: int, opening: str, paint: Material) -> None:
     """One wall with a door and a window where they fit; keeps the way to them free."""
     style, (origin, yaw, length) = room.style, room.wall(number)
     holes: list[shell.Hole] = []
@@ -191,7 +257,7 @@ def _raise_wall(room: Room, number: int, opening: str, paint: "shell.Material") 
 def _keep_free(room: Room, number: int, x: shell.Range, y: shell.Range, z: shell.Range) -> bool:
     """Occupy a box given in the frame of a wall; False if something stands there."""
     origin, yaw, _ = room.wall(number)
-    block = box(x, y, z, shell.Material("plain", (0, 0, 0), (0, 0, 0), 1.0, 0.0))
+    block = box(x, y, z, Material("plain", (0, 0, 0), (0, 0, 0), 1.0, 0.0))
     low, high = bounds(moved(turned([block], yaw), (float(origin[0]), float(origin[1]), 0.0)))
     if not room.fits(low + 0.001, high - 0.001):
         return False
@@ -210,6 +276,6 @@ def _corner_pillar(room: Room) -> None:
     room.occupied.append(bounds([pillar]))
 
 
-def _rotated(vector: Float[np.ndarray, " 3"], yaw: float) -> Float[np.ndarray, " 3"]:
+def _rotated(vectors: Float[np.ndarray, "*k 3"], yaw: float) -> Float[np.ndarray, "*k 3"]:
     c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1], vector[2]])
+    return vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])

@@ -7,19 +7,19 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-Color = tuple[float, float, float]
+Color = tuple[float | int, float | int, float | int]
 T = TypeVar("T")
 
 
 class Material(NamedTuple):
-    """A pattern that mixes two colours; `gloss` in [0, 1] is how often a depth camera sees nothing."""
+    """A pattern that mixes two colours; `gloss` is the share of its depth that a camera misses."""
 
     pattern: str
     first: Color
     second: Color
-    scale: float  # metres
-    phase: float
-    gloss: float = 0.0
+    scale: float | int  # metres
+    phase: float | int
+    gloss: float | int = 0.0
 
 
 Coordinates = Float[np.ndarray, " n"]
@@ -114,7 +114,7 @@ class Style:
         self._shared_paints = [self._new_paint() for _ in range(2)]
         self._shared_fabrics = [self._new_fabric() for _ in range(2)]
 
-    def between(self, low: float, high: float) -> float:
+    def between(self, low: float | int, high: float | int) -> float:
         """A uniform number."""
         return float(self.rng.uniform(low, high))
 
@@ -176,7 +176,7 @@ class Style:
         first, second = self.color(0.9, 0.2, 1), self.color(0.9, 0.1, 1)
         return Material("painting", first, second, self.between(0.15, 0.6), self.between(0, 6))
 
-    def color(self, saturation: float, darkest: float, brightest: float) -> Color:
+    def color(self, saturation: float, darkest: float, brightest: float | int) -> Color:
         """A random hue, up to a saturation, between two values."""
         hue, value = self.between(0, 1), self.between(darkest, brightest)
         return colorsys.hsv_to_rgb(hue, self.between(0, saturation), value)
@@ -196,7 +196,7 @@ class Style:
         return self._material(pattern, color, self.between(-0.5, 0.3), 0, self.between(0.05, 0.3))
 
     def _material(
-        self, pattern: str, color: Color, contrast: float, gloss: float, scale: float
+        self, pattern: str, color: Color, contrast: float, gloss: float | int, scale: float
     ) -> Material:
         second = tuple(float(np.clip(c * (1 + contrast), 0, 1)) for c in color)
         return Material(pattern, color, second, scale, self.between(0, 6), gloss)

@@ -1,4 +1,4 @@
-"""Boxes, lathed bodies, rods and wavy sheets: triangles with a material, the bricks of all furniture.
+"""Boxes, lathed bodies, rods and wavy sheets: the bricks of all furniture.
 
 Lengths are metres, z is up. An object stands on z = 0, its back at y = 0, its front towards +y,
 centred on x = 0. A shape is a list of parts.
@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from pcl_data.datasets.synthetic_rooms.materials import Material
 
-Range = tuple[float, float]
-Vector = tuple[float, float, float]
+Range = tuple[float | int, float | int]
+Vector = tuple[float | int, float | int, float | int]
 
 
 class Part(NamedTuple):
@@ -25,10 +25,8 @@ class Part(NamedTuple):
 Shape = list[Part]
 
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
-_BOX_FACES = np.array(
-    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]]
-    + [[2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]]
-)
+_BOX_CORNERS = "013 032 467 475 045 051 237 276 026 064 157 173"
+_BOX_FACES = np.array([list(map(int, face)) for face in _BOX_CORNERS.split()])
 
 
 def box(x: Range, y: Range, z: Range, material: Material) -> Part:

@@ -18,7 +18,11 @@ def floor_prop(style: Style) -> Shape:
 
 def monitor(style: Style) -> Shape:
     """A screen on a foot, with a keyboard before it."""
-    w, h, black = style.between(0.22, 0.34), style.between(0.26, 0.4), style.paint()._replace(gloss=0.15)
+    w, h, black = (
+        style.between(0.22, 0.34),
+        style.between(0.26, 0.4),
+        style.paint()._replace(gloss=0.15),
+    )
     lift = style.between(0.08, 0.16)
     return [
         box((-w, w), (0.05, 0.08), (lift, lift + h), black),
@@ -32,14 +36,20 @@ def television(style: Style) -> Shape:
     """A wide flat screen."""
     w, h = style.between(0.35, 0.7), style.between(0.4, 0.7)
     black = style.paint()._replace(first=(0.05, 0.05, 0.06), second=(0.07, 0.07, 0.08), gloss=0.25)
-    return [box((-w, w), (0.08, 0.13), (0.06, h), black), box((-0.2, 0.2), (0, 0.22), (0, 0.03), black)]
+    return [
+        box((-w, w), (0.08, 0.13), (0.06, h), black),
+        box((-0.2, 0.2), (0, 0.22), (0, 0.03), black),
+    ]
 
 
 def floor_lamp(style: Style) -> Shape:
     """A standing lamp."""
     metal, height = style.metal(), style.between(1.3, 1.7)
     shade = [(0.2, height - 0.25), (style.between(0.1, 0.2), height)]
-    shape = [cylinder((0, 0.2), 0.14, (0, 0.025), metal), rod((0, 0.2, 0), (0, 0.2, height), 0.014, metal)]
+    shape = [
+        cylinder((0, 0.2), 0.14, (0, 0.025), metal),
+        rod((0, 0.2, 0), (0, 0.2, height), 0.014, metal),
+    ]
     return [*shape, lathe(shade, style.fabric(), center=(0, 0.2))]
 
 
@@ -59,7 +69,13 @@ def _books(style: Style) -> Shape:
 
 def _cup(style: Style) -> Shape:
     r, h = style.between(0.03, 0.05), style.between(0.07, 0.13)
-    return [lathe([(0.0, 0.0), (r, 0.0), (r, h), (0.9 * r, h), (0.9 * r, 0.01), (0.0, 0.01)], style.paint(), n_sides=10)]
+    return [
+        lathe(
+            [(0.0, 0.0), (r, 0.0), (r, h), (0.9 * r, h), (0.9 * r, 0.01), (0.0, 0.01)],
+            style.paint(),
+            n_sides=10,
+        )
+    ]
 
 
 def _bottle(style: Style) -> Shape:
@@ -82,8 +98,12 @@ def _carton(style: Style) -> Shape:
 def _big_carton(style: Style) -> Shape:
     w, d, h = style.between(0.15, 0.28), style.between(0.12, 0.25), style.between(0.2, 0.5)
     board = style.wood()
-    return [box((-w, w), (-d, d), (0, h), board), *turned([box((-w, w), (d, d + 0.01), (h - d, h), board)], 0.5,
-                                                         axis="x", pivot=(0, d, h - d))]
+    return [
+        box((-w, w), (-d, d), (0, h), board),
+        *turned(
+            [box((-w, w), (d, d + 0.01), (h - d, h), board)], 0.5, axis="x", pivot=(0, d, h - d)
+        ),
+    ]
 
 
 def _plant(style: Style) -> Shape:
@@ -93,7 +113,13 @@ def _plant(style: Style) -> Shape:
     leaf = style.fabric()._replace(first=green)
     shape = [pot]
     for _ in range(style.count(5, 11)):
-        blade = cushion((-0.25 * r, 0.25 * r), (0, 0.02), (h * 0.9, h + style.between(1.2, 4) * r), leaf, squareness=1.0)
+        blade = cushion(
+            (-0.25 * r, 0.25 * r),
+            (0, 0.02),
+            (h * 0.9, h + style.between(1.2, 4) * r),
+            leaf,
+            squareness=1.0,
+        )
         leaning = turned([blade], style.between(-0.9, 0.9), axis="x", pivot=(0, 0, h * 0.9))
         shape += turned(leaning, style.between(0, 6.2))
     return shape
@@ -102,18 +128,25 @@ def _plant(style: Style) -> Shape:
 def _lamp(style: Style) -> Shape:
     h, r = style.between(0.3, 0.5), style.between(0.08, 0.15)
     foot = [(0.0, 0.0), (0.06, 0.0), (0.05, 0.03), (0.02, 0.06), (0.02, 0.6 * h)]
-    return [lathe(foot, style.metal(), n_sides=10), lathe([(r, 0.55 * h), (0.7 * r, h)], style.fabric())]
+    return [
+        lathe(foot, style.metal(), n_sides=10),
+        lathe([(r, 0.55 * h), (0.7 * r, h)], style.fabric()),
+    ]
 
 
 def _paper(style: Style) -> Shape:
-    white = style.paint()._replace(pattern="stripes", first=(0.9, 0.9, 0.88), second=(0.8, 0.8, 0.8), scale=0.03)
+    white = style.paint()._replace(
+        pattern="stripes", first=(0.9, 0.9, 0.88), second=(0.8, 0.8, 0.8), scale=0.03
+    )
     return [box((-0.105, 0.105), (-0.15, 0.15), (0, style.between(0.004, 0.03)), white)]
 
 
 def _bowl(style: Style) -> Shape:
     r, h = style.between(0.08, 0.16), style.between(0.05, 0.1)
     fruit = style.fabric()
-    shape = [lathe([(0.4 * r, 0.0), (r, h), (0.93 * r, h), (0.4 * r, 0.02), (0.0, 0.02)], style.paint())]
+    shape = [
+        lathe([(0.4 * r, 0.0), (r, h), (0.93 * r, h), (0.4 * r, 0.02), (0.0, 0.02)], style.paint())
+    ]
     for k in range(style.count(0, 4)):
         ball = cushion((0.0, 0.07), (0.0, 0.07), (0.02, 0.09), fruit, squareness=1.0)
         shape += turned([ball], 1.57 * k)
@@ -127,7 +160,9 @@ def _bag(style: Style) -> Shape:
 
 def _shoes(style: Style) -> Shape:
     cloth = style.fabric()
-    return [cushion((x, x + 0.1), (-0.14, 0.14), (0, 0.1), cloth, squareness=0.6) for x in (-0.12, 0.02)]
+    return [
+        cushion((x, x + 0.1), (-0.14, 0.14), (0, 0.1), cloth, squareness=0.6) for x in (-0.12, 0.02)
+    ]
 
 
 def _pillow(style: Style) -> Shape:

@@ -137,12 +137,14 @@ def _path(room: Room, rng: np.random.Generator) -> list[Float[np.ndarray, "4 4"]
         spot = spots[np.linalg.norm(spots - wish, axis=1).argmin()]
         target = size / 2 - heading * size * rng.uniform(0.2, 0.5)
         yaw = np.arctan2(*(target - spot)[::-1]) + rng.normal(0, 0.25)
-        pitch = -rng.uniform(0.1, 0.95) if k % 4 else rng.uniform(-0.2, 0.25)
+        pitch = rng.uniform(-0.2, 0.15) if k % 4 == 0 else -rng.uniform(0.25, 0.9)
         poses.append(_look((*spot, rng.normal(1.5, 0.12)), yaw, pitch, rng.normal(0, 0.06)))
     return poses
 
 
-def _look(position: tuple[float, ...], yaw: float, pitch: float, roll: float) -> Float[np.ndarray, "4 4"]:
+def _look(
+    position: tuple[float, ...], yaw: float, pitch: float, roll: float
+) -> Float[np.ndarray, "4 4"]:
     """Pose of a camera (x right, y down, z ahead) at a position."""
     ahead = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
@@ -187,9 +189,7 @@ def _shoot(
     )
 
 
-def _cast(
-    tracer: Any, pose: Float32[np.ndarray, "4 4"], rays: Float32[np.ndarray, "p 3"]
-) -> _Hits:
+def _cast(tracer: Any, pose: Float32[np.ndarray, "4 4"], rays: Float32[np.ndarray, "p 3"]) -> _Hits:
     directions = rays @ pose[:3, :3].T
     origins = np.tile(pose[:3, 3], (len(rays), 1))
     answer = tracer.run(origins, directions, output=1)

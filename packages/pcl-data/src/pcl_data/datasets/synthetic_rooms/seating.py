@@ -3,6 +3,7 @@
 from pcl_data.datasets.synthetic_rooms.materials import Material, Style
 from pcl_data.datasets.synthetic_rooms.mesh import (
     Part,
+    Range,
     Shape,
     box,
     cushion,
@@ -15,7 +16,9 @@ from pcl_data.datasets.synthetic_rooms.mesh import (
 
 def chair(style: Style) -> Shape:
     """A dining chair, office chair, armchair, tub chair or stool."""
-    kind = style.pick((_dining_chair, _dining_chair, _office_chair, _office_chair, _armchair, _stool))
+    kind = style.pick(
+        (_dining_chair, _dining_chair, _office_chair, _office_chair, _armchair, _stool)
+    )
     return kind(style)
 
 
@@ -23,7 +26,11 @@ def sofa(style: Style) -> Shape:
     """One to four seats, with or without arms, cushions and a chaise."""
     seats, arm = style.count(1, 3), style.pick((0.0, 0.12, 0.2, 0.28))
     seat_width, depth = style.between(0.55, 0.8), style.between(0.75, 1.0)
-    seat, back, lift = style.between(0.38, 0.5), style.between(0.68, 1.0), style.pick((0.0, 0.08, 0.14))
+    seat, back, lift = (
+        style.between(0.38, 0.5),
+        style.between(0.68, 1.0),
+        style.pick((0.0, 0.08, 0.14)),
+    )
     cloth, half = style.fabric(), seats * seat_width / 2
     back_depth = style.between(0.15, 0.25)
     shape = [
@@ -34,15 +41,22 @@ def sofa(style: Style) -> Shape:
         x = (-half + i * seat_width, -half + (i + 1) * seat_width)
         shape.append(cushion(x, (back_depth - 0.02, depth), (seat - 0.17, seat), cloth))
         if style.chance(0.6):
-            soft = cushion(x, (back_depth - 0.05, back_depth + 0.15), (seat - 0.03, back + 0.04), cloth)
+            soft = cushion(
+                x, (back_depth - 0.05, back_depth + 0.15), (seat - 0.03, back + 0.04), cloth
+            )
             shape += turned([soft], 0.15, axis="x", pivot=(0, back_depth, seat))
     if arm:
         arm_height, roundness = seat + style.between(0.12, 0.28), style.pick((0.15, 0.3, 0.6))
         for x in ((-half - arm, -half), (half, half + arm)):
-            shape.append(cushion(x, (0, depth - 0.02), (lift, arm_height), cloth, squareness=roundness))
+            shape.append(
+                cushion(x, (0, depth - 0.02), (lift, arm_height), cloth, squareness=roundness)
+            )
     if seats > 1 and style.chance(0.3):
         side = style.pick((-1, 1)) * (half - seat_width / 2)
-        x, y = (side - seat_width / 2, side + seat_width / 2), (depth - 0.05, depth + style.between(0.4, 0.7))
+        x, y = (
+            (side - seat_width / 2, side + seat_width / 2),
+            (depth - 0.05, depth + style.between(0.4, 0.7)),
+        )
         shape.append(cushion(x, y, (lift, seat), cloth, squareness=0.2))
     if lift:
         shape += legs((-half, half), (0.05, depth - 0.08), lift, style, thickness=0.04)
@@ -58,8 +72,8 @@ def bed(style: Style) -> Shape:
 
 
 def legs(
-    x: tuple[float, float],
-    y: tuple[float, float],
+    x: Range,
+    y: Range,
     height: float,
     style: Style,
     *,
@@ -90,8 +104,12 @@ def _dining_chair(style: Style) -> Shape:
         shape.append(box((-w / 2, w / 2), (0, d), (seat - t, seat), pad))
     else:
         shape.append(cushion((-w / 2, w / 2), (0, d), (seat - 0.06, seat + 0.02), pad))
-    shape += turned(_back(style, w, seat, top, frame, pad), style.between(0.05, 0.22), axis="x",
-                    pivot=(0, 0.02, seat))
+    shape += turned(
+        _back(style, w, seat, top, frame, pad),
+        style.between(0.05, 0.22),
+        axis="x",
+        pivot=(0, 0.02, seat),
+    )
     if style.chance(0.35):
         shape += _arms(style, w, d, seat, frame)
     return shape
@@ -99,7 +117,10 @@ def _dining_chair(style: Style) -> Shape:
 
 def _back(style: Style, w: float, seat: float, top: float, frame: Material, pad: Material) -> Shape:
     kind, h = style.pick(("panel", "slats", "bars", "low")), w / 2
-    posts = [box((x - 0.015, x + 0.015), (0, 0.03), (seat - 0.03, top), frame) for x in (-h + 0.015, h - 0.015)]
+    posts = [
+        box((x - 0.015, x + 0.015), (0, 0.03), (seat - 0.03, top), frame)
+        for x in (-h + 0.015, h - 0.015)
+    ]
     if kind == "panel":
         return [cushion((-h, h), (0, 0.05), (seat, top), pad, squareness=0.25)]
     if kind == "low":
@@ -129,7 +150,10 @@ def _office_chair(style: Style) -> Shape:
         cushion((-w / 2, w / 2), (0, d), (seat - 0.09, seat), cloth),
         cylinder(c, 0.03, (0.08, seat - 0.05), metal, n_sides=8),
     ]
-    star = [rod((0.0, 0.0, 0.1), (0.0, 0.3, 0.05), 0.022, metal), cylinder((0, 0.3), 0.03, (0, 0.06), metal)]
+    star = [
+        rod((0.0, 0.0, 0.1), (0.0, 0.3, 0.05), 0.022, metal),
+        cylinder((0, 0.3), 0.03, (0, 0.06), metal),
+    ]
     twist = style.between(0, 1)
     for k in range(5):
         shape += moved(turned(star, twist + k * 1.2566), (0, d / 2, 0))
@@ -160,8 +184,15 @@ def _stool(style: Style) -> Shape:
     seat: Part = cylinder((0, r), r, (height - 0.05, height), board)
     if style.chance(0.4):
         metal = style.metal()
-        return [seat, cylinder((0, r), 0.03, (0, height), metal), cylinder((0, r), r, (0, 0.03), metal)]
-    return [seat, *legs((-r * 0.7, r * 0.7), (r * 0.3, r * 1.7), height - 0.04, style, thickness=0.035)]
+        return [
+            seat,
+            cylinder((0, r), 0.03, (0, height), metal),
+            cylinder((0, r), r, (0, 0.03), metal),
+        ]
+    return [
+        seat,
+        *legs((-r * 0.7, r * 0.7), (r * 0.3, r * 1.7), height - 0.04, style, thickness=0.035),
+    ]
 
 
 def _single_deck(style: Style, width: float, length: float, height: float) -> Shape:
@@ -170,21 +201,43 @@ def _single_deck(style: Style, width: float, length: float, height: float) -> Sh
     blanket, fold = style.fabric(), style.between(0.35, 1.2)
     shape = [
         box((-h, h), (0.0, length), (low, height - 0.18), frame),
-        cushion((-h + 0.02, h - 0.02), (0.03, length - 0.02), (height - 0.2, height), sheet, squareness=0.15),
-        cushion((-h - 0.02, h + 0.02), (fold, length + 0.01), (height - style.between(0.15, 0.3), height + 0.05),
-                blanket, squareness=0.2),
+        cushion(
+            (-h + 0.02, h - 0.02),
+            (0.03, length - 0.02),
+            (height - 0.2, height),
+            sheet,
+            squareness=0.15,
+        ),
+        cushion(
+            (-h - 0.02, h + 0.02),
+            (fold, length + 0.01),
+            (height - style.between(0.15, 0.3), height + 0.05),
+            blanket,
+            squareness=0.2,
+        ),
     ]
     if low:
         shape += legs((-h, h), (0, length), low, style, thickness=0.06)
     if style.chance(0.7):
-        shape.append(box((-h - 0.02, h + 0.02), (-0.05, 0.0), (0, style.between(height + 0.1, 1.2)), frame))
+        shape.append(
+            box((-h - 0.02, h + 0.02), (-0.05, 0.0), (0, style.between(height + 0.1, 1.2)), frame)
+        )
     if style.chance(0.25):
-        shape.append(box((-h, h), (length, length + 0.04), (0, height + style.between(0, 0.3)), frame))
+        shape.append(
+            box((-h, h), (length, length + 0.04), (0, height + style.between(0, 0.3)), frame)
+        )
     n = 1 if width < 1.2 else 2
     for k in range(n):
         x, half = (2 * k + 1 - n) * width / (2 * n), style.between(0.22, 0.32)
-        shape.append(cushion((x - half, x + half), (0.06, style.between(0.4, 0.5)),
-                             (height - 0.02, height + 0.12), style.fabric(), squareness=0.6))
+        shape.append(
+            cushion(
+                (x - half, x + half),
+                (0.06, style.between(0.4, 0.5)),
+                (height - 0.02, height + 0.12),
+                style.fabric(),
+                squareness=0.6,
+            )
+        )
     return shape
 
 
@@ -192,6 +245,21 @@ def _bunk_bed(style: Style, width: float, length: float) -> Shape:
     h, frame, upper = width / 2, style.wood(), style.between(1.3, 1.5)
     shape = _single_deck(style, width, length, 0.45)
     shape.append(box((-h, h), (0, length), (upper - 0.1, upper), frame))
-    shape.append(cushion((-h, h), (0.02, length - 0.02), (upper - 0.02, upper + 0.15), style.fabric(), squareness=0.2))
-    shape += legs((-h - 0.03, h + 0.03), (-0.03, length + 0.03), upper + 0.25, style, thickness=0.06, material=frame)
+    shape.append(
+        cushion(
+            (-h, h),
+            (0.02, length - 0.02),
+            (upper - 0.02, upper + 0.15),
+            style.fabric(),
+            squareness=0.2,
+        )
+    )
+    shape += legs(
+        (-h - 0.03, h + 0.03),
+        (-0.03, length + 0.03),
+        upper + 0.25,
+        style,
+        thickness=0.06,
+        material=frame,
+    )
     return [*shape, box((h, h + 0.03), (0, length), (upper + 0.15, upper + 0.25), frame)]

@@ -1,21 +1,39 @@
 """The room itself: floor, ceiling, walls with holes, doors, windows, curtains and pictures."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from pcl_data.datasets.synthetic_rooms.arrangements import Group, Item
 from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import Part, Range, Shape, box, moved, rod, sheet, turned
+from pcl_data.datasets.synthetic_rooms.mesh import (
+    Part,
+    Range,
+    Shape,
+    box,
+    moved,
+    rod,
+    sheet,
+    turned,
+)
 
 Hole = tuple[Range, Range]
 
 
-def floor_and_ceiling(style: Style, width: float, depth: float, height: float, *, wet: bool) -> Group:
+def floor_and_ceiling(
+    style: Style, width: float, depth: float, height: float, *, wet: bool
+) -> Group:
     """Floor, perhaps with a rug, and the ceiling, which has no class."""
-    covering = style.tiles() if wet or style.chance(0.25) else style.pick((style.planks, style.fabric))()
+    covering = (
+        style.tiles() if wet or style.chance(0.25) else style.pick((style.planks, style.fabric))()
+    )
     group = [Item([_plane((0, width), (0, depth), 0.0, covering)], "floor")]
     if not wet and style.chance(0.4):
         w, d = width * style.between(0.25, 0.4), depth * style.between(0.25, 0.4)
-        rug = turned([box((-w / 1, w / 1), (-d / 1, d / 1), (0, 0.012), style.fabric())], style.between(-0.3, 0.3))
+        rug = turned(
+            [box((-w / 1, w / 1), (-d / 1, d / 1), (0, 0.012), style.fabric())],
+            style.between(-0.3, 0.3),
+        )
         group.append(Item(moved(rug, (width / 2, depth / 2, 0)), "floor"))
     paint = style.paint()._replace(first=(0.85, 0.84, 0.82), second=(0.92, 0.91, 0.9))
     return [*group, Item([_plane((0, width), (0, depth), height, paint)], None)]
@@ -26,15 +44,19 @@ def wall(length: float, height: float, holes: list[Hole], style: Style, paint: M
     xs = sorted({0.0, length, *(v for hole in holes for v in hole[0])})
     zs = sorted({0.0, height, *(v for hole in holes for v in hole[1])})
     shape: Shape = []
-    for x in zip(xs[:-1], xs[1:], strict=True):
-        for z in zip(zs[:-1], zs[1:], strict=True):
+    for x in pairwise(xs):
+        for z in pairwise(zs):
             inside = [h for h in holes if h[0][0] <= x[0] < h[0][1] and h[1][0] <= z[0] < h[1][1]]
             if not inside:
                 shape.append(box(x, (-0.02, 0.0), z, paint))
                 if z[0] == 0:
                     shape.append(box(x, (0.0, 0.012), (0, 0.08), style.paint()))
     for (x0, x1), (z0, z1) in holes:
-        sides = (((x0 - 0.01, x0), (z0, z1)), ((x1, x1 + 0.01), (z0, z1)), ((x0, x1), (z1, z1 + 0.01)))
+        sides = (
+            ((x0 - 0.01, x0), (z0, z1)),
+            ((x1, x1 + 0.01), (z0, z1)),
+            ((x0, x1), (z1, z1 + 0.01)),
+        )
         shape += [box(x, (-0.2, 0.0), z, paint) for x, z in sides]
     return shape
 
@@ -71,9 +93,13 @@ def window(style: Style, hole: Hole) -> Group:
         x = x0 + (x1 - x0) * (k + 1) / (bars + 1)
         shape.append(box((x - t / 3, x + t / 3), y, (z0, z1), frame))
     bright = style.between(0.55, 0.95)
-    glass = style.paint()._replace(first=(bright, bright, bright), second=(bright, bright, 1.0), gloss=0.75)
+    glass = style.paint()._replace(
+        first=(bright, bright, bright), second=(bright, bright, 1.0), gloss=0.75
+    )
     shape.append(box((x0, x1), (-0.1, -0.09), (z0, z1), glass))
-    shape.append(box((x0 - 0.04, x1 + 0.04), (-0.2, style.between(0.01, 0.1)), (z0 - 0.03, z0), frame))
+    shape.append(
+        box((x0 - 0.04, x1 + 0.04), (-0.2, style.between(0.01, 0.1)), (z0 - 0.03, z0), frame)
+    )
     return [Item(shape, "window")]
 
 
@@ -86,10 +112,21 @@ def curtains(style: Style, hole: Hole) -> Group:
     group = []
     for k, x in enumerate(((x0 - 0.2, x0 - 0.2 + drawn), (x1 + 0.2 - drawn, x1 + 0.2))):
         if k == 0 or style.chance(0.8):
-            folds = sheet(x, (hem, top), cloth, y=y, amplitude=style.between(0.02, 0.045),
-                          n_folds=(x[1] - x[0]) / style.between(0.08, 0.15))
+            folds = sheet(
+                x,
+                (hem, top),
+                cloth,
+                y=y,
+                amplitude=style.between(0.02, 0.045),
+                n_folds=(x[1] - x[0]) / style.between(0.08, 0.15),
+            )
             group.append(Item([folds], "curtain"))
-    return [*group, Item([rod((x0 - 0.3, y, top + 0.01), (x1 + 0.3, y, top + 0.01), 0.012, style.metal())], None)]
+    return [
+        *group,
+        Item(
+            [rod((x0 - 0.3, y, top + 0.01), (x1 + 0.3, y, top + 0.01), 0.012, style.metal())], None
+        ),
+    ]
 
 
 def picture(style: Style) -> Group:
@@ -99,8 +136,15 @@ def picture(style: Style) -> Group:
     if style.chance(0.3):
         return [Item([box((-w, w), (0, 0.006), (-h, h), canvas)], "picture")]
     t, frame = style.between(0.015, 0.05), style.board()
-    return [Item([box((-w - t, w + t), (0, 0.02), (-h - t, h + t), frame), box((-w, w), (0.0, 0.024), (-h, h), canvas)],
-                 "picture")]
+    return [
+        Item(
+            [
+                box((-w - t, w + t), (0, 0.02), (-h - t, h + t), frame),
+                box((-w, w), (0.0, 0.024), (-h, h), canvas),
+            ],
+            "picture",
+        )
+    ]
 
 
 def board_or_mirror(style: Style) -> Group:

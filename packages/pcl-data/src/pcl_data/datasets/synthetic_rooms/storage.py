@@ -1,9 +1,12 @@
 """Cabinets, bookshelves, refrigerators, and the furniture that has no class of its own."""
 
+from itertools import pairwise
+
 from pcl_data.datasets.synthetic_rooms.materials import Material, Style
 from pcl_data.datasets.synthetic_rooms.mesh import (
     Range,
     Shape,
+    Vector,
     box,
     cushion,
     cylinder,
@@ -14,7 +17,7 @@ from pcl_data.datasets.synthetic_rooms.seating import legs
 from pcl_data.datasets.synthetic_rooms.tables import drawer_stack
 
 
-def cabinet(style: Style, *, size: tuple[float, float, float] | None = None) -> Shape:
+def cabinet(style: Style, *, size: Vector | None = None) -> Shape:
     """A wardrobe, sideboard, dresser or filing cabinet of `size` (width, depth, height)."""
     if size is None:
         low = (style.between(0.4, 1.6), style.between(0.35, 0.55), style.between(0.5, 1.1))
@@ -31,7 +34,7 @@ def cabinet(style: Style, *, size: tuple[float, float, float] | None = None) -> 
     n = max(1, round(width / style.between(0.4, 0.6)))
     edges = [-w + width * k / n for k in range(n + 1)]
     door = body if style.chance(0.7) else style.board()
-    for x in zip(edges[:-1], edges[1:], strict=True):
+    for x in pairwise(edges):
         shape += _front(style, x, front, (lift, height), door)
     if style.chance(0.3):
         shape.append(box((-w - 0.02, w + 0.02), (0, depth + 0.02), (height, height + 0.025), body))
@@ -61,9 +64,17 @@ def bookshelf(style: Style) -> Shape:
 
 def refrigerator(style: Style) -> Shape:
     """One or two doors with handles, from a mini bar to a tall double."""
-    width, depth, height = style.between(0.55, 0.9), style.between(0.55, 0.75), style.between(1.4, 1.95)
+    width, depth, height = (
+        style.between(0.55, 0.9),
+        style.between(0.55, 0.75),
+        style.between(1.4, 1.95),
+    )
     if style.chance(0.2):
-        width, depth, height = style.between(0.45, 0.55), style.between(0.45, 0.55), style.between(0.6, 0.9)
+        width, depth, height = (
+            style.between(0.45, 0.55),
+            style.between(0.45, 0.55),
+            style.between(0.6, 0.9),
+        )
     body, w, gap = style.paint() if style.chance(0.6) else style.metal(), width / 2, 0.012
     shape = [box((-w, w), (0, depth - 0.07), (0.02, height), body)]
     split = height * style.pick((0.35, 0.62, 0.7, 0.97))
@@ -92,11 +103,24 @@ def _front(style: Style, x: Range, front: float, z: Range, door: Material) -> Sh
     a, b, low, high = x[0] + 0.004, x[1] - 0.004, z[0] + 0.006, z[1] - 0.006
     shape = [box((a, b), (front, front + 0.018), (low, high), door)]
     if style.chance(0.3) and b - a > 0.2 and high - low > 0.3:
-        shape += [box((p, q), (front, front + 0.03), (low, high), door) for p, q in ((a, a + 0.06), (b - 0.06, b))]
-        shape += [box((a, b), (front, front + 0.03), (p, q), door) for p, q in ((low, low + 0.06), (high - 0.06, high))]
+        shape += [
+            box((p, q), (front, front + 0.03), (low, high), door)
+            for p, q in ((a, a + 0.06), (b - 0.06, b))
+        ]
+        shape += [
+            box((a, b), (front, front + 0.03), (p, q), door)
+            for p, q in ((low, low + 0.06), (high - 0.06, high))
+        ]
     grip, middle = b - 0.06, (low + high) / 2
     if style.chance(0.8):
-        shape.append(box((grip, grip + 0.02), (front, front + 0.05), (middle - 0.06, middle + 0.06), style.metal()))
+        shape.append(
+            box(
+                (grip, grip + 0.02),
+                (front, front + 0.05),
+                (middle - 0.06, middle + 0.06),
+                style.metal(),
+            )
+        )
     return shape
 
 
@@ -110,7 +134,9 @@ def _books(style: Style, x: Range, depth: float, z: Range, covers: list[Material
         if style.chance(0.05):
             thick = min(style.between(0.12, 0.3), x[1] - at)
         tall, deep = room * style.between(0.55, 0.9), depth * style.between(0.6, 0.95)
-        shape.append(box((at, at + thick - 0.002), (0.01, deep), (z[0], z[0] + tall), style.pick(covers)))
+        shape.append(
+            box((at, at + thick - 0.002), (0.01, deep), (z[0], z[0] + tall), style.pick(covers))
+        )
         at += thick
     return shape
 
@@ -118,7 +144,14 @@ def _books(style: Style, x: Range, depth: float, z: Range, covers: list[Material
 def _bin(style: Style) -> Shape:
     r, height, paint = style.between(0.12, 0.2), style.between(0.25, 0.65), style.paint()
     inner, foot = r * 0.93, r * style.between(0.7, 1)
-    profile = [(0.0, 0.0), (foot, 0.0), (r, height), (inner, height), (foot * 0.9, 0.03), (0.0, 0.03)]
+    profile = [
+        (0.0, 0.0),
+        (foot, 0.0),
+        (r, height),
+        (inner, height),
+        (foot * 0.9, 0.03),
+        (0.0, 0.03),
+    ]
     square = style.pick((1.0, 1.0, 0.2))
     return [lathe(profile, paint, center=(0, r), squareness=square)]
 
@@ -126,17 +159,29 @@ def _bin(style: Style) -> Shape:
 def _radiator(style: Style) -> Shape:
     w, height, paint, low = style.between(0.3, 0.7), style.between(0.45, 0.75), style.paint(), 0.1
     n = int(2 * w / 0.06)
-    fins = [box((-w + 0.06 * k, -w + 0.06 * k + 0.04), (0.03, 0.12), (low, low + height), paint) for k in range(n)]
+    fins = [
+        box((-w + 0.06 * k, -w + 0.06 * k + 0.04), (0.03, 0.12), (low, low + height), paint)
+        for k in range(n)
+    ]
     return [box((-w, w), (0.05, 0.08), (low + 0.02, low + height - 0.02), paint), *fins]
 
 
 def _ottoman(style: Style) -> Shape:
     w, d, height = style.between(0.2, 0.45), style.between(0.4, 0.6), style.between(0.35, 0.46)
-    return [cushion((-w, w), (0, d), (0.02, height), style.fabric(), squareness=style.pick((0.15, 0.3, 0.7)))]
+    return [
+        cushion(
+            (-w, w), (0, d), (0.02, height), style.fabric(), squareness=style.pick((0.15, 0.3, 0.7))
+        )
+    ]
 
 
 def _printer_stand(style: Style) -> Shape:
-    w, d, height, plastic = style.between(0.25, 0.35), style.between(0.45, 0.6), style.between(0.55, 1.0), style.paint()
+    w, d, height, plastic = (
+        style.between(0.25, 0.35),
+        style.between(0.45, 0.6),
+        style.between(0.55, 1.0),
+        style.paint(),
+    )
     return [
         box((-w, w), (0, d), (0.04, height), plastic),
         box((-w + 0.03, w - 0.03), (0.05, d - 0.1), (height, height + 0.12), style.paint()),
@@ -154,8 +199,13 @@ def _cooler(style: Style) -> Shape:
 
 def _stove(style: Style) -> Shape:
     body, black = style.paint(), style.paint()._replace(gloss=0.15)
-    shape = [box((-0.3, 0.3), (0, 0.6), (0, 0.88), body), box((-0.25, 0.25), (0.6, 0.62), (0.2, 0.7), black)]
-    rings = [cylinder((x, y), 0.08, (0.88, 0.895), black) for x in (-0.14, 0.14) for y in (0.17, 0.43)]
+    shape = [
+        box((-0.3, 0.3), (0, 0.6), (0, 0.88), body),
+        box((-0.25, 0.25), (0.6, 0.62), (0.2, 0.7), black),
+    ]
+    rings = [
+        cylinder((x, y), 0.08, (0.88, 0.895), black) for x in (-0.14, 0.14) for y in (0.17, 0.43)
+    ]
     return [*shape, *rings, rod((-0.22, 0.64, 0.75), (0.22, 0.64, 0.75), 0.012, style.metal())]
 
 
@@ -167,7 +217,12 @@ def _coat_stand(style: Style) -> Shape:
 
 
 def _chest(style: Style) -> Shape:
-    w, d, height, wood = style.between(0.3, 0.6), style.between(0.35, 0.5), style.between(0.35, 0.55), style.board()
+    w, d, height, wood = (
+        style.between(0.3, 0.6),
+        style.between(0.35, 0.5),
+        style.between(0.35, 0.55),
+        style.board(),
+    )
     return [
         box((-w, w), (0, d), (0, height * 0.75), wood),
         box((-w - 0.01, w + 0.01), (0, d + 0.01), (height * 0.77, height), wood),

@@ -1,15 +1,25 @@
 """Tables, desks, worktops."""
 
 from pcl_data.datasets.synthetic_rooms.materials import Style
-from pcl_data.datasets.synthetic_rooms.mesh import Shape, box, cylinder, lathe, rod
+from pcl_data.datasets.synthetic_rooms.mesh import (
+    Range,
+    Shape,
+    box,
+    cylinder,
+    lathe,
+    rod,
+)
 from pcl_data.datasets.synthetic_rooms.seating import legs
 
 
 def table(style: Style, *, low: bool = False) -> Shape:
     """Round, oval, square or long, on legs, a pedestal or panels; a coffee table if `low`."""
     height = style.between(0.32, 0.52) if low else style.between(0.68, 0.8)
-    width, depth = (style.between(0.5, 1.2), style.between(0.4, 0.7)) if low else (
-        style.between(0.65, 1.9), style.between(0.6, 0.95))
+    width, depth = (
+        (style.between(0.5, 1.2), style.between(0.4, 0.7))
+        if low
+        else (style.between(0.65, 1.9), style.between(0.6, 0.95))
+    )
     top, t = style.board(), style.between(0.02, 0.06)
     if style.chance(0.35):
         return _round_table(style, min(width, 1.3) / 2, height, t)
@@ -17,13 +27,23 @@ def table(style: Style, *, low: bool = False) -> Shape:
     shape = [box((-w, w), (0, depth), (height - t, height), top)]
     inset = style.between(0, 0.08)
     if kind == "legs":
-        return shape + legs((-w + inset, w - inset), (inset, depth - inset), height - t, style,
-                            thickness=style.between(0.03, 0.09))
+        return shape + legs(
+            (-w + inset, w - inset),
+            (inset, depth - inset),
+            height - t,
+            style,
+            thickness=style.between(0.03, 0.09),
+        )
     if kind == "panels":
-        return shape + [box((x, x + t), (0.02, depth - 0.02), (0, height - t), top) for x in (-w + inset, w - inset - t)]
+        return shape + [
+            box((x, x + t), (0.02, depth - 0.02), (0, height - t), top)
+            for x in (-w + inset, w - inset - t)
+        ]
     frame = style.metal() if style.chance(0.5) else top
     if kind == "pedestal":
-        shape.append(box((-0.06, 0.06), (depth / 2 - 0.06, depth / 2 + 0.06), (0, height - t), frame))
+        shape.append(
+            box((-0.06, 0.06), (depth / 2 - 0.06, depth / 2 + 0.06), (0, height - t), frame)
+        )
         return [*shape, box((-w / 2, w / 2), (depth * 0.2, depth * 0.8), (0, 0.04), frame)]
     for x in (-w + 0.12, w - 0.12):
         shape.append(rod((x, 0.05, 0.0), (x, depth - 0.05, height - t), 0.02, frame))
@@ -41,11 +61,20 @@ def desk(style: Style) -> Shape:
         inner, outer = sorted((side * (w - 0.42), side * (w - 0.02)))
         shape += drawer_stack((inner, outer), (0.05, depth - 0.03), (0.05, height - t), style, 3)
     if drawers < 2 and style.chance(0.5):
-        shape += [box((x, x + t), (0.01, depth - 0.05), (0, height - t), board) for x in (-w, w - t)]
+        shape += [
+            box((x, x + t), (0.01, depth - 0.05), (0, height - t), board) for x in (-w, w - t)
+        ]
     elif drawers < 2:
         shape += legs((-w, w), (0, depth), height - t, style, thickness=style.between(0.03, 0.07))
     if style.chance(0.4):
-        shape.append(box((-w + t, w - t), (0.02, 0.04), (height - style.between(0.25, 0.6), height - t), board))
+        shape.append(
+            box(
+                (-w + t, w - t),
+                (0.02, 0.04),
+                (height - style.between(0.25, 0.6), height - t),
+                board,
+            )
+        )
     if style.chance(0.15):
         x = (-w, -w + 0.6) if style.chance(0.5) else (w - 0.6, w)
         shape.append(box(x, (depth, depth + 0.7), (height - t, height), board))
@@ -53,16 +82,21 @@ def desk(style: Style) -> Shape:
     return shape
 
 
-def drawer_stack(
-    x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], style: Style, n: int
-) -> Shape:
+def drawer_stack(x: Range, y: Range, z: Range, style: Style, n: int) -> Shape:
     """A box whose front at the high end of y shows n drawers with handles."""
     board, knob, step = style.board(), style.metal(), (z[1] - z[0]) / n
     shape, middle = [box(x, y, z, board)], (x[0] + x[1]) / 2
     for k in range(n):
         low, high = z[0] + k * step + 0.01, z[0] + (k + 1) * step - 0.01
         shape.append(box((x[0] + 0.01, x[1] - 0.01), (y[1], y[1] + 0.018), (low, high), board))
-        shape.append(box((middle - 0.05, middle + 0.05), (y[1], y[1] + 0.04), (high - 0.06, high - 0.045), knob))
+        shape.append(
+            box(
+                (middle - 0.05, middle + 0.05),
+                (y[1], y[1] + 0.04),
+                (high - 0.06, high - 0.045),
+                knob,
+            )
+        )
     return shape
 
 
@@ -71,7 +105,14 @@ def counter_top(style: Style, width: float, depth: float, height: float) -> Shap
     stone, t = style.stone() if style.chance(0.7) else style.wood(), style.between(0.03, 0.06)
     shape = [box((-width / 2, width / 2), (0, depth), (height - t, height), stone)]
     if style.chance(0.4):
-        shape.append(box((-width / 2, width / 2), (0, 0.02), (height, height + style.between(0.05, 0.12)), stone))
+        shape.append(
+            box(
+                (-width / 2, width / 2),
+                (0, 0.02),
+                (height, height + style.between(0.05, 0.12)),
+                stone,
+            )
+        )
     return shape
 
 
