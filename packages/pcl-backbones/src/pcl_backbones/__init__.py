@@ -7,7 +7,7 @@ from pcl_backbones.heads import OffsetHead, SemanticHead
 from pcl_backbones.proposal_encoder import ProposalEncoder
 from pcl_backbones.res16unet import Res16UNet14A, Res16UNet18A, Res16UNet34C
 from pcl_backbones.sparse_tensor import SparseTensor
-from pcl_backbones.weights import load_weights, save_weights
+from pcl_backbones.weights import load_weights, read_card, save_weights
 
 __all__ = [
     "OffsetHead",
@@ -19,6 +19,7 @@ __all__ = [
     "SparseTensor",
     "__version__",
     "load_weights",
+    "read_card",
     "save_weights",
     "sparse",
     "use_engine",

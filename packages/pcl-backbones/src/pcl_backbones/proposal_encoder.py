@@ -111,7 +111,7 @@ class ProposalEncoder(nn.Module):
             raise ValueError(f"proposal_index must lie in [0, {n}), got {bounds}")
         empty = (torch.bincount(proposal, minlength=n) == 0).nonzero()[:, 0].tolist()
         if empty:
-            raise ValueError(f"proposal_index must give every proposal a point, got none in {empty}")
+            raise ValueError(f"proposal_index must name every proposal, got none of {empty}")
 
 
 def _stage(in_channels: int, out_channels: int, kernel_size: int, stride: int) -> list[nn.Module]:

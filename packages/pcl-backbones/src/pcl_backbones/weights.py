@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 _CARD = "card"
@@ -29,8 +29,8 @@ def save_weights(model: nn.Module, path: str | Path, card: Mapping[str, Any] | N
         >>> import tempfile
         >>> from torch import nn
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_weights(nn.Linear(2, 1), f"{folder}/model.safetensors", {"network": "linear"})
-        ...     load_weights(nn.Linear(2, 1), f"{folder}/model.safetensors")
+        ...     save_weights(nn.Linear(2, 1), f"{folder}/a.safetensors", {"network": "linear"})
+        ...     load_weights(nn.Linear(2, 1), f"{folder}/a.safetensors")
         {'network': 'linear'}
     """
     try:
@@ -48,20 +48,26 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     Names and shapes must agree exactly; a model that does not fit is left as it was.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no safetensors file, or names or shapes differ.
+        ValueError: if the file is missing or no safetensors file, or names or shapes differ.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"path must name a safetensors file, got {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get(_CARD, "{}"))
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"path must name a safetensors file, got {path}: {error}") from error
+    card = read_card(path)
+    stored = load_file(path)
     _check_fit(model.state_dict(), stored, path)
     model.load_state_dict(stored)
     return card
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card of a weights file; empty if it has none.
+
+    Raises:
+        ValueError: if the file is missing, damaged, or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {}).get(_CARD, "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ValueError(f"path must name a safetensors file, got {path}: {error}") from error
 
 
 def _check_fit(expected: Mapping[str, Tensor], stored: dict[str, Tensor], path: str | Path) -> None:
@@ -75,8 +81,8 @@ def _check_fit(expected: Mapping[str, Tensor], stored: dict[str, Tensor], path: 
         ],
     }
     if any(problems.values()):
-        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
-        raise ValueError(f"weights in {path} must fit the model, got {found}")
+        found = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
+        raise ValueError(f"weights in {path} must fit the model, got {'; '.join(found)}")
 
 
 def _write_whole(path: Path, content: bytes) -> None:
