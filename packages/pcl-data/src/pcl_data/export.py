@@ -100,9 +100,7 @@ def _face_rows(faces: np.ndarray, n_points: int) -> np.ndarray:
     if faces.ndim != 2 or faces.shape[1] != 3:
         raise ValueError(f"faces must have shape (f, 3), got {faces.shape}")
     if faces.size and not 0 <= faces.min() <= faces.max() < n_points:
-        raise ValueError(
-            f"faces must lie in [0, {n_points}), got [{faces.min()}, {faces.max()}]"
-        )
+        raise ValueError(f"faces must lie in [0, {n_points}), got [{faces.min()}, {faces.max()}]")
     rows = np.empty(len(faces), [("vertex_indices", "<i4", (3,))])
     rows["vertex_indices"] = faces
     return rows

@@ -38,7 +38,7 @@ class SceneFolder(Sequence[Scene]):
         >>> from pathlib import Path
         >>> root = Path(tempfile.mkdtemp())
         >>> _ = (root / "kitchen.xyz").write_text("0 0 0\\n1 2 3\\n")
-        >>> folder = SceneFolder(root, max_extent=100)
+        >>> folder = SceneFolder(root, max_extent=100.0)
         >>> folder.names, len(folder[0].points)
         (('kitchen',), 2)
     """

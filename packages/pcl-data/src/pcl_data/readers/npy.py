@@ -1,8 +1,8 @@
 """Scans in `.npy` files: one plain array of numbers, never a pickle."""
 
+import io
 import math
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def read_npy(path: Path) -> RawScan:
     return scan_from_table(table)
 
 
-def read_array(stream: IO[bytes], n_bytes: int) -> np.ndarray:
+def read_array(stream: io.BufferedIOBase, n_bytes: int) -> np.ndarray:
     """The array in a stream of `n_bytes` in the NPY format.
 
     `numpy.load` would allocate what the header claims; here the claim is compared first.

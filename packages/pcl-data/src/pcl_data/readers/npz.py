@@ -29,7 +29,7 @@ def read_npz(path: Path) -> RawScan:
     Raises:
         ValueError: if the file is no complete archive, has no points, or would unpack to more than
             `MAX_ARRAY_BYTES`.
-    """  # noqa: D205
+    """
     arrays = {}
     with library_errors("NPZ"), zipfile.ZipFile(path) as archive:
         members = {Path(info.filename).stem: info for info in archive.infolist()}

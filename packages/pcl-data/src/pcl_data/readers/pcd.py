@@ -59,9 +59,7 @@ def _read_header(file: io.BufferedReader) -> _Header:
 def _checked(entries: dict[str, list[str]]) -> _Header:
     names = tuple(entries["FIELDS"])
     counts = tuple(int(word) for word in entries.get("COUNT", ["1"] * len(names)))
-    kinds = [
-        f"{kind}{size}" for kind, size in zip(entries["TYPE"], entries["SIZE"], strict=True)
-    ]
+    kinds = [f"{kind}{size}" for kind, size in zip(entries["TYPE"], entries["SIZE"], strict=True)]
     known = {f"{kind}{dtype[1]}": dtype for kind, dtypes in _TYPES.items() for dtype in dtypes}
     unknown = [kind for kind in kinds if kind not in known]
     if unknown:
@@ -103,9 +101,7 @@ def _decode_binary(header: _Header, body: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"{header.n_points} points of {row.itemsize} bytes in {len(body)} bytes")
     points = np.frombuffer(body, row, header.n_points)
     return {
-        name: points[f"f{i}"][:, 0]
-        for i, name in enumerate(header.names)
-        if header.counts[i] == 1
+        name: points[f"f{i}"][:, 0] for i, name in enumerate(header.names) if header.counts[i] == 1
     }
 
 

@@ -83,9 +83,7 @@ def _triangles(polygons: np.ndarray) -> np.ndarray:
     if polygons.dtype != object:
         return _fans(polygons)
     n_corners = np.array([len(polygon) for polygon in polygons], np.int64)
-    fans = [
-        _fans(np.stack(list(polygons[n_corners == k]))) for k in np.unique(n_corners).tolist()
-    ]
+    fans = [_fans(np.stack(list(polygons[n_corners == k]))) for k in np.unique(n_corners).tolist()]
     return np.concatenate(fans) if fans else np.zeros((0, 3), np.int64)
 
 

@@ -125,7 +125,10 @@ def library_errors(what: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, PermissionError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A panic of a library written in Rust (lazrs) is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ValueError(f"must be a complete {what} file, got: {reason}") from error
 

@@ -1,0 +1,172 @@
+"""Tests of pcl_data.readers.scene_reader and pcl_data.readers.raw_scan."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcl_data import SCANNET20, Scene, save_scene
+from pcl_data.readers import is_readable, read_scene, scan_from_columns
+
+
+def write(path, **arrays):
+    n = max((len(array) for array in arrays.values()), default=2)
+    np.savez(path, **({"coord": np.zeros((n, 3), np.float32)} | arrays))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 1, 255], np.uint8), [0, 1, 255]),
+        (np.array([0, 1, 255], np.int64), [0, 1, 255]),
+        (np.array([0, 1, 1], np.int64), [0, 1, 1]),  # whole numbers are never scaled
+        (np.array([0, 0.5, 1]), [0, 128, 255]),
+        (np.array([0, 0.25, 0.5], np.float32), [0, 64, 128]),
+        (np.array([0, 1, 200.4]), [0, 1, 200]),
+        (np.array([0, 0, 0.0]), [0, 0, 0]),
+    ],
+)
+def test_colours_become_eight_bits(tmp_path, values, expected):
+    scene = read_scene(write(tmp_path / "room.npz", color=np.tile(values, (2, 1))))
+    assert scene.colors.tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize("values", [[0, 0, 256], [-1, 0, 0], [0.0, np.nan, 1.0], [0, 0, -0.1]])
+def test_other_colours_are_an_error(tmp_path, values):
+    with pytest.raises(ValueError, match=r"room\.npz: colors must lie in \[0, 255\]"):
+        read_scene(write(tmp_path / "room.npz", color=np.array([values])))
+
+
+def test_raw_ids_are_mapped_and_stuff_has_no_instances(tmp_path):
+    arrays = {
+        "label": np.array([1, 2, 5, 5, 13, 0, 39]),  # wall floor chair chair blinds none furniture
+        "instance": np.array([1, 2, 3, 0, 4, 5, 6]),
+    }
+    path = write(tmp_path / "room.npz", **arrays)
+    scene = read_scene(path, label_set=SCANNET20, label_ids="raw")
+    assert scene.labels.tolist() == [0, 1, 4, 4, -1, -1, 19]
+    assert scene.instances.tolist() == [-1, -1, 3, -1, -1, -1, 6]
+    assert scene.label_set is SCANNET20
+
+
+def test_raw_instances_without_labels_lose_only_the_zero(tmp_path):
+    path = write(tmp_path / "room.npz", instance=np.array([0, 1, 2]))
+    scene = read_scene(path, label_set=SCANNET20, label_ids="raw")
+    assert scene.instances.tolist() == [-1, 1, 2]
+
+
+def test_train_ids_stay_as_they_are(tmp_path):
+    path = write(tmp_path / "room.npz", label=np.array([0, 19, -1]), instance=np.array([0, -1, 3]))
+    scene = read_scene(path, label_set=SCANNET20)
+    assert scene.labels.tolist() == [0, 19, -1]
+    assert scene.instances.tolist() == [0, -1, 3]
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        ([0, 20], {"label_set": SCANNET20}, r"room\.npz: .*labels must lie in \[-1, 20\)"),
+        ([0, 255], {"label_set": SCANNET20, "label_ids": "raw"}, r"npz: raw must hold .* \[255\]"),
+        ([0, -2], {}, "labels must be at least -1"),
+        ([0.5, 1], {}, "labels must be whole numbers below 2[*][*]63, got 0.5"),
+        ([np.nan, 1], {}, "labels must be whole numbers"),
+        ([1e19, 1], {}, "labels must be whole numbers"),
+        ([0, 1], {"label_ids": "raw"}, "label_set must be given with label_ids='raw'"),
+    ],
+)
+def test_labels_outside_the_rules_are_an_error(tmp_path, labels, options, message):
+    with pytest.raises(ValueError, match=message):
+        read_scene(write(tmp_path / "room.npz", label=np.array(labels)), **options)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39])
+def test_points_without_a_place_are_counted(tmp_path, bad):
+    points = np.zeros((5, 3))
+    points[1, 0] = points[1, 2] = points[3, 1] = bad
+    path = write(tmp_path / "room.npz", coord=points)
+    with pytest.raises(ValueError, match="got 2 NaN or infinite ones among 5"):
+        read_scene(path)
+    assert len(read_scene(path, drop_invalid=True).points) == 3
+
+
+def test_dropping_points_keeps_rows_and_faces_together(tmp_path):
+    text = "ply\nformat ascii 1.0\nelement vertex 5\nproperty float x\nproperty float y\n"
+    text += "property float z\nproperty int label\nelement face 3\n"
+    text += "property list uchar int vertex_indices\nend_header\n"
+    text += "0 0 0 10\nnan 0 0 11\n1 0 0 12\n1 1 0 13\n0 1 0 14\n"
+    text += "3 0 2 3\n3 0 1 2\n3 4 3 2\n"
+    (tmp_path / "room.ply").write_text(text)
+    scene = read_scene(tmp_path / "room.ply", drop_invalid=True)
+    assert scene.labels.tolist() == [10, 12, 13, 14]
+    assert scene.faces.tolist() == [[0, 1, 2], [3, 2, 1]]
+    (tmp_path / "room.ply").write_text(text.replace("3 4 3 2\n", "3 4 3 5\n"))
+    with pytest.raises(ValueError, match=r"faces must lie in \[0, 5\), got \[0, 5\]"):
+        read_scene(tmp_path / "room.ply", drop_invalid=True)
+
+
+def test_no_point_at_all_is_an_error(tmp_path):
+    path = write(tmp_path / "room.npz", coord=np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match="points must hold at least one point"):
+        read_scene(path, drop_invalid=True)
+
+
+def test_only_precision_that_float32_would_lose_moves_the_points(tmp_path):
+    far = np.array([[9000.25, -5.0, 0.0], [9001.5, 5.0, 1.0]])
+    with pytest.warns(UserWarning, match=r"\[9000.0, -5.0, 0.0\] is subtracted"):
+        scene = read_scene(write(tmp_path / "far.npz", coord=far))
+    assert scene.points.tolist() == [[0.25, 0, 0], [1.5, 10, 1]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scene = read_scene(write(tmp_path / "single.npz", coord=far.astype(np.float32)))
+        assert scene.points.tolist() == far.tolist()
+        near = read_scene(write(tmp_path / "near.npz", coord=far - [1000, 0, 0]))
+        assert near.points.tolist() == (far - [1000, 0, 0]).tolist()
+
+
+def test_scene_folders_are_read_too(tmp_path):
+    scene = Scene(
+        "room",
+        np.zeros((3, 3), np.float32),
+        labels=np.array([1, 5, 0]),
+        instances=np.array([1, 2, 0]),
+    )
+    save_scene(scene, tmp_path / "other")
+    assert is_readable(tmp_path / "other")
+    assert read_scene(tmp_path / "other").name == "other"
+    assert read_scene(tmp_path / "other").labels.tolist() == [1, 5, 0]
+    raw = read_scene(tmp_path / "other", label_set=SCANNET20, label_ids="raw")
+    assert raw.labels.tolist() == [0, 4, -1]
+    assert raw.instances.tolist() == [-1, 2, -1]
+    assert raw.label_set is SCANNET20
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "notes.md").write_text("0 0 0")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.ply"):
+        read_scene(tmp_path / "nowhere.ply")
+    for path in (tmp_path, tmp_path / "notes.md"):
+        with pytest.raises(ValueError, match=r"must be a scene folder or \.ply \.pcd"):
+            read_scene(path)
+        assert not is_readable(path)
+
+
+def test_suffixes_are_known_in_capitals(tmp_path):
+    (tmp_path / "ROOM.XYZ").write_text("0 1 2\n")
+    assert read_scene(tmp_path / "ROOM.XYZ").points.tolist() == [[0, 1, 2]]
+
+
+def test_two_colour_columns_are_no_colours():
+    column = np.zeros(2)
+    scan = scan_from_columns({"x": column, "y": column, "z": column, "r": column, "g": column})
+    assert scan.colors is None
+    with pytest.raises(ValueError, match="columns must include x, y and z, got x, y"):
+        scan_from_columns({"x": column, "y": column})
+
+
+@given(st.lists(st.integers(-1, 2**62), min_size=1, max_size=8))
+def test_ids_survive_exactly(tmp_path_factory, ids):
+    path = write(tmp_path_factory.mktemp("ids") / "room.npz", superpoint=np.array(ids))
+    assert read_scene(path).superpoints.tolist() == ids
