@@ -15,7 +15,7 @@ _HEADER_READERS = {
 
 
 def read_npy(path: Path) -> RawScan:
-    """Columns x y z [red green blue [label [instance]]] of one (n, 3), (n, 6), (n, 7) or (n, 8) array.
+    """The scan of one (n, 3), (n, 6), (n, 7) or (n, 8) array, columns in `COLUMN_ORDER`.
 
     Raises:
         ValueError: if the file is no complete array of numbers of such a shape.

@@ -1,5 +1,6 @@
 """Scans in `.npz` archives of named arrays, never pickles."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -21,9 +22,10 @@ _IDS = ("labels", "instances", "superpoints")
 
 
 def read_npz(path: Path) -> RawScan:
-    """The arrays coord | points | xyz, color | colors | rgb, normal | normals, instance | instances,
-    superpoint | superpoints, and nyu40 (raw ids) | segment | labels | label | semantic.
+    """The scan of an archive.
 
+    Its arrays are coord | points | xyz, color | colors | rgb, normal | normals, instance |
+    instances, superpoint | superpoints, and nyu40 (raw ids) | segment | labels | label | semantic.
     Ids of shape (n, 1) become (n,). Other arrays are left unread.
 
     Raises:
@@ -44,8 +46,8 @@ def read_npz(path: Path) -> RawScan:
         if size > MAX_ARRAY_BYTES:
             raise ValueError(f"{size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
         for field, info in wanted.items():
-            with archive.open(info) as member:
-                arrays[field] = _column(field, read_array(member, info.file_size))
+            member = io.BytesIO(archive.read(info))
+            arrays[field] = _column(field, read_array(member, info.file_size))
     return RawScan(**arrays, labels_are_raw="nyu40" in members)
 
 

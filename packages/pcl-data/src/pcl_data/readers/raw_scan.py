@@ -74,8 +74,8 @@ def scan_from_columns(
 
     Example:
         >>> import numpy as np
-        >>> column = np.zeros(5)
-        >>> scan = scan_from_columns({"X": column, "Y": column, "Z": column, "scalar_Label": column})
+        >>> zeros = np.zeros(5)
+        >>> scan = scan_from_columns({"X": zeros, "Y": zeros, "Z": zeros, "scalar_Label": zeros})
         >>> scan.points.shape, scan.labels.shape
         ((5, 3), (5,))
     """

@@ -68,8 +68,8 @@ def read_scene(
     - Coordinates stored with more than float32 precision that lie more than 8192 m from the
       origin (georeferenced scans) are moved by whole metres, with a warning that says by how much.
     - Raw labels go through `label_set.to_train`; then instance 0 becomes -1, and so do the
-      instances of stuff and unlabelled points. The array `nyu40` of an `.npz` always holds raw labels. The
-      classification of LAS is used with `label_ids="raw"` only.
+      instances of stuff and unlabelled points. The array `nyu40` of an `.npz` always holds raw
+      labels. The classification of LAS is used with `label_ids="raw"` only.
 
     Args:
         path: PLY, PCD, NPZ, NPY, TXT, XYZ, CSV, LAS or LAZ file, or a folder of `save_scene`.
@@ -183,7 +183,7 @@ def _check_rows(scan: RawScan) -> None:
 def _finite_rows(scan: RawScan, drop_invalid: bool) -> RawScan:
     """The scan without the points that have no place, or an error that counts them."""
     with np.errstate(over="ignore"):
-        is_valid = np.isfinite(scan.points.astype(np.float32)).all(axis=1)
+        is_valid = np.asarray(np.isfinite(scan.points.astype(np.float32)).all(axis=1))
     n_points, n_valid = len(is_valid), int(is_valid.sum())
     if n_valid == n_points:
         return scan
