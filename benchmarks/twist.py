@@ -83,8 +83,9 @@ def main() -> None:
     minutes = [summary["seconds"] / 60 for summaries in results.values() for summary in summaries]
     scenes = {role: len(names) for role, names in first["scenes"].items()}
     lines = [
-        "# Self-training on SyntheticRooms" if not any("--data" in a for a in arguments) else
-        "# Self-training on a folder of scans",
+        "# Self-training on SyntheticRooms"
+        if not any("--data" in a for a in arguments)
+        else "# Self-training on a folder of scans",
         "",
         f"    {command}",
         "",

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
+
 from pcl_data import SCANNET20
 from pcl_data.readers import read_scene
 from twist_cli.main import app
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.real
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pcl_data import SCANNET20, Scene, save_scene
 from safetensors.torch import load_file
+
+from pcl_data import SCANNET20, Scene, save_scene
 
 SETTINGS = [
     "model.backbone=res16unet14a",
@@ -38,7 +39,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(4):
         rng = np.random.default_rng(index)
         floor = rng.uniform((0, 0, 0), (2, 2, 0.01), (800, 3))
-        boxes = [rng.uniform(0, 0.4, (200, 3)) + (x, 0.5, 0.1) for x in (0.2, 1.3)]
+        boxes = [rng.uniform((x, 0.5, 0.1), (x + 0.4, 0.9, 0.5), (200, 3)) for x in (0.2, 1.3)]
         points = np.concatenate([floor, *boxes]).astype(np.float32)
         scene = Scene(
             f"scene{index}",
@@ -68,9 +69,7 @@ def uninterrupted(scans, tmp_path_factory) -> Path:
 
 def start_and_signal(scans: Path, out: Path, n_lines: int, number: int) -> int:
     """Run until metrics.jsonl has that many lines, then send the signal; the exit code."""
-    process = subprocess.Popen(
-        command(scans, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command(scans, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     metrics = out / "metrics.jsonl"
     while process.poll() is None:
         if metrics.exists() and metrics.read_bytes().count(b"\n") >= n_lines:
@@ -81,6 +80,15 @@ def start_and_signal(scans: Path, out: Path, n_lines: int, number: int) -> int:
     return process.returncode
 
 
+def rounds(folder: Path) -> list[dict]:
+    return json.loads((folder / "summary.json").read_text())["rounds"]
+
+
+def logged_steps(folder: Path) -> list[tuple]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["stage"], line["step"], line["loss"]) for line in lines]
+
+
 @pytest.mark.parametrize("n_lines", [1, 5, 9])
 def test_killed_and_resumed_equals_uninterrupted(scans, uninterrupted, tmp_path, n_lines):
     whole, out = uninterrupted, tmp_path / "run"
@@ -89,12 +97,8 @@ def test_killed_and_resumed_equals_uninterrupted(scans, uninterrupted, tmp_path,
     expected, found = (load_file(folder / "model.safetensors") for folder in (whole, out))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
-    rounds = [json.loads((folder / "summary.json").read_text())["rounds"] for folder in (whole, out)]
-    assert rounds[0] == rounds[1]
-    steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [
-        json.loads(line)["step"] for line in (whole / "metrics.jsonl").read_text().splitlines()
-    ]
+    assert rounds(out) == rounds(whole)
+    assert logged_steps(out) == logged_steps(whole)
 
 
 def test_sigterm_writes_a_checkpoint_and_exits_130(scans, tmp_path):

@@ -1,8 +1,8 @@
 """Tests of twist_cli.config."""
 
 import pytest
-from pcl_appkit.config import ConfigError, load_config
 
+from pcl_appkit.config import ConfigError, load_config
 from twist_cli.config import PRESETS, RunConfig
 
 

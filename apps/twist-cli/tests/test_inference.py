@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from pcl_data import SCANNET20
 
+from pcl_data import SCANNET20
 from twist_cli.config import ModelConfig, RunConfig, TwistConfig
 from twist_cli.inference import Instances, find_instances, predict_scene, rectify
 from twist_cli.network import build_networks

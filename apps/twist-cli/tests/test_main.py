@@ -1,16 +1,19 @@
 """Tests of the commands of twist-cli."""
 
+import errno
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pcl_data.export import write_ply
-from pcl_data.readers import read_scene
 from typer.testing import CliRunner
 
+from pcl_data.export import write_ply
+from pcl_data.readers import read_scene
 from twist_cli.main import app
 
 COMMANDS = ("run", "predict", "evaluate", "report", "pseudo", "doctor")
@@ -58,7 +61,7 @@ def test_a_run_leaves_its_folder(finished):
 
 
 def test_an_existing_run_is_not_overwritten(finished, scans, small):
-    assert "exists" in call("run", "--data", scans, "--out", finished, *small, code=2)
+    assert "not empty" in call("run", "--data", scans, "--out", finished, *small, code=2)
 
 
 def test_evaluate_repeats_the_scores_of_the_run(finished):
@@ -138,8 +141,6 @@ def test_a_bad_scan_is_one_line_and_exit_2(tmp_path, small, changes, message):
         *settings,
         code=2,
     )
-    import re
-
     assert re.search(message, error), error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -172,9 +173,6 @@ def test_missing_and_foreign_weights_are_refused(tmp_path, scans):
 
 
 def test_a_full_disk_is_exit_1(scans, tmp_path, small, monkeypatch):
-    import errno
-    import os
-
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from pcl_data import SCANNET20
 from torch.nn.functional import cross_entropy
 
+from pcl_data import SCANNET20
 from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig, TwistConfig
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective, limit_proposals, propose
@@ -68,7 +68,9 @@ def test_recorrector_leaves_the_features_alone(objective, batch):
 def test_perfect_predictions_propose_the_instances(objective, batch, config):
     prediction = objective.network(batch["coords"], batch["colors"])
     one_hot = torch.nn.functional.one_hot(batch["labels"].clamp(min=0), SCANNET20.n_classes)
-    perfect = prediction._replace(logits=one_hot.float(), offsets=batch["centers"] - batch["points"])
+    perfect = prediction._replace(
+        logits=one_hot.float(), offsets=batch["centers"] - batch["points"]
+    )
     proposals = propose(config, objective.stuff, batch["points"], perfect, batch["batch_index"])
     instances = batch["instances"]
     assert torch.equal(proposals >= 0, instances >= 0)
@@ -82,7 +84,8 @@ def test_class_agnostic_clusters_join_touching_classes(objective, config):
     labels = torch.tensor([chair] * 15 + [table] * 15 + [floor] * 10)
     logits = torch.nn.functional.one_hot(labels, SCANNET20.n_classes).float()
     prediction = objective.network(
-        torch.from_numpy(np.arange(160).reshape(40, 4).astype(np.int32)) * torch.tensor([0, 1, 1, 1]).int(),
+        torch.from_numpy(np.arange(160).reshape(40, 4).astype(np.int32))
+        * torch.tensor([0, 1, 1, 1]).int(),
         torch.zeros(40, 3),
     )._replace(logits=logits, offsets=torch.zeros(40, 3))
     batch_index = torch.zeros(40, dtype=torch.int64)
@@ -104,4 +107,3 @@ def test_limit_draws_proposals_and_renumbers():
     assert limited[1] == limited[2]
     assert limited[4] == limited[5]
     assert torch.equal(limit_proposals(proposals, 4), proposals)
-

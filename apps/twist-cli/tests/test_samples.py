@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+
 from pcl_data import Scene
 from pcl_pseudolabel import PseudoLabelRecord
-
 from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from twist_cli.samples import StepBatches, training_sample
 from twist_cli.scenes import open_split

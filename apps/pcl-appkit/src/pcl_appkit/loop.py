@@ -95,7 +95,7 @@ def fit(
                 run.folder,
                 stage=stage,
                 stage_step=done,
-                modules=modules,
+                modules=dict(modules.items()),
                 optimizers=optimizers,
                 n_steps=n_steps,
             )
@@ -191,7 +191,8 @@ def _set_rates(optimizers: list[Optimizer], factor: float) -> float:
     """Scale every group's first learning rate; the rate of the first group."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * factor
     return optimizers[0].param_groups[0]["lr"]
 
 
@@ -208,4 +209,6 @@ def _any_rank(fabric: Fabric, stop: StopRequest) -> bool:
     if fabric.world_size == 1:
         return stop.requested
     flag = torch.tensor(float(stop.requested), device=fabric.device)
-    return bool(fabric.all_reduce(flag, reduce_op="sum") > 0)
+    total = fabric.all_reduce(flag, reduce_op="sum")
+    assert isinstance(total, Tensor)  # as it was given
+    return bool(total > 0)

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pcl_appkit.config import Config
 from pydantic import Field, model_validator
+
+from pcl_appkit.config import Config
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
@@ -52,9 +53,7 @@ class TwistConfig(Config):
     """The method; every row of Tables 4, 5 and 6 of paper 000 is a setting of these."""
 
     rounds: int = Field(3, ge=0, description="self-training rounds after round 0")
-    pseudo_labels: PseudoLabelKind = Field(
-        "recorrected", description="Table 4, rows I to VI in this order"
-    )
+    pseudo_labels: PseudoLabelKind = "recorrected"  # Table 4, rows I to VI in this order
     offset_to_semantic: bool = Field(True, description="Table 5; false: point-wise classes")
     semantic_to_offset: bool = Field(True, description="Table 5; false: class-agnostic clusters")
     recorrector_features: Literal["backbone", "colors"] = "backbone"

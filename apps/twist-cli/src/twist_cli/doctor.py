@@ -9,6 +9,7 @@ import time
 
 import torch
 import typer
+
 from pcl_appkit.cli import print_json
 
 LIBRARIES = ("pcl-data", "pcl-backbones", "pcl-pseudolabel", "pcl-appkit", "twist-cli", "torch")
@@ -28,7 +29,9 @@ def examine() -> dict:
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "engine": "torch",
         "device": torch.cuda.get_device_name() if has_cuda else "cpu",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "dense_gflops": round(_dense_gflops(), 1),
         "free_disk_gb": round(shutil.disk_usage(".").free / 1e9, 1),

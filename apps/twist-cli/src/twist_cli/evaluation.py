@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from pcl_data import Scene
 from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
 from pcl_pseudolabel import (
@@ -16,7 +17,6 @@ from pcl_pseudolabel import (
     centroid_offsets,
     pseudo_label_quality,
 )
-
 from twist_cli.inference import find_instances, predict_scene
 from twist_cli.objective import TwistObjective
 from twist_cli.scenes import Split
@@ -34,6 +34,8 @@ def evaluate_scenes(
     instance = InstanceEvaluator(split.label_set, min_region=objective.config.min_region)
     for name in names:
         scene = split.load(name)
+        assert scene.labels is not None  # Split.load has checked
+        assert scene.instances is not None
         found = find_instances(objective, predict_scene(objective, scene, device))
         semantic.update(scene.labels, found.labels)
         instance.update(

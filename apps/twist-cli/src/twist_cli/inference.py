@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pcl_data import Scene, voxelize
-from pcl_pseudolabel import vote_proposal_labels
 from torch import Tensor
 
+from pcl_data import Scene, voxelize
+from pcl_pseudolabel import vote_proposal_labels
 from twist_cli.network import VoxelPrediction
 from twist_cli.objective import TwistObjective, detached_features, propose
+from twist_cli.scenes import colors_of
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def predict_scene(objective: TwistObjective, scene: Scene, device: torch.device)
     objective.eval()
     grid = voxelize(scene.points, objective.config.model.voxel_size)
     coords = np.concatenate([np.zeros((len(grid.coords), 1), np.int32), grid.coords], axis=1)
-    colors = scene.colors[grid.index].astype(np.float32) / 255 - np.float32(0.5)
-    tensors = [coords, colors, np.ascontiguousarray(scene.points[grid.index]), grid.inverse]
-    coords, colors, points, inverse = (torch.from_numpy(array).to(device) for array in tensors)
+    colors = colors_of(scene)[grid.index]
+    arrays = (coords, colors, np.ascontiguousarray(scene.points[grid.index]), grid.inverse)
+    coords, colors, points, inverse = (torch.from_numpy(array).to(device) for array in arrays)
     voxels = objective.network(coords, colors)
     batch_index = torch.zeros(len(points), dtype=torch.int64, device=device)
     proposals = propose(objective.config, objective.stuff, points, voxels, batch_index)

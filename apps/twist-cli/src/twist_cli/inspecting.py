@@ -1,18 +1,18 @@
 """`twist-cli pseudo`: the pseudo-labels of a round, looked at or made in shares."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
+
 from pcl_appkit.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_appkit.cli import print_json
 from pcl_appkit.config import load_config
 from pcl_data.export import write_ply
 from pcl_pseudolabel import PseudoLabelStore
-
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.evaluation import scene_quality, shown_quality
 from twist_cli.labelling import label_scenes, open_store
@@ -81,7 +81,7 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     label_scenes(store, objective.to(where), split, int(match[1]), int(match[2]), where)
 
 
-def print_round(rows: list[Mapping[str, Any]], *, as_json: bool) -> None:
+def print_round(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """A table, or JSON."""
     if as_json:
         return print_json({"scenes": rows})

@@ -7,12 +7,14 @@ and in any order (`--shard i/n`).
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from pcl_data import Scene
 from pcl_pseudolabel import (
+    Provenance,
     PseudoLabelRecord,
     PseudoLabels,
     PseudoLabelStore,
-    Provenance,
     hash_configuration,
     hash_weights,
     proposal_centers,
@@ -21,8 +23,6 @@ from pcl_pseudolabel import (
     threshold_pseudo_labels,
     update_pseudo_labels,
 )
-from torch import Tensor
-
 from twist_cli.config import RunConfig
 from twist_cli.inference import ScenePrediction, predict_scene, rectify
 from twist_cli.objective import TwistObjective
@@ -57,9 +57,7 @@ def label_scenes(
 
 
 @torch.inference_mode()
-def label_scene(
-    objective: TwistObjective, scene: Scene, device: torch.device
-) -> PseudoLabelRecord:
+def label_scene(objective: TwistObjective, scene: Scene, device: torch.device) -> PseudoLabelRecord:
     """The pseudo-labels of one unlabelled scene, for each of its points."""
     prediction = predict_scene(objective, scene, device)
     if objective.config.twist.pseudo_labels in POINTWISE:

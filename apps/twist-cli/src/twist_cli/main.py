@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from pcl_appkit.cli import boundary
 
 app = typer.Typer(
@@ -72,7 +73,9 @@ def run(
 
 @app.command()
 def predict(
-    scans: Annotated[list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")],
+    scans: Annotated[
+        list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")
+    ],
     model: Model,
     out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
     device: Device = "auto",

@@ -6,6 +6,8 @@ Segmentation", CVPR 2022, sections 3 and 4.2.
 
 from typing import NamedTuple
 
+from torch import Tensor, nn
+
 from pcl_backbones import (
     OffsetHead,
     ProposalEncoder,
@@ -16,8 +18,6 @@ from pcl_backbones import (
     SparseTensor,
 )
 from pcl_pseudolabel import ProposalRecorrector
-from torch import Tensor, nn
-
 from twist_cli.config import RunConfig
 
 BACKBONES = {

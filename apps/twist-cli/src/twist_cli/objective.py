@@ -7,6 +7,9 @@ Segmentation", CVPR 2022.
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
 from pcl_data import LabelSet
 from pcl_pseudolabel import (
     ProposalRecorrector,
@@ -18,9 +21,6 @@ from pcl_pseudolabel import (
     recorrection_loss,
     transform_proposals,
 )
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-
 from twist_cli.config import RunConfig
 from twist_cli.network import FeatureNetwork, VoxelPrediction
 
@@ -138,4 +138,3 @@ def limit_proposals(proposals: Tensor, limit: int) -> Tensor:
     renumbered = torch.full((n_proposals + 1,), -1, device=proposals.device)
     renumbered[torch.randperm(n_proposals)[:limit]] = torch.arange(limit, device=proposals.device)
     return renumbered[proposals]  # -1 reads the last entry, which stays -1
-

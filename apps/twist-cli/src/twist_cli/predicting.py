@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from pcl_appkit.config import load_config
 from pcl_backbones import load_weights, read_card
 from pcl_data.datasets import SceneFolder
 from pcl_data.export import write_ply
-
 from twist_cli.config import RunConfig
 from twist_cli.evaluation import evaluate_scenes
 from twist_cli.inference import find_instances, predict_scene
@@ -68,8 +68,6 @@ def predict_scans(scans: Sequence[Path], model: Path, out: Path, device: str) ->
     rows = []
     for scan, folder, name in scenes:
         scene = folder[folder.names.index(name)]
-        if scene.colors is None:
-            raise ValueError(f"scan {scan} must have colours: the network reads them, got none")
         found = find_instances(objective, predict_scene(objective, scene, where))
         file = out / f"{name}.ply"
         write_ply(

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
 from pcl_appkit.cli import make_fabric, print_json
 from pcl_appkit.config import load_config
 from pcl_appkit.loop import interruptible
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run
-
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.samples import StepBatches
 from twist_cli.scenes import open_split
@@ -38,9 +38,7 @@ def start_run(
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
     overrides = [*overrides, *(f"{key}={value}" for key, value in options.items())]
-    config = load_config(
-        RunConfig, presets=PRESETS, preset=preset, file=file, overrides=overrides
-    )
+    config = load_config(RunConfig, presets=PRESETS, preset=preset, file=file, overrides=overrides)
     if resume and out is None:
         raise ValueError("--out must name the run to resume, got none")
     split = open_split(config.data, config.seed)

@@ -4,18 +4,18 @@ A batch is a function of (seed, round, step) alone, so a resumed run sees the sa
 The augmentations are those of Contrastive Scene Contexts' downstream tasks (Hou et al., CVPR 2021).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import torch
-from pcl_data import Scene, augmentation, collate, voxelize
-from pcl_pseudolabel import PseudoLabelRecord
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pcl_data import Scene, augmentation, collate, voxelize
+from pcl_pseudolabel import PseudoLabelRecord
 from twist_cli.config import RunConfig
-from twist_cli.scenes import Split
+from twist_cli.scenes import Split, colors_of
 
 ELASTIC = ((0.2, 0.4), (0.8, 1.6))  # granularity and magnitude, metres
 
@@ -40,23 +40,22 @@ class StepBatches(Dataset):
     def __len__(self) -> int:
         return self.config.train.steps
 
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
-        config = self.config
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        config, step = self.config, index
         labeled = self._names(self.split.labeled, config.train.labeled_scenes, step)
-        unlabeled = []
-        if self.pseudo is not None:
-            unlabeled = self._names(self.split.unlabeled, config.train.unlabeled_scenes, step)
         rng = np.random.default_rng([config.seed, self.round, step, self.rank])
         samples = [self._sample(self.load(name), None, rng) for name in labeled]
-        samples += [self._sample(self.load(name), self.pseudo(name), rng) for name in unlabeled]
+        if self.pseudo is not None:
+            names = self._names(self.split.unlabeled, config.train.unlabeled_scenes, step)
+            samples += [self._sample(self.load(name), self.pseudo(name), rng) for name in names]
         batch = {key: torch.from_numpy(value) for key, value in collate(samples).items()}
         batch["is_labeled"] = batch["batch_index"] < len(labeled)
         return batch
 
-    def _names(self, names: Sequence[str], count: int, step: int) -> list[str]:
+    def _names(self, names: tuple[str, ...], count: int, step: int) -> list[str]:
         """The scenes of a step: epochs are permutations, one after the other."""
         first = (step * self.n_ranks + self.rank) * count
-        order = []
+        order: list[str] = []
         for position in range(first, first + count):
             epoch, place = divmod(position, len(names))
             rng = np.random.default_rng([self.config.seed, self.round, epoch, len(names)])
@@ -66,11 +65,12 @@ class StepBatches(Dataset):
     def _sample(
         self, scene: Scene, record: PseudoLabelRecord | None, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        if record is None:
-            labels, groups, centers = scene.labels, scene.instances, None
-        else:
+        if record is not None:
             labels, groups, centers = record.labels, record.proposals, record.centers
-        return training_sample(scene, labels, groups, centers, self.config, rng)
+            return training_sample(scene, labels, groups, centers, self.config, rng)
+        assert scene.labels is not None  # Split.load has checked
+        assert scene.instances is not None
+        return training_sample(scene, scene.labels, scene.instances, None, self.config, rng)
 
 
 def training_sample(
@@ -120,7 +120,7 @@ def training_sample(
     grid = voxelize(moved, config.model.voxel_size)
     kept = augmentation.drop_voxels(len(grid.coords), rng)
     rows = grid.index[kept]
-    colors = _augment_colors(scene.colors[keep][rows].astype(np.float32) / 255, rng)
+    colors = _augment_colors(colors_of(scene)[keep][rows] + np.float32(0.5), rng)
     return {
         "coords": grid.coords[kept],
         "colors": colors - np.float32(0.5),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+import numpy as np
+
 from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet, Scene
 from pcl_data.datasets import SceneFolder, SyntheticRooms
 from pcl_data.splits import limited_reconstructions
-
 from twist_cli.config import DataConfig
 
 LABEL_SETS = {"scannet20": SCANNET20, "scannet200": SCANNET200, "nyu40": NYU40}
@@ -17,24 +18,33 @@ LABEL_SETS = {"scannet20": SCANNET20, "scannet200": SCANNET200, "nyu40": NYU40}
 class Split:
     """The scenes of a run by name; `load` reads one."""
 
-    dataset: Sequence
+    dataset: SceneFolder | SyntheticRooms
     label_set: LabelSet
     labeled: tuple[str, ...]
     unlabeled: tuple[str, ...]
     validation: tuple[str, ...]
 
     def load(self, name: str) -> Scene:
-        """The scene of that name; it must have colours, and labels where they are needed.
+        """The scene of that name.
 
         Raises:
-            ValueError: if the scene has no colours, or is labelled or held out without labels.
+            ValueError: if the scene is labelled or held out and has no labels.
         """
-        scene = self.dataset[self.dataset.names.index(name)]
-        if scene.colors is None:
-            raise ValueError(f"scene {name} must have colours: the network reads them, got none")
+        scene = self.dataset[list(self.dataset.names).index(name)]
         if name not in self.unlabeled and (scene.labels is None or scene.instances is None):
             raise ValueError(f"scene {name} must have labels and instances, got none")
         return scene
+
+
+def colors_of(scene: Scene) -> np.ndarray:
+    """The colours of a scene as the network reads them, (n, 3) float32 in [-0.5, 0.5].
+
+    Raises:
+        ValueError: if the scene has none.
+    """
+    if scene.colors is None:
+        raise ValueError(f"scene {scene.name} must have colours: the network reads them, got none")
+    return scene.colors.astype(np.float32) / 255 - np.float32(0.5)
 
 
 def open_split(config: DataConfig, seed: int) -> Split:

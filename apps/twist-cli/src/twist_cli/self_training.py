@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import SGD
+
 from pcl_appkit.loop import fit, poly
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.run import Run
 from pcl_backbones import load_weights, save_weights
 from pcl_pseudolabel import PseudoLabelStore
-from torch import Tensor, nn
-from torch.optim import SGD
-
 from twist_cli.config import RunConfig
 from twist_cli.evaluation import evaluate_scenes, pseudo_scores
 from twist_cli.labelling import label_scenes, open_store
@@ -136,7 +136,9 @@ class SelfTraining:
             self.run.log(f"round {round_}: {shown}")
 
     def _summarize(self) -> dict[str, Any]:
-        rows = [self.run.recall(f"round_{round_}") for round_ in range(self.config.twist.rounds + 1)]
+        rows = [
+            self.run.recall(f"round_{round_}") for round_ in range(self.config.twist.rounds + 1)
+        ]
         summary = {
             "rounds": [{key: row[key] for key in ("round", *SCORES, *QUALITY)} for row in rows],
             "protocol": rows[-1]["protocol"],
@@ -164,4 +166,3 @@ def model_card(config: RunConfig, rows: list[dict]) -> dict[str, Any]:
         "scores": {name: rows[-1][name] for name in SCORES},
         "protocol": rows[-1]["protocol"],
     }
-

@@ -53,7 +53,9 @@ class _GatherScatter(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(  # pyrefly: ignore  # torch's stub fits no function of one gradient
+        ctx, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, None]:
         features, kernel = ctx.saved_tensors
         gradient = gradient.contiguous()
         to_features = to_kernel = None

@@ -29,7 +29,9 @@ def save_weights(model: nn.Module, path: str | Path, card: Mapping[str, Any] | N
         >>> import tempfile
         >>> from torch import nn
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_weights(nn.Linear(2, 1), f"{folder}/a.safetensors", {"network": "linear"})
+        ...     save_weights(
+        ...         nn.Linear(2, 1), f"{folder}/a.safetensors", {"network": "linear"}
+        ...     )
         ...     load_weights(nn.Linear(2, 1), f"{folder}/a.safetensors")
         {'network': 'linear'}
     """

@@ -148,7 +148,8 @@ def _build(
 
 
 def _build_scannet200() -> LabelSet:
-    rows = [(row, split) for split, text in SCANNET200_ROWS.items() for row in _parse(text)]
+    splits: tuple[Frequency, ...] = ("head", "common", "tail")
+    rows = [(row, split) for split in splits for row in _parse(SCANNET200_ROWS[split])]
     rows.sort()
     frequency = tuple(split for _, split in rows)
     return _build("scannet200", [row for row, _ in rows], {"wall", "floor"}, range(1358), frequency)

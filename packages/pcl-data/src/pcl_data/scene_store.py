@@ -108,7 +108,7 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     try:
         folders = sorted((path / "frames").glob("[0-9]*"), key=lambda folder: int(folder.name))
         frames = tuple(_read_frame(folder) for folder in folders)
-        return Scene(name=meta["name"], frames=frames, label_set=label_set, **arrays)
+        return Scene(name=str(meta["name"]), frames=frames, label_set=label_set, **arrays)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -183,7 +183,8 @@ class Style:
 
     def _new_wood(self) -> Material:
         tint = self.between(0.85, 1.1)
-        color = tuple(min(1.0, c * tint) for c in self.pick(_WOODS))
+        red, green, blue = (min(1.0, c * tint) for c in self.pick(_WOODS))
+        color = (red, green, blue)
         return self._material("wood", color, -0.22, 0.02, self.between(0.15, 0.5))
 
     def _new_paint(self) -> Material:
@@ -198,5 +199,5 @@ class Style:
     def _material(
         self, pattern: str, color: Color, contrast: float, gloss: float | int, scale: float
     ) -> Material:
-        second = tuple(float(np.clip(c * (1 + contrast), 0, 1)) for c in color)
-        return Material(pattern, color, second, scale, self.between(0, 6), gloss)
+        red, green, blue = (float(np.clip(c * (1 + contrast), 0, 1)) for c in color)
+        return Material(pattern, color, (red, green, blue), scale, self.between(0, 6), gloss)

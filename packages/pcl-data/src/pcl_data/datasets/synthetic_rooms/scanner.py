@@ -104,13 +104,13 @@ class _Hits(NamedTuple):
 
 def _tracer(soup: Soup) -> Any:
     try:
-        from embreex import rtcore_scene
-        from embreex.mesh_construction import TriangleMesh
+        from embreex import rtcore_scene  # pyrefly: ignore  # compiled, without stubs
+        from embreex.mesh_construction import TriangleMesh  # pyrefly: ignore
     except ImportError as error:
         raise ImportError(
             "SyntheticRooms casts rays with embreex: pip install 'pcl-data[synth]'"
         ) from error
-    tracer = rtcore_scene.EmbreeScene()
+    tracer = rtcore_scene.EmbreeScene()  # pyrefly: ignore
     TriangleMesh(tracer, soup.triangles)
     return tracer
 
@@ -247,8 +247,8 @@ def _fuse(
     points = np.concatenate([_to_world(rays[s], frame, s) for frame, s in views])
     colors = np.concatenate([frame.image.reshape(-1, 3)[s] for frame, s in views])
     normal = np.concatenate([n[s] for n, s in zip(normals, seen, strict=True)])
-    labels = np.concatenate([frame.labels.ravel()[s] for frame, s in views])
-    instances = np.concatenate([frame.instances.ravel()[s] for frame, s in views])
+    labels = np.concatenate([np.ravel(frame.labels)[s] for frame, s in views])
+    instances = np.concatenate([np.ravel(frame.instances)[s] for frame, s in views])
 
     voxel, keep = _surface_voxels(points, normal)
     count = np.bincount(voxel)[:, None]
