@@ -32,6 +32,6 @@ def test_a_misspelt_key_names_the_nearest():
 
 
 def test_self_training_needs_unlabeled_scenes():
-    with pytest.raises(ConfigError, match="train.unlabeled_scenes must be at least 1"):
+    with pytest.raises(ConfigError, match=r"train\.unlabeled_scenes must be at least 1"):
         load("train.unlabeled_scenes=0")
     assert load("train.unlabeled_scenes=0", "twist.pseudo_labels=none").train.unlabeled_scenes == 0

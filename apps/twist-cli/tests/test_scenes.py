@@ -38,6 +38,6 @@ def test_patterns_choose_scenes(scans):
     ],
 )
 def test_rejects(scans, settings, message):
+    config = DataConfig(root=scans, **({"n_validation": 1} | settings))
     with pytest.raises(ValueError, match=message):
-        split = open_split(DataConfig(root=scans, **({"n_validation": 1} | settings)), seed=0)
-        split.load("scene0")
+        open_split(config, seed=0).load("scene0")

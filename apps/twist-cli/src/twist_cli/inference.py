@@ -1,6 +1,7 @@
 """A scene through Φ (and Ψ): classes and instances for every input point."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Instances:
         """The input points of each instance."""
         order = np.argsort(self.instances, kind="stable")
         edges = np.searchsorted(self.instances[order], np.arange(len(self.scores) + 1))
-        return [order[first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+        return [order[first:last] for first, last in pairwise(edges)]
 
 
 @torch.inference_mode()

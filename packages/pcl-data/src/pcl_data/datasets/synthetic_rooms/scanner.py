@@ -247,8 +247,8 @@ def _fuse(
     points = np.concatenate([_to_world(rays[s], frame, s) for frame, s in views])
     colors = np.concatenate([frame.image.reshape(-1, 3)[s] for frame, s in views])
     normal = np.concatenate([n[s] for n, s in zip(normals, seen, strict=True)])
-    labels = np.concatenate([np.ravel(frame.labels)[s] for frame, s in views])
-    instances = np.concatenate([np.ravel(frame.instances)[s] for frame, s in views])
+    labels = np.concatenate([np.asarray(frame.labels).ravel()[s] for frame, s in views])
+    instances = np.concatenate([np.asarray(frame.instances).ravel()[s] for frame, s in views])
 
     voxel, keep = _surface_voxels(points, normal)
     count = np.bincount(voxel)[:, None]
