@@ -42,7 +42,9 @@ class FeatureNetwork(nn.Module):
     def __init__(self, config: RunConfig, n_classes: int) -> None:
         super().__init__()
         build = BACKBONES[config.model.backbone]
-        self.backbone = build(3, None, width=config.model.width)
+        self.backbone = build(
+            3, None, width=config.model.width, momentum=config.model.norm_momentum
+        )
         channels = self.backbone.feature_channels
         self.semantic_head = SemanticHead(channels, n_classes)
         self.offset_head = OffsetHead(channels)

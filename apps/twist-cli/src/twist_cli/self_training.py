@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 
 from pcl_appkit.loop import fit, poly
 from pcl_appkit.memory import peak_memory_bytes
@@ -99,8 +99,8 @@ class SelfTraining:
             stage=f"round_{round_}",
             modules=nn.ModuleDict({"twist": self.objective}),
             optimizers={
-                "network": self._sgd(self.objective.network, settings.learning_rate),
-                "recorrector": self._sgd(
+                "network": self._optimizer(self.objective.network, settings.learning_rate),
+                "recorrector": self._optimizer(
                     self.objective.recorrector, settings.recorrector_learning_rate
                 ),
             },
@@ -114,8 +114,10 @@ class SelfTraining:
             checkpoint_every=settings.checkpoint_every,
         )
 
-    def _sgd(self, module: nn.Module, learning_rate: float) -> SGD:
+    def _optimizer(self, module: nn.Module, learning_rate: float) -> Optimizer:
         settings = self.config.train
+        if settings.optimizer == "adamw":
+            return AdamW(module.parameters(), learning_rate, weight_decay=settings.weight_decay)
         return SGD(
             module.parameters(),
             lr=learning_rate,
