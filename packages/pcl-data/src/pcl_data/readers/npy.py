@@ -45,5 +45,4 @@ def read_array(stream: io.BufferedIOBase, n_bytes: int) -> np.ndarray:
     data = stream.read(size)
     if len(data) < size:
         raise ValueError(f"{size} bytes of data, got {len(data)}")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
