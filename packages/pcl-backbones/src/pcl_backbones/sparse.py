@@ -6,7 +6,6 @@ shapes of MinkowskiEngine's, so that published weights fit.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -197,10 +196,13 @@ class GlobalPool(nn.Module):
     """One row of features a scene: the mean, maximum or sum over its voxels.
 
     Args:
-        reduce: which of them. A scene without voxels has a row of zeros.
+        reduce: "mean", "max" or "sum". A scene without voxels has a row of zeros.
+
+    Raises:
+        ValueError: if reduce is another word.
     """
 
-    def __init__(self, reduce: Literal["mean", "max", "sum"] = "mean") -> None:
+    def __init__(self, reduce: str = "mean") -> None:
         super().__init__()
         if reduce not in ("mean", "max", "sum"):
             raise ValueError(f"reduce must be 'mean', 'max' or 'sum', got {reduce!r}")

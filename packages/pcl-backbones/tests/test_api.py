@@ -1,0 +1,13 @@
+"""Public names equal the checked-in list."""
+
+import pcl_backbones
+
+NAMES = """OffsetHead ProposalEncoder Res16UNet14A Res16UNet18A Res16UNet34C SemanticHead
+SparseTensor __version__ load_weights read_card save_weights sparse use_engine"""
+SPARSE = "BatchNorm Conv3d ConvTranspose3d GlobalPool MaxPool3d ReLU cat kernel_map"
+
+
+def test_public_names():
+    assert sorted(pcl_backbones.__all__) == NAMES.split()
+    assert all(hasattr(pcl_backbones, name) for name in pcl_backbones.__all__)
+    assert all(hasattr(pcl_backbones.sparse, name) for name in SPARSE.split())
