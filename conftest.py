@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Hypothesis: a first call into torch takes seconds; fixed examples keep CI repeatable.
 # Small tensors gain nothing from threads, and threads that wait for each other on a busy machine
 # are slow beyond measure. Set before torch is imported; commands that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A first call into torch takes seconds; fixed examples keep CI repeatable.
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 

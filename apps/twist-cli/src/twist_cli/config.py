@@ -17,10 +17,10 @@ class DataConfig(Config):
     label_set: Literal["scannet20", "scannet200", "nyu40"] = "scannet20"
     label_ids: Literal["train", "raw"] = "train"
     labeled: tuple[str, ...] = Field((), description="names (globs) of the labelled scenes")
-    n_labeled: int = Field(2, ge=1, description="drawn by seed where `labeled` is empty")
+    n_labeled: int = Field(5, ge=1, description="drawn by seed where `labeled` is empty")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
-    n_validation: int = Field(4, ge=1, description="drawn by seed where `validation` is empty")
-    n_rooms: int = Field(14, ge=3, description="size of the synthetic world")
+    n_validation: int = Field(5, ge=1, description="drawn by seed where `validation` is empty")
+    n_rooms: int = Field(24, ge=3, description="size of the synthetic world")
     max_extent: float = Field(200.0, gt=0, description="metres; a larger scene is an error")
 
 
@@ -102,7 +102,7 @@ PRESETS: dict[str, dict] = {
         "model": {
             "backbone": "res16unet14a",
             "width": 0.5,
-            "voxel_size": 0.05,
+            "voxel_size": 0.06,
             "norm_momentum": 0.1,
         },
         "train": {
@@ -116,7 +116,7 @@ PRESETS: dict[str, dict] = {
             "checkpoint_every": 50,
         },
         "twist": {
-            "min_points": 10,
+            "min_points": 8,
             "max_proposals": 24,
             "recorrector_start": 50,
             "stuff_threshold": 0.9,

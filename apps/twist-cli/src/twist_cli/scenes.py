@@ -1,5 +1,6 @@
 """The scenes of a run: which are labelled, which unlabelled, which held out."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -58,7 +59,7 @@ def open_split(config: DataConfig, seed: int) -> Split:
     label_set = LABEL_SETS[config.label_set]
     if config.root is None:
         dataset = SyntheticRooms(config.n_rooms, seed=seed)
-        dataset.prepare()
+        dataset.prepare(n_workers=os.cpu_count() or 1)
     else:
         dataset = SceneFolder(
             config.root,
