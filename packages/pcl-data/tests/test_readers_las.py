@@ -118,6 +118,16 @@ def test_the_unpacked_size_of_laz_is_bounded(tmp_path, monkeypatch):
         read_scene(tmp_path / "tile.laz")
 
 
+def test_a_panic_of_lazrs_is_an_error_like_any_other(tmp_path):
+    path = tmp_path / "tile.laz"
+    write(path)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<H", content, 227 + 54 + 32, 0)  # number of items in the LASzip record
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"tile\.laz: must be a complete LAS file, got: .*LazItem"):
+        read_scene(path)
+
+
 @pytest.mark.real
 def test_reads_an_aerial_tile(real_data):
     with pytest.warns(UserWarning, match="636001.0"):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pcl_data import SCANNET20, Scene, save_scene
 from pcl_data.readers import is_readable, read_scene, scan_from_columns
+from pcl_data.readers.raw_scan import library_errors
 
 
 def write(path, **arrays):
@@ -164,6 +165,19 @@ def test_two_colour_columns_are_no_colours():
     assert scan.colors is None
     with pytest.raises(ValueError, match="columns must include x, y and z, got x, y"):
         scan_from_columns({"x": column, "y": column})
+
+
+@pytest.mark.parametrize("kind", [PermissionError, FileNotFoundError, KeyboardInterrupt])
+def test_what_is_not_the_fault_of_the_file_passes(kind):
+    with pytest.raises(kind), library_errors("PLY"):
+        raise kind("not the file")
+
+
+@pytest.mark.parametrize("kind", [MemoryError, EOFError, KeyError, ValueError])
+def test_what_libraries_raise_is_a_value_error(kind):
+    message = "must be a complete PLY file, got: "
+    with pytest.raises(ValueError, match=message), library_errors("PLY"):
+        raise kind
 
 
 @given(st.lists(st.integers(-1, 2**62), min_size=1, max_size=8))
