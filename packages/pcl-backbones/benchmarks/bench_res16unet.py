@@ -1,6 +1,6 @@
 """One training step (forward and backward) of Res16UNets on rooms, one CPU thread.
 
-Rooms of 12 000 and 60 000 voxels: a floor, two walls and eight boxes, at two voxel sizes.
+Rooms of 11 000 and 58 000 voxels: a floor, two walls and eight boxes, at two voxel sizes.
 `python bench_res16unet.py` prints the median and the interquartile range of five steps after a
 warm-up, and the machine.
 """

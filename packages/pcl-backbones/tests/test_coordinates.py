@@ -39,20 +39,23 @@ def slow_pairs(inputs, outputs, size, stride):
 @given(
     st.sets(st.tuples(st.integers(0, 2), *[st.integers(-3, 3)] * 3), min_size=1, max_size=40),
     st.sampled_from([(3, 1), (2, 2), (3, 2), (2, 1), (1, 1), (5, 1), (1, 2)]),
+    st.sampled_from([1, 2, 4]),
 )
-def test_maps_hold_exactly_the_pairs_of_the_definition(voxels, sizes):
+def test_maps_hold_exactly_the_pairs_of_the_definition(voxels, sizes, stride):
     size, factor = sizes
+    voxels = {(b, *(c * stride for c in xyz)) for b, *xyz in voxels}
     coords = torch.tensor(list(voxels), dtype=torch.int32)
-    cache = CoordinateCache({1: Level.of(pack(coords))})
-    found = cache.kernel_map(1, size, factor)
-    outputs = cache.levels[factor].coords
-    expected = slow_pairs(coords, outputs, size, 1)
+    cache = CoordinateCache({stride: Level.of(pack(coords))})
+    found = cache.kernel_map(stride, size, factor)
+    outputs = cache.levels[stride * factor].coords
+    expected = slow_pairs(coords, outputs, size, stride)
     for slot, pair in enumerate(found.pairs):
         itself = [(i, i) for i in range(len(coords))]
         got = itself if pair is None else list(zip(*(p.tolist() for p in pair), strict=True))
         assert len(got) == len(expected[slot])
         assert set(got) == expected[slot]
-    floored = {(b, *(c // factor * factor for c in xyz)) for b, *xyz in voxels}
+    edge = stride * factor
+    floored = {(b, *(c // edge * edge for c in xyz)) for b, *xyz in voxels}
     assert {tuple(row) for row in outputs.tolist()} == floored
 
 

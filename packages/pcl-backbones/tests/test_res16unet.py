@@ -87,6 +87,17 @@ def test_features_keep_the_order_of_rows_bit_for_bit():
     assert torch.equal(network(SparseTensor(coords[order], features[order])).features, out[order])
 
 
+def test_skipped_features_follow_the_upsampled_ones():
+    network, seen = Res16UNet14A(3, None, width=0.25), {}
+    for name in ("conv1p1s2", "block8"):
+        network.get_submodule(name).register_forward_pre_hook(
+            lambda _, inputs, name=name: seen.update({name: inputs[0].features})
+        )
+    coords = surface_scene(6)
+    network(SparseTensor(coords, torch.randn(len(coords), 3)))
+    assert torch.equal(seen["block8"][:, 24:], seen["conv1p1s2"])
+
+
 def test_an_empty_scene_in_a_batch_changes_nothing():
     network = Res16UNet14A(3, 5, width=0.25).eval()
     coords = torch.cat([surface_scene(6), surface_scene(5, scene=1)])

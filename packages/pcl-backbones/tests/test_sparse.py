@@ -203,6 +203,9 @@ def test_rejects():
             layer(x)
     with pytest.raises(ValueError, match="x must come from a tensor 2 times finer"):
         sparse.ConvTranspose3d(3, 4, 2, stride=2)(x)
+    thirds = sparse.Conv3d(3, 3, 3, stride=3)(x)
+    with pytest.raises(ValueError, match="x must come from a tensor 2 times finer"):
+        sparse.ConvTranspose3d(3, 4, 2, stride=2)(thirds)
     with pytest.raises(ValueError, match="kernel_size must cover the stride, got 3 and 3"):
         sparse.MaxPool3d(3, 3)
     with pytest.raises(ValueError, match="reduce must be"):
