@@ -71,7 +71,14 @@ def test_perfect_predictions_propose_the_instances(objective, batch, config):
     perfect = prediction._replace(
         logits=one_hot.float(), offsets=batch["centers"] - batch["points"]
     )
-    proposals = propose(config, objective.stuff, batch["points"], perfect, batch["batch_index"])
+    proposals = propose(
+        config,
+        objective.stuff,
+        batch["points"],
+        perfect,
+        batch["batch_index"],
+        batch["batch_index"] >= 0,
+    )
     instances = batch["instances"]
     assert torch.equal(proposals >= 0, instances >= 0)
     assert len(set(zip(proposals.tolist(), instances.tolist(), strict=True)) - {(-1, -1)}) == 4
@@ -92,8 +99,8 @@ def test_class_agnostic_clusters_join_touching_classes(objective, config):
     agnostic = config.model_copy(
         update={"twist": config.twist.model_copy(update={"semantic_to_offset": False})}
     )
-    by_class = propose(config, objective.stuff, points, prediction, batch_index)
-    joined = propose(agnostic, objective.stuff, points, prediction, batch_index)
+    by_class = propose(config, objective.stuff, points, prediction, batch_index, batch_index >= 0)
+    joined = propose(agnostic, objective.stuff, points, prediction, batch_index, batch_index >= 0)
     assert by_class.unique().tolist() == [-1, 0, 1]
     assert joined.unique().tolist() == [-1, 0]
     assert (joined[30:] == -1).all()

@@ -102,11 +102,11 @@ PRESETS: dict[str, dict] = {
         "model": {
             "backbone": "res16unet14a",
             "width": 0.5,
-            "voxel_size": 0.06,
+            "voxel_size": 0.08,
             "norm_momentum": 0.1,
         },
         "train": {
-            "steps": 150,
+            "steps": 250,
             "labeled_scenes": 1,
             "unlabeled_scenes": 1,
             "optimizer": "adamw",
@@ -116,9 +116,9 @@ PRESETS: dict[str, dict] = {
             "checkpoint_every": 50,
         },
         "twist": {
-            "min_points": 8,
+            "min_points": 5,
             "max_proposals": 24,
-            "recorrector_start": 50,
+            "recorrector_start": 100,
             "stuff_threshold": 0.9,
         },
     },

@@ -106,7 +106,7 @@ def propose(
     points: Tensor,
     prediction: VoxelPrediction,
     batch_index: Tensor,
-    rows: Tensor | slice = slice(None),
+    rows: Tensor,
 ) -> Tensor:
     """Module A: the proposal of each voxel, -1 none, from predicted classes and offsets."""
     labels = prediction.logits[rows].detach().argmax(dim=1)

@@ -109,7 +109,9 @@ def transform_proposals(
     Example:
         >>> import torch
         >>> points, one = torch.tensor([[0.0, 0, 0], [2, 0, 0]]), torch.tensor([0, 0])
-        >>> moved = transform_proposals(points, one, 1, generator=torch.Generator().manual_seed(0))
+        >>> moved = transform_proposals(
+        ...     points, one, 1, generator=torch.Generator().manual_seed(0)
+        ... )
         >>> 1.6 <= (moved[1] - moved[0]).norm() <= 2.4
         tensor(True)
     """

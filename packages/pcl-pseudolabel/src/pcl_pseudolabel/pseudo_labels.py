@@ -52,7 +52,11 @@ def update_pseudo_labels(
         >>> import torch
         >>> points, offsets = torch.tensor([[0.0, 0, 0], [2, 0, 0]]), torch.zeros(2, 3)
         >>> update_pseudo_labels(
-        ...     points, offsets, torch.tensor([0, 0]), torch.tensor([5]), torch.tensor([0.9])
+        ...     points,
+        ...     offsets,
+        ...     torch.tensor([0, 0]),
+        ...     torch.tensor([5]),
+        ...     torch.tensor([0.9]),
         ... ).centroid_offsets
         tensor([[ 1.,  0.,  0.],
                 [-1.,  0.,  0.]])

@@ -18,7 +18,10 @@ class PseudoLabelQuality:
     """Counts over points, to be added over scenes, and the figures they give.
 
     Example:
-        >>> scenes = [PseudoLabelQuality(correct=3, covered=4, labelled=8), PseudoLabelQuality()]
+        >>> scenes = [
+        ...     PseudoLabelQuality(correct=3, covered=4, labelled=8),
+        ...     PseudoLabelQuality(),
+        ... ]
         >>> total = sum(scenes, start=PseudoLabelQuality())
         >>> total.semantic_accuracy, total.coverage, total.offset_error
         (0.75, 0.5, nan)
@@ -79,7 +82,9 @@ def pseudo_label_quality(
         >>> valid = torch.tensor([True, False])
         >>> pseudo = PseudoLabels(torch.tensor([1, -1]), torch.zeros(2, 3), valid)
         >>> offsets = torch.tensor([[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]])
-        >>> one = pseudo_label_quality(pseudo, torch.tensor([1, 1]), offsets, torch.tensor([0, 0]))
+        >>> one = pseudo_label_quality(
+        ...     pseudo, torch.tensor([1, 1]), offsets, torch.tensor([0, 0])
+        ... )
         >>> one.semantic_accuracy, one.offset_error, one.coverage
         (1.0, 5.0, 0.5)
     """

@@ -66,7 +66,9 @@ class ProposalRecorrector(nn.Module):
         >>> class Mean(torch.nn.Module):
         ...     def forward(self, points, features, proposal_index, n_proposals):
         ...         mean = points.new_zeros(n_proposals, 3)
-        ...         return mean.index_reduce(0, proposal_index, points, "mean", include_self=False)
+        ...         return mean.index_reduce(
+        ...             0, proposal_index, points, "mean", include_self=False
+        ...         )
         >>> module = ProposalRecorrector(Mean(), encoder_channels=3, n_classes=20)
         >>> output = module(torch.rand(9, 3), torch.rand(9, 4), torch.arange(9) // 5, 2)
         >>> output.class_logits.shape, output.score_logits.shape

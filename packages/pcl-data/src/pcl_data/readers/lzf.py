@@ -14,7 +14,9 @@ def decompress_lzf(data: bytes, size: int) -> bytes:
         ValueError: if the data are cut, refer to before their beginning, or give another size.
 
     Example:
-        >>> decompress_lzf(bytes([1, 97, 98, 0b010_00000, 1]), 6)  # "ab", then 4 bytes from 2 back
+        >>> decompress_lzf(
+        ...     bytes([1, 97, 98, 0b010_00000, 1]), 6
+        ... )  # "ab", then 4 bytes from 2 back
         b'ababab'
     """
     if size > len(data) * _MAX_RATIO:

@@ -75,7 +75,9 @@ def scan_from_columns(
     Example:
         >>> import numpy as np
         >>> zeros = np.zeros(5)
-        >>> scan = scan_from_columns({"X": zeros, "Y": zeros, "Z": zeros, "scalar_Label": zeros})
+        >>> scan = scan_from_columns(
+        ...     {"X": zeros, "Y": zeros, "Z": zeros, "scalar_Label": zeros}
+        ... )
         >>> scan.points.shape, scan.labels.shape
         ((5, 3), (5,))
     """
