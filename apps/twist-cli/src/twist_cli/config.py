@@ -39,6 +39,7 @@ class TrainConfig(Config):
     """One round of training (section 5.1 of paper 000)."""
 
     steps: int = Field(10_000, ge=1, description="steps of a round")
+    initial_steps: int | None = Field(None, ge=1, description="of round 0; none: as the others")
     labeled_scenes: int = Field(4, ge=1, description="labelled scenes of a batch")
     unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labelled scenes of a batch")
     optimizer: Literal["sgd", "adamw"] = "sgd"  # the paper's; AdamW learns in fewer steps
@@ -51,6 +52,10 @@ class TrainConfig(Config):
     workers: int = Field(0, ge=0, description="processes that prepare batches")
     log_every: int = Field(20, ge=1)
     checkpoint_every: int = Field(200, ge=1)
+
+    def steps_of(self, round_: int) -> int:
+        """Steps of a round."""
+        return self.initial_steps or self.steps if round_ == 0 else self.steps
 
 
 class TwistConfig(Config):
@@ -106,7 +111,8 @@ PRESETS: dict[str, dict] = {
             "norm_momentum": 0.1,
         },
         "train": {
-            "steps": 250,
+            "steps": 150,
+            "initial_steps": 600,
             "labeled_scenes": 1,
             "unlabeled_scenes": 1,
             "optimizer": "adamw",

@@ -72,7 +72,8 @@ def _dry_run(config: RunConfig, split, objective) -> dict[str, Any]:
     scenes = config.train.labeled_scenes + config.train.unlabeled_scenes
     per_scene = min(seconds) / config.train.labeled_scenes
     rounds = config.twist.rounds
-    n_scenes = config.train.steps * (config.train.labeled_scenes + rounds * scenes)
+    n_scenes = config.train.steps_of(0) * config.train.labeled_scenes
+    n_scenes += rounds * config.train.steps * scenes
     return {
         "dry_run": True,
         "labeled": list(split.labeled),

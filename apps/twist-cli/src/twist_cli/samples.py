@@ -38,7 +38,7 @@ class StepBatches(Dataset):
         self.load = lru_cache(maxsize=64)(split.load)
 
     def __len__(self) -> int:
-        return self.config.train.steps
+        return self.config.train.steps_of(self.round)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         config, step = self.config, index

@@ -106,7 +106,7 @@ class SelfTraining:
             },
             batches=batches,
             training_step=training_step,
-            n_steps=settings.steps,
+            n_steps=settings.steps_of(round_),
             schedule=poly(0.9),
             seed=self.config.seed,
             n_workers=settings.workers,
