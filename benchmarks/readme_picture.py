@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from pcl_data.rendering import render_points, write_png
 from twist_cli.inference import find_instances, predict_scene
 from twist_cli.predicting import load_model
