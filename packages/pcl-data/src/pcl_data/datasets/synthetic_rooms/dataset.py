@@ -1,7 +1,9 @@
 """The data set of synthetic rooms: generated on demand, kept on disk."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from os import PathLike
@@ -89,8 +91,25 @@ class SyntheticRooms(Sequence[Scene]):
             for i in missing:
                 make(i)
             return
-        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+        with _one_thread_each(), pool:
             list(pool.map(make, missing))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside use one BLAS thread each; numpy reads it when it is imported."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def generate_room(seed: int, index: int, *, frames: bool = False) -> Scene:
