@@ -184,3 +184,15 @@ def test_what_libraries_raise_is_a_value_error(kind):
 def test_ids_survive_exactly(tmp_path_factory, ids):
     path = write(tmp_path_factory.mktemp("ids") / "room.npz", superpoint=np.array(ids))
     assert read_scene(path).superpoints.tolist() == ids
+
+
+def test_labels_that_nobody_asks_for_are_left_out(tmp_path):
+    """Foreign ids do not keep a scan from being read."""
+    arrays = {"coord": np.eye(3, dtype=np.float32), "nyu40": np.array([1, 99, 2])}
+    np.savez(tmp_path / "scan.npz", **arrays, instance=np.array([0, 5, -7]))
+    scene = read_scene(tmp_path / "scan.npz", label_ids="none")
+    assert scene.labels is None
+    assert scene.instances is None
+    stored = Scene("room", scene.points, labels=np.array([70, -1, 3]))
+    save_scene(stored, tmp_path / "room")
+    assert read_scene(tmp_path / "room", label_ids="none").labels is None

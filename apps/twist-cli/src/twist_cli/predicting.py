@@ -57,7 +57,9 @@ def predict_scans(scans: Sequence[Path], model: Path, out: Path, device: str) ->
     scenes = [
         (scan, folder, name)
         for scan in scans
-        for folder in [SceneFolder(scan, max_extent=objective.config.data.max_extent)]
+        for folder in [
+            SceneFolder(scan, label_ids="none", max_extent=objective.config.data.max_extent)
+        ]
         for name in folder.names
     ]
     targets = [name for _, _, name in scenes]

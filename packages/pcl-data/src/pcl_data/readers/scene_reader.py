@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Int64
@@ -26,7 +26,7 @@ from pcl_data.readers.text import read_text
 from pcl_data.scene import Scene
 from pcl_data.scene_store import load_scene
 
-LabelIds = Literal["train", "raw"]
+LabelIds = Literal["train", "raw", "none"]
 
 # Reader of each file suffix.
 READERS: dict[str, Callable[[Path], RawScan]] = {
@@ -74,7 +74,8 @@ def read_scene(
     Args:
         path: PLY, PCD, NPZ, NPY, TXT, XYZ, CSV, LAS or LAZ file, or a folder of `save_scene`.
         label_set: meaning of the labels.
-        label_ids: what the ids in the file are; with "train" -1 is unlabelled and no instance.
+        label_ids: what the ids in the file are; with "train" -1 is unlabelled and no instance;
+            with "none" labels and instances are left out, whatever they hold.
         drop_invalid: leave out points with a NaN or infinite coordinate, and their faces. The rows
             of the scene are then no longer the rows of the file. A scene folder with such points
             is always an error.
@@ -100,8 +101,8 @@ def read_scene(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"path must exist, got {path}")
-    if label_ids not in ("train", "raw"):
-        raise ValueError(f"label_ids must be 'train' or 'raw', got {label_ids!r}")
+    if label_ids not in get_args(LabelIds):
+        raise ValueError(f"label_ids must be 'train', 'raw' or 'none', got {label_ids!r}")
     if label_ids == "raw" and label_set is None:
         raise ValueError("label_set must be given with label_ids='raw', got None")
     if is_scene_folder(path):
@@ -110,13 +111,17 @@ def read_scene(
         raise ValueError(f"path must be a scene folder or {' '.join(READERS)} file, got {path}")
     try:
         scan = READERS[path.suffix.lower()](path)
+        if label_ids == "none":
+            scan = replace(scan, labels=None, instances=None, labels_are_raw=False)
         return _scene(path.stem, scan, label_set, label_ids, drop_invalid)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def _stored_scene(path: Path, label_set: LabelSet | None, label_ids: LabelIds) -> Scene:
-    if label_ids == "train" or label_set is None:
+    if label_ids == "none":
+        scene = replace(load_scene(path), labels=None, instances=None)
+    elif label_ids == "train" or label_set is None:
         scene = load_scene(path, label_set)
     else:
         scene = load_scene(path)
