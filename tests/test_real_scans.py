@@ -18,7 +18,8 @@ def test_twist_runs_on_real_rooms_and_predicts_every_point(real_data, tmp_path):
     arguments = [
         *("run", "--data", scans, "--out", out, "--json"),
         *("data.labeled=[scene0000*]", "data.validation=[scene0007*]"),
-        *("model.width=0.25", "model.voxel_size=0.1", "train.steps=3", "twist.rounds=1"),
+        *("model.width=0.25", "model.voxel_size=0.1", "train.initial_steps=3"),
+        *("train.steps=3", "twist.rounds=1"),
         *("twist.recorrector_start=1", "twist.min_points=3"),
     ]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -48,6 +48,7 @@ SMALL = [
     "model.backbone=res16unet14a",
     "model.width=0.25",
     "model.voxel_size=0.08",
+    "train.initial_steps=6",
     "train.steps=6",
     "train.labeled_scenes=1",
     "train.unlabeled_scenes=1",

@@ -127,6 +127,7 @@ def fit(
                 save(done)
             if stopped:
                 raise Interrupted(f"interrupted at {stage} step {done}; continue with --resume")
+    _share_buffers(fabric, module)
     seed_everything(derive_seed(seed, stage, n_steps) + fabric.global_rank)
     fabric.barrier()
 
@@ -202,6 +203,13 @@ def _finite(stage: str, step: int, terms: Mapping[str, Tensor]) -> dict[str, flo
         shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         raise RunFailed(f"loss must be finite, got {shown} at {stage} step {step}")
     return values
+
+
+def _share_buffers(fabric: Fabric, module: nn.Module) -> None:
+    """Give every process the first one's buffers: batch norms count each process's own batches."""
+    if fabric.world_size > 1:
+        for buffer in module.buffers():
+            torch.distributed.broadcast(buffer, 0)
 
 
 def _any_rank(fabric: Fabric, stop: StopRequest) -> bool:

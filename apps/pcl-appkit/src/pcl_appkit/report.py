@@ -11,7 +11,7 @@ from pcl_appkit.files import atomic_write
 from pcl_appkit.metrics import read_metrics
 from pcl_appkit.run import is_run
 
-WIDTH, HEIGHT, MARGIN = 340, 170, 44  # pixels of a chart
+WIDTH, HEIGHT, MARGIN = 340, 170, 56  # pixels of a chart
 MAX_POINTS = 400  # of a curve
 COLORS = ("#2f6fb0", "#d9722b", "#3f9b57", "#b0457f", "#7a63c2", "#7d7d7d", "#a98500", "#279aa8")
 STYLE = """

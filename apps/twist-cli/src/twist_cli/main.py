@@ -53,6 +53,7 @@ def run(
     Example: twist-cli run --data scans data.labeled=[room1*] data.validation=[room9*]
     """
     with boundary():
+        from pcl_appkit.run import is_main_process
         from twist_cli.running import print_summary, start_run
 
         options = {"data.root": data, "init": init, "seed": seed}
@@ -68,7 +69,8 @@ def run(
             nodes=nodes,
             dry_run=dry_run,
         )
-        print_summary(summary, as_json=as_json)
+        if is_main_process():
+            print_summary(summary, as_json=as_json)
 
 
 @app.command()

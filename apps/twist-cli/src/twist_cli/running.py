@@ -50,7 +50,8 @@ def start_run(
         run = Run.open(out or _free_folder(), config, overwrite=overwrite, resume=resume)
         training = SelfTraining(run, fabric, config, split, objective)
         summary = training.all_rounds()
-    write_report(run.folder)
+    if run.is_writer:
+        write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 
 

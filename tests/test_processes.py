@@ -1,4 +1,4 @@
-"""A killed run, resumed, ends with the same weights, bit for bit."""
+"""Runs as processes: killed and resumed bit for bit, refused, two that train together."""
 
 import json
 import os
@@ -19,6 +19,7 @@ SETTINGS = [
     "model.backbone=res16unet14a",
     "model.width=0.25",
     "model.voxel_size=0.1",
+    "train.initial_steps=6",
     "train.steps=6",
     "train.labeled_scenes=1",
     "train.unlabeled_scenes=1",
@@ -123,3 +124,14 @@ def test_resume_with_other_settings_is_refused(scans, uninterrupted):
     )
     assert result.returncode == 2
     assert "train.steps" in result.stderr
+
+
+def test_two_processes_train_one_network(scans, tmp_path):
+    out = tmp_path / "run"
+    arguments = command(scans, out, "--devices", "2", "data.labeled=[scene0,scene1]")
+    result = subprocess.run(arguments, check=False, capture_output=True, text=True)
+    # Their pseudo-labels name the weights that made them: one store, or an error.
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("protocol") == 1
+    assert len(rounds(out)) == 2
+    assert result.stderr.count("round 1: ap") == 1
