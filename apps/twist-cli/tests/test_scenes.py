@@ -2,6 +2,7 @@
 
 import pytest
 
+from pcl_data.datasets import SyntheticRooms
 from twist_cli.config import DataConfig
 from twist_cli.scenes import open_split
 
@@ -28,12 +29,22 @@ def test_patterns_choose_scenes(scans):
     assert split.unlabeled == ("scene2", "scene3", "scene4")
 
 
+def test_five_labelled_rooms_are_one_of_each_kind(monkeypatch):
+    monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
+    split = open_split(DataConfig(n_rooms=20, n_validation=10, n_labeled=5), seed=4)
+    kinds = [name.split("_")[2] for name in split.labeled]
+    assert sorted(kinds) == ["bathroom", "bedroom", "kitchen", "living", "office"]
+    assert sorted(split.validation + split.labeled)[-1] < min(split.unlabeled)
+    with pytest.raises(ValueError, match=r"data.labeled must be drawn from at least 5 .* got 4"):
+        open_split(DataConfig(n_rooms=14, n_validation=10), seed=4)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"labeled": ("room*",)}, r"data.labeled must match .* got room\*"),
         ({"labeled": ("scene5",), "validation": ("scene5",)}, "data.labeled must match"),
-        ({"n_labeled": 7}, "7"),
+        ({"n_labeled": 7}, "data.labeled must be drawn from at least 7 scenes, got 5"),
         ({"max_extent": 1.0}, "max_extent"),
     ],
 )

@@ -1,9 +1,10 @@
 """The scenes of a run: which are labelled, which unlabelled, which held out."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 
 import numpy as np
 
@@ -51,7 +52,9 @@ def colors_of(scene: Scene) -> np.ndarray:
 def open_split(config: DataConfig, seed: int) -> Split:
     """The scenes that `config` names, split into labelled, unlabelled and held out.
 
-    Held-out scenes are drawn first, so that they stay the same under every label budget.
+    Held-out scenes are drawn first, so that they stay the same under every label budget. Of
+    synthetic rooms, which are random already, the first are held out and the next labelled: any
+    five in a row from a multiple of five are one of each kind, so five labels know every class.
 
     Raises:
         ValueError: if a pattern matches nothing, a scene has two roles, or scenes run out.
@@ -68,19 +71,37 @@ def open_split(config: DataConfig, seed: int) -> Split:
             max_extent=config.max_extent,
         )
     names = list(dataset.names)
-    validation = _choose(names, config.validation, config.n_validation, seed, "data.validation")
+    draw = _first if config.root is None else partial(_random, seed)
+    validation = _choose(names, config.validation, config.n_validation, draw, "data.validation")
     rest = [name for name in names if name not in validation]
-    labeled = _choose(rest, config.labeled, config.n_labeled, seed, "data.labeled")
+    labeled = _choose(rest, config.labeled, config.n_labeled, draw, "data.labeled")
     unlabeled = tuple(name for name in rest if name not in labeled)
     return Split(dataset, label_set, labeled, unlabeled, validation)
 
 
 def _choose(
-    names: list[str], patterns: Sequence[str], count: int, seed: int, argument: str
+    names: list[str],
+    patterns: Sequence[str],
+    count: int,
+    draw: Callable[[list[str], int], tuple[str, ...]],
+    argument: str,
 ) -> tuple[str, ...]:
+    """The scenes that match; without patterns as many as asked for."""
     if not patterns:
-        return tuple(sorted(limited_reconstructions(names, count=count, seed=seed)))
+        if count > len(names):
+            raise ValueError(
+                f"{argument} must be drawn from at least {count} scenes, got {len(names)}"
+            )
+        return draw(names, count)
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in names):
             raise ValueError(f"{argument} must match scenes that have no other role, got {pattern}")
     return tuple(name for name in names if any(fnmatch(name, pattern) for pattern in patterns))
+
+
+def _first(names: list[str], count: int) -> tuple[str, ...]:
+    return tuple(names[:count])
+
+
+def _random(seed: int, names: list[str], count: int) -> tuple[str, ...]:
+    return tuple(sorted(limited_reconstructions(names, count=count, seed=seed)))
