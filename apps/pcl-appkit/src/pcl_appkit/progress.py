@@ -18,10 +18,17 @@ class StageProgress:
     def __init__(self, stage: str, start: int, n_steps: int, log: Callable[..., None]) -> None:
         self.stage, self.n_steps, self.log = stage, n_steps, log
         self.last_step, self.last_time, self.waited = start, time.perf_counter(), 0.0
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+        # The bar comes last and takes what the terminal has left.
+        text = TextColumn("{task.description} {task.completed}/{task.total}{task.fields[text]}")
         console = Console(stderr=True)
         self.is_live = sys.stderr.isatty()
-        self.bar = Progress(*columns, console=console, disable=not self.is_live, transient=True)
+        self.bar = Progress(
+            *(text, BarColumn(bar_width=None)),
+            console=console,
+            disable=not self.is_live,
+            transient=True,
+            expand=True,
+        )
         self.task = self.bar.add_task(stage, total=n_steps, completed=start, text="")
 
     def __enter__(self) -> Self:
@@ -49,17 +56,18 @@ class StageProgress:
         return measured
 
     def show(self, done: int, terms: Mapping[str, float], measured: Mapping[str, float]) -> None:
-        """One line with the loss terms and what `measure` found."""
+        """The loss terms and what `measure` found; a live line keeps to the loss."""
         left = (self.n_steps - done) / max(measured["steps_per_second"], 1e-9)
-        text = "  ".join(
+        shown = {name: f"{name} {value:.4g}" for name, value in terms.items()}
+        loss = shown.pop("loss")
+        speed = "  ".join(
             [
-                f"{done}/{self.n_steps}",
-                *(f"{name} {value:.4g}" for name, value in terms.items()),
                 f"{measured['steps_per_second']:.3g} steps/s",
                 f"data wait {measured['data_wait']:.0%}",
                 f"ETA {timedelta(seconds=round(left))}",
                 f"memory {measured['peak_memory_bytes'] / 2**20:.0f} MiB",
             ]
         )
-        self.bar.update(self.task, text=text)
-        self.log(f"{self.stage} {text}", echo=not self.is_live)
+        self.bar.update(self.task, text=f"  {loss}  {speed}")
+        line = "  ".join([f"{self.stage} {done}/{self.n_steps}", loss, *shown.values(), speed])
+        self.log(line, echo=not self.is_live)
