@@ -48,6 +48,13 @@ class TrainConfig(Config):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.1, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(1e-4, ge=0)
+    frozen_norm: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of a round's steps, its last, that train with the statistics of batch"
+        " norms fixed, as they are at test; for batches of one or two scenes",
+    )
     elastic: bool = Field(True, description="elastic distortion of the training scenes")
     workers: int = Field(0, ge=0, description="processes that prepare batches")
     log_every: int = Field(20, ge=1)
@@ -118,6 +125,7 @@ PRESETS: dict[str, dict] = {
             "optimizer": "adamw",
             "learning_rate": 0.003,
             "recorrector_learning_rate": 0.003,
+            "frozen_norm": 0.5,
             "elastic": False,
             "checkpoint_every": 50,
         },

@@ -89,8 +89,11 @@ class SelfTraining:
         )
         recorrects = self.config.twist.pseudo_labels == "recorrected"
         first = self.config.twist.recorrector_start if round_ == 0 else 0
+        n_steps = settings.steps_of(round_)
+        frozen_from = n_steps * (1 - settings.frozen_norm)
 
         def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+            freeze_norms(self.objective, step >= frozen_from)
             return self.objective(batch, recorrects and step >= first)
 
         fit(
@@ -106,7 +109,7 @@ class SelfTraining:
             },
             batches=batches,
             training_step=training_step,
-            n_steps=settings.steps_of(round_),
+            n_steps=n_steps,
             schedule=poly(0.9),
             seed=self.config.seed,
             n_workers=settings.workers,
@@ -155,6 +158,17 @@ class SelfTraining:
         self.run.write_summary(summary)
         save_weights(self.objective, self.run.folder / WEIGHTS, card=model_card(self.config, rows))
         return summary
+
+
+def freeze_norms(module: nn.Module, frozen: bool) -> None:
+    """Make batch norms use their running statistics, as at test, or those of the batch.
+
+    A batch of one or two scenes has statistics far from those of all scenes; a network that only
+    ever met its batches' own is another one at test.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.train(not frozen)
 
 
 def model_card(config: RunConfig, rows: list[dict]) -> dict[str, Any]:
