@@ -124,16 +124,15 @@ PRESETS: dict[str, dict] = {
             "unlabeled_scenes": 1,
             "optimizer": "adamw",
             "learning_rate": 0.003,
-            "recorrector_learning_rate": 0.003,
+            "recorrector_learning_rate": 0.001,
             "frozen_norm": 0.5,
             "elastic": False,
             "checkpoint_every": 50,
         },
         "twist": {
             "min_points": 5,
-            "max_proposals": 24,
+            "max_proposals": 100,
             "recorrector_start": 100,
-            "stuff_threshold": 0.9,
         },
     },
     # Section 5.1 of paper 000 (four GPUs there).
