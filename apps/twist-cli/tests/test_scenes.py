@@ -36,7 +36,7 @@ def test_five_labelled_rooms_are_one_of_each_kind(monkeypatch):
     assert sorted(kinds) == ["bathroom", "bedroom", "kitchen", "living", "office"]
     assert sorted(split.validation + split.labeled)[-1] < min(split.unlabeled)
     with pytest.raises(ValueError, match=r"data.labeled must be drawn from at least 5 .* got 4"):
-        open_split(DataConfig(n_rooms=14, n_validation=10), seed=4)
+        open_split(DataConfig(n_rooms=14, n_validation=10, n_labeled=5), seed=4)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ class DataConfig(Config):
     label_set: Literal["scannet20", "scannet200", "nyu40"] = "scannet20"
     label_ids: Literal["train", "raw"] = "train"
     labeled: tuple[str, ...] = Field((), description="names (globs) of the labelled scenes")
-    n_labeled: int = Field(5, ge=1, description="how many where `labeled` is empty")
+    n_labeled: int = Field(10, ge=1, description="how many where `labeled` is empty")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
     n_validation: int = Field(5, ge=1, description="how many where `validation` is empty")
-    n_rooms: int = Field(24, ge=3, description="size of the synthetic world")
+    n_rooms: int = Field(35, ge=3, description="size of the synthetic world")
     max_extent: float = Field(200.0, gt=0, description="metres; a larger scene is an error")
 
 
