@@ -49,6 +49,6 @@ def test_five_labelled_rooms_are_one_of_each_kind(monkeypatch):
     ],
 )
 def test_rejects(scans, settings, message):
-    config = DataConfig(root=scans, **({"n_validation": 1} | settings))
+    config = DataConfig(root=scans, **({"n_validation": 1, "n_labeled": 2} | settings))
     with pytest.raises(ValueError, match=message):
         open_split(config, seed=0).load("scene0")
