@@ -149,9 +149,9 @@ class BatchNorm(nn.Module):
     which stay as they are.
     """
 
-    def __init__(self, n_channels: int, *, momentum: float = 0.1) -> None:
+    def __init__(self, n_channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm1d(n_channels, momentum=momentum)
+        self.bn = nn.BatchNorm1d(n_channels, momentum=momentum, eps=epsilon)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Normalised features on the same voxels."""
