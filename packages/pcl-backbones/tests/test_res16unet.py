@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pcl_backbones import Res16UNet14A, Res16UNet18A, Res16UNet34C, SparseTensor
+from pcl_backbones import MinkUNet14A, Res16UNet14A, Res16UNet18A, Res16UNet34C, SparseTensor
 from pcl_backbones.testing import check_backbone, surface_scene
 
 
@@ -25,6 +25,13 @@ def test_34c_has_the_published_number_of_parameters(out_channels):
     assert n_parameters(network) == 37_844_704 + head
     if out_channels == 20:
         assert n_parameters(network) == 37_846_644
+
+
+def test_mink_unet_14a_has_two_heads_and_the_published_number_of_parameters():
+    with torch.device("meta"):
+        network = MinkUNet14A(3)
+    assert n_parameters(network) == 8_112_480  # 8.2 M in the papers, which round up
+    assert {"final.bias", "local_feature.bias"} <= set(network.state_dict())
 
 
 def test_34c_has_the_published_names_and_shapes():

@@ -6,13 +6,14 @@ from pcl_backbones.engine import use_engine
 from pcl_backbones.heads import OffsetHead, SemanticHead
 from pcl_backbones.proposal_encoder import ProposalEncoder
 from pcl_backbones.published import LoadReport, load_published_checkpoint
-from pcl_backbones.res16unet import Res16UNet14A, Res16UNet18A, Res16UNet34C
+from pcl_backbones.res16unet import MinkUNet14A, Res16UNet14A, Res16UNet18A, Res16UNet34C
 from pcl_backbones.sparse_tensor import SparseTensor
 from pcl_backbones.spunet import SpUNet
 from pcl_backbones.weights import load_weights, read_card, save_weights
 
 __all__ = [
     "LoadReport",
+    "MinkUNet14A",
     "OffsetHead",
     "ProposalEncoder",
     "Res16UNet14A",

@@ -127,6 +127,42 @@ class Res16UNet14A(Res16UNet):
     LAYERS = (1,) * 8
 
 
+class MinkUNet14A(Res16UNet14A):
+    """Res16UNet14A with two heads, as CLIP2Scene (Chen et al., CVPR 2023) distils CLIP into it.
+
+    Args:
+        in_channels: channels of the input, 3 for colour.
+        out_channels: of either head, 512 for CLIP's ViT-B.
+        width: factor on every inner channel count.
+        momentum: of the batch norms outside residual blocks.
+
+    Example:
+        >>> import torch
+        >>> coords = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0]], dtype=torch.int32)
+        >>> network = MinkUNet14A(3, 512, width=0.25).eval()
+        >>> semantic, local = network(SparseTensor(coords, torch.ones(2, 3)))
+        >>> semantic, local.features.shape
+        (SparseTensor(2 voxels, 512 channels, stride 1), torch.Size([2, 512]))
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 512,
+        *,
+        width: float = 1.0,
+        momentum: float = 0.02,
+    ) -> None:
+        super().__init__(in_channels, None, width=width, momentum=momentum)
+        self.final = Conv3d(self.feature_channels, out_channels, 1, bias=True)
+        self.local_feature = Conv3d(self.feature_channels, out_channels, 1, bias=True)
+
+    def forward(self, x: SparseTensor) -> tuple[SparseTensor, SparseTensor]:  # type: ignore[override]
+        """Semantic and local features, compared with text and with pixels."""
+        features = self.features(x)
+        return self.final(features), self.local_feature(features)
+
+
 class Res16UNet18A(Res16UNet):
     """Two blocks a level; see `Res16UNet`."""
 
