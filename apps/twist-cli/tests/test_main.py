@@ -72,6 +72,13 @@ def test_evaluate_repeats_the_scores_of_the_run(finished):
     }
 
 
+def test_evaluate_takes_settings_of_the_method_but_no_other_network(finished):
+    none = call("evaluate", "--model", finished, "--json", "twist.min_points=100000")
+    assert json.loads(none)["ap25"] == 0
+    message = call("evaluate", "--model", finished, "model.width=1", code=2)
+    assert "model settings must stay as they were trained" in message
+
+
 def test_predict_labels_every_point_of_a_foreign_scan(finished, tmp_path):
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 2, (700, 3)).astype(np.float32)

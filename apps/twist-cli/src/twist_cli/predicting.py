@@ -88,13 +88,20 @@ def predict_scans(scans: Sequence[Path], model: Path, out: Path, device: str) ->
 def evaluate_model(
     model: Path, data: Path | None, overrides: Sequence[str], device: str
 ) -> dict[str, Any]:
-    """Scores on the run's held-out scenes, or on every scan of the folder `data`."""
+    """Scores on the run's held-out scenes, or on every scan of the folder `data`.
+
+    Raises:
+        ValueError: if an override is no setting, or would change the network.
+    """
     where = choose_device(device)
     objective = load_model(model, where)
     base = objective.config.model_dump(mode="json")
     config = load_config(
         RunConfig, presets={"model": base}, preset="model", file=None, overrides=overrides
     )
+    if config.model != objective.config.model:
+        raise ValueError(f"model settings must stay as they were trained, got {list(overrides)}")
+    objective.config = config
     if data is None:
         split = open_split(config.data, config.seed)
     else:

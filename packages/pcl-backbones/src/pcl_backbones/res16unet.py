@@ -159,6 +159,7 @@ class MinkUNet14A(Res16UNet14A):
 
     def forward(self, x: SparseTensor) -> tuple[SparseTensor, SparseTensor]:  # type: ignore[override]
         """Semantic and local features, compared with text and with pixels."""
+        assert self.final is not None  # made above
         features = self.features(x)
         return self.final(features), self.local_feature(features)
 
