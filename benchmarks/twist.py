@@ -42,12 +42,13 @@ def run_row(row: str, seed: int, work: Path, arguments: list[str]) -> dict:
 
 
 def cell(values: list[float | None], scale: float = 100) -> str:
-    """Mean and standard deviation over seeds."""
+    """Mean and standard deviation over seeds; the number alone of one seed."""
     known = [value * scale for value in values if value is not None]
     if not known:
         return "-"
-    spread = statistics.stdev(known) if len(known) > 1 else 0.0
-    return f"{statistics.mean(known):.1f} ± {spread:.1f}"
+    if len(known) == 1:
+        return f"{known[0]:.1f}"
+    return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"
 
 
 def table(results: dict[str, list[dict]]) -> list[str]:
@@ -90,8 +91,8 @@ def main() -> None:
         f"    {command}",
         "",
         f"{scenes['labeled']} labelled, {scenes['unlabeled']} unlabelled and "
-        f"{scenes['validation']} held-out scenes; seeds {options.seeds}, mean ± standard deviation;"
-        f" protocol `{first['protocol']}`; {platform.machine()}, two cores, median "
+        f"{scenes['validation']} held-out scenes; seeds {options.seeds}, mean ± standard deviation "
+        f"of several; protocol `{first['protocol']}`; {platform.machine()}, two cores, median "
         f"{statistics.median(minutes):.0f} minutes a run.",
         "",
         *table(results),
