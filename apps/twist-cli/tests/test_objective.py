@@ -45,11 +45,16 @@ def test_semantic_loss_is_cross_entropy_over_labeled_voxels(objective, batch):
     assert torch.allclose(losses["loss"], losses["labeled_semantic"] + losses["labeled_offset"])
 
 
-def test_pseudo_labeled_scenes_have_their_own_mean(objective, batch):
+def test_pseudo_labeled_scenes_weigh_as_much_as_is_pseudo_labeled(objective, batch):
+    batch["labels"][::2] = -1
+    batch["instances"][::2] = -1
+    truth = objective(batch, train_recorrector=False)
     batch["is_labeled"][:] = False
     losses = objective(batch, train_recorrector=False)
-    assert {"unlabeled_semantic", "unlabeled_offset"} < set(losses)
     assert "labeled_semantic" not in losses
+    for key, mask in (("semantic", batch["labels"] >= 0), ("offset", batch["instances"] >= 0)):
+        expected = truth[f"labeled_{key}"] * mask.float().mean()
+        assert torch.allclose(losses[f"unlabeled_{key}"], expected, atol=1e-6)
 
 
 def test_recorrector_leaves_the_features_alone(objective, batch):

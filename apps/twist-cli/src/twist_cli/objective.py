@@ -88,16 +88,22 @@ class TwistObjective(nn.Module):
 def _scene_losses(
     name: str, prediction: VoxelPrediction, batch: Mapping[str, Tensor], rows: Tensor
 ) -> Losses:
-    """Eq. 1 on the labelled or Eq. 4 on the pseudo-labelled scenes of a batch."""
+    """Eq. 1 on the labelled or Eq. 4 on the pseudo-labelled scenes of a batch.
+
+    Means run over annotated points of labelled scenes, but over all points of pseudo-labelled ones
+    (the N of Eq. 2): a scene of which little is trusted weighs little.
+    """
     labels, has_instance = batch["labels"][rows], batch["instances"][rows] >= 0
     logits, offsets = prediction.logits[rows], prediction.offsets[rows]
     target = batch["centers"][rows] - batch["points"][rows]
-    semantic = cross_entropy(logits, labels.clamp(min=0), reduction="none")
     is_labeled = labels >= 0
-    return {
-        f"{name}_semantic": (semantic * is_labeled).sum() / is_labeled.sum().clamp(min=1),
-        f"{name}_offset": offset_loss(offsets, target, has_instance),
-    }
+    semantic = cross_entropy(logits, labels.clamp(min=0), reduction="none") * is_labeled
+    offset = offset_loss(offsets, target, has_instance)
+    if name == "unlabeled":
+        semantic_loss, offset = semantic.mean(), offset * has_instance.float().mean()
+    else:
+        semantic_loss = semantic.sum() / is_labeled.sum().clamp(min=1)
+    return {f"{name}_semantic": semantic_loss, f"{name}_offset": offset}
 
 
 def propose(
