@@ -133,6 +133,7 @@ PRESETS: dict[str, dict] = {
             "min_points": 5,
             "max_proposals": 100,
             "recorrector_start": 100,
+            "stuff_threshold": 0.97,
         },
     },
     # Section 5.1 of paper 000 (four GPUs there).
