@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+collect_ignore = ["golden"]  # its script needs spconv
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
