@@ -23,7 +23,7 @@ def objective(scans) -> TwistObjective:
 
 
 def test_every_input_point_has_a_class(objective, scans):
-    split = open_split(DataConfig(root=scans, n_validation=1), 0)
+    split = open_split(DataConfig(root=scans, n_labeled=2, n_validation=1), 0)
     scene = split.load("scene0")
     prediction = predict_scene(objective, scene, torch.device("cpu"))
     found = find_instances(objective, prediction)
@@ -43,7 +43,7 @@ def test_masks_are_the_points_of_each_instance():
 
 
 def test_inference_depends_on_nothing_but_scene_and_weights(objective, scans):
-    scene = open_split(DataConfig(root=scans, n_validation=1), 0).load("scene1")
+    scene = open_split(DataConfig(root=scans, n_labeled=2, n_validation=1), 0).load("scene1")
     first, again = (
         predict_scene(objective, scene, torch.device("cpu")).voxels.logits for _ in range(2)
     )
