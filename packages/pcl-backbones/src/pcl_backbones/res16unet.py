@@ -5,6 +5,7 @@ and Hou et al., "Contrastive Scene Contexts", CVPR 2021, pre-train the 34C. Laye
 shapes, initialisation and batch-norm momenta are those of the published models.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from torch import nn
@@ -13,6 +14,17 @@ from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
 STEM_CHANNELS = 32
+
+
+def scaled(channels: Iterable[int], width: float) -> list[int]:
+    """Channel counts times `width`, each at least 1.
+
+    Raises:
+        ValueError: if width is not above 0.
+    """
+    if width <= 0:
+        raise ValueError(f"width must be above 0, got {width}")
+    return [max(1, round(count * width)) for count in channels]
 
 
 class BasicBlock(nn.Module):
@@ -75,9 +87,7 @@ class Res16UNet(nn.Module):
         momentum: float = 0.02,
     ) -> None:
         super().__init__()
-        if width <= 0:
-            raise ValueError(f"width must be above 0, got {width}")
-        stem, *planes = (max(1, round(c * width)) for c in (STEM_CHANNELS, *self.PLANES))
+        stem, *planes = scaled((STEM_CHANNELS, *self.PLANES), width)
         self.feature_channels = planes[-1]
         self.relu = ReLU()
         self.conv0p1s1 = Conv3d(in_channels, stem, 3)

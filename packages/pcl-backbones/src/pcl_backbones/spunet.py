@@ -9,10 +9,10 @@ from collections import OrderedDict
 
 from torch import nn
 
+from pcl_backbones.res16unet import STEM_CHANNELS, scaled
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
-STEM_CHANNELS = 32
 CHANNELS = (32, 64, 128, 256, 256, 128, 96, 96)
 LAYERS = (2, 3, 4, 6, 2, 2, 2, 2)
 EPSILON, MOMENTUM = 1e-3, 0.01
@@ -42,9 +42,7 @@ class SpUNet(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int | None, *, width: float = 1.0) -> None:
         super().__init__()
-        if width <= 0:
-            raise ValueError(f"width must be above 0, got {width}")
-        stem, *channels = (max(1, round(c * width)) for c in (STEM_CHANNELS, *CHANNELS))
+        stem, *channels = scaled((STEM_CHANNELS, *CHANNELS), width)
         self.feature_channels = channels[-1]
         self.conv_input = nn.Sequential(Conv3d(in_channels, stem, 5), _norm(stem), ReLU())
         n_stages = len(CHANNELS) // 2
