@@ -3,13 +3,15 @@
     python benchmarks/twist.py --rows I VI --seeds 0 1 2 --out benchmarks/results/twist_rooms.md
 
 Every row trains the same number of steps on the same labelled scenes and is scored on the same
-held-out scenes; rows differ only in what the unlabelled scenes contribute. Further arguments are
-settings of `twist-cli run`, such as `--data scans data.labeled=[room0*]`.
+held-out scenes; rows differ only in what the unlabelled scenes contribute, so that the rows of a
+seed share their round 0: it is trained once and continued by each. Further arguments are settings
+of `twist-cli run`, such as `--data scans data.labeled=[room0*]`.
 """
 
 import argparse
 import json
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -32,13 +34,37 @@ QUALITY = ("pseudo_semantic_accuracy", "pseudo_offset_error", "pseudo_coverage")
 def run_row(row: str, seed: int, work: Path, arguments: list[str]) -> dict:
     """The summary of one run; a run that is already there is not run again."""
     folder = work / f"{row.replace(' ', '_')}_seed{seed}"
-    summary = folder / "summary.json"
-    if not summary.exists():
-        command = ["twist-cli", "run", "--out", str(folder), "--seed", str(seed)]
-        if folder.exists():
-            command.append("--resume")
-        subprocess.run([*command, *ROWS[row][1], *arguments], check=True, stdout=subprocess.DEVNULL)
-    return json.loads(summary.read_text())
+    if not (folder / "summary.json").exists():
+        if not folder.exists():
+            copy_round_zero(run_round_zero(seed, work, arguments), folder)
+        twist(folder, seed, [*ROWS[row][1], *arguments])
+    return json.loads((folder / "summary.json").read_text())
+
+
+def run_round_zero(seed: int, work: Path, arguments: list[str]) -> Path:
+    """The folder of a finished round 0, with a re-correction network for the rows that have one."""
+    folder = work / f"round_0_seed{seed}"
+    if not (folder / "summary.json").exists():
+        twist(folder, seed, [*ROWS["VI"][1], *arguments, "twist.rounds=0"])
+    return folder
+
+
+def copy_round_zero(source: Path, folder: Path) -> None:
+    """A run that stands at the end of round 0 and takes the settings it is resumed with."""
+    copy = folder.with_name(folder.name + ".part")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(source, copy, symlinks=True)
+    for name in ("config.yaml", "summary.json"):
+        (copy / name).unlink()
+    copy.rename(folder)
+
+
+def twist(folder: Path, seed: int, arguments: list[str]) -> None:
+    """Run or resume `twist-cli run` in a folder."""
+    command = ["twist-cli", "run", "--out", str(folder), "--seed", str(seed)]
+    if folder.exists():
+        command.append("--resume")
+    subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def cell(values: list[float | None], scale: float = 100) -> str:
