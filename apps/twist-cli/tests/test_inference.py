@@ -30,8 +30,9 @@ def test_every_input_point_has_a_class(objective, scans):
     assert found.labels.shape == found.confidence.shape == found.instances.shape == (3100,)
     assert found.labels.min() >= 0
     assert ((found.confidence > 0) & (found.confidence <= 1)).all()
-    labels, scores = rectify(objective, prediction)
-    assert len(labels) == len(scores) == prediction.n_proposals
+    labels, scores, confidence = rectify(objective, prediction)
+    assert len(labels) == len(scores) == len(confidence) == prediction.n_proposals
+    assert ((confidence > 0) & (confidence < 1)).all()
     assert set(labels.tolist()) <= set(SCANNET20.things)
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pcl_backbones import SparseTensor, use_engine
+from pcl_backbones import SparseTensor, cpu_engine, device_engine, use_engine
+from pcl_backbones.cpu_engine import rows_of_a_block
 from pcl_backbones.engine import convolve
 from pcl_backbones.sparse import Conv3d, kernel_map
 from pcl_backbones.testing import surface_scene
@@ -39,13 +40,91 @@ def test_two_runs_agree_bit_for_bit():
         assert torch.equal(first, second)
 
 
-def test_autocast_computes_in_the_type_of_the_kernel():
-    features, kernel, found = case(dtype=torch.float32)
+def large_case(size, stride, transposed, dtype=torch.float64, channels=(300, 200)):
+    """More rows than a block of these channels holds, in random order."""
+    torch.manual_seed(0)
+    coords = surface_scene(24)
+    x = SparseTensor(coords, torch.empty(len(coords), 1))
+    found = kernel_map(x, size, stride)
+    found = found.transposed if transposed else found
+    assert found.n_outputs > rows_of_a_block(*channels) or stride > 1
+    features = torch.randn(found.n_inputs, channels[0], dtype=dtype)
+    kernel = torch.randn(size**3, *channels, dtype=dtype) / 30
+    return features, kernel, torch.randn(found.n_outputs, channels[1], dtype=dtype), found
+
+
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (5, 1), (2, 2), (3, 2)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_blocks_give_what_whole_slots_give(size, stride, transposed):
+    features, kernel, gradient, found = large_case(size, stride, transposed)
+    for name, arguments in (
+        ("sum_of_products", (features, kernel, found)),
+        ("outer_products", (features, gradient, found)),
+    ):
+        blocked = getattr(cpu_engine, name)(*arguments)
+        assert_close(blocked, getattr(device_engine, name)(*arguments))
+
+
+def test_threads_change_no_bit():
+    features, kernel, gradient, found = large_case(3, 1, False, torch.float32)
+
+    def run(n_threads):
+        torch.set_num_threads(n_threads)
+        with torch.inference_mode():
+            out = cpu_engine.sum_of_products(features, kernel, found)
+            return out, cpu_engine.outer_products(features, gradient, found)
+
+    try:
+        alone = run(1)
+        for shared in (run(2), run(3)):
+            assert torch.equal(shared[0], alone[0])
+            assert torch.equal(shared[1], alone[1])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_an_error_in_a_thread_is_raised_and_leaves_the_number_of_threads():
+    def work(task):
+        raise ValueError(f"task {task}")
+
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="task 0"):
+            cpu_engine.share(work, 4)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_rounds_products_but_not_sums(dtype):
+    features, kernel, gradient, found = large_case(3, 1, False, torch.float32)
+    features, kernel, gradient = features.to(dtype), kernel.to(dtype), gradient.to(dtype)
+    out = cpu_engine.sum_of_products(features, kernel, found)
+    exact = cpu_engine.sum_of_products(features.double(), kernel.double(), found)
+    assert out.dtype == dtype
+    error = torch.finfo(dtype).eps * exact.abs().max()
+    assert_close(out.double(), exact, rtol=0, atol=2 * error)
+    to_kernel = cpu_engine.outer_products(features, gradient, found)
+    exact = cpu_engine.outer_products(features.double(), gradient.double(), found)
+    assert to_kernel.dtype == torch.float32
+    assert_close(to_kernel.double(), exact, rtol=0, atol=2 * torch.finfo(dtype).eps * exact.max())
+
+
+def test_autocast_multiplies_in_its_type_and_gives_gradients_in_that_of_the_parameters():
+    features, kernel, found = case(dtype=torch.float32, n=12)
     exact = convolve(features, kernel, found)
+    exact.square().sum().backward()
+    wanted, features.grad, kernel.grad = (features.grad, kernel.grad), None, None
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = convolve(features.bfloat16(), kernel, found)
-    assert out.dtype == torch.float32
-    assert_close(out, exact, rtol=0, atol=0.2)  # only the input is rounded, to 8 bits
+        out = convolve(features, kernel, found)
+    out.float().square().sum().backward()
+    assert out.dtype == torch.bfloat16
+    assert_close(out.float(), exact, rtol=0.02, atol=0.02 * exact.abs().max().item())
+    for parameter, gradient in zip((features, kernel), wanted, strict=True):
+        assert parameter.grad.dtype == torch.float32
+        assert_close(parameter.grad, gradient, rtol=0.05, atol=0.02 * gradient.abs().max().item())
 
 
 def test_unknown_engines_name_those_there_are():

@@ -172,6 +172,46 @@ def test_batch_norm_of_one_row_uses_the_running_statistics():
     assert layer.bn.running_mean.tolist() == [0, 0]
 
 
+def trained_norm(n_channels):
+    norm = sparse.BatchNorm(n_channels, epsilon=1e-3).double()
+    for values in (norm.bn.running_mean, norm.bn.weight.data, norm.bn.bias.data):
+        nn.init.normal_(values)
+    nn.init.uniform_(norm.bn.running_var, 0.5, 2)
+    return norm
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("with_shortcut", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("size", "stride", "up"), [(1, 1, 0), (3, 1, 0), (2, 2, 0), (2, 2, 1)])
+def test_conv_norm_is_its_parts_whether_folded_or_not(size, stride, up, bias, with_shortcut, relu):
+    torch.manual_seed(0)
+    x = scene(3)
+    kind = sparse.Conv3d
+    if up:
+        x, kind = sparse.Conv3d(3, 3, 2, stride=2).double()(x), sparse.ConvTranspose3d
+    conv, norm = kind(3, 5, size, stride, bias=bias).double(), trained_norm(5).eval()
+    parts = norm(conv(x))
+    shortcut = parts.with_features(torch.randn_like(parts.features)) if with_shortcut else None
+    wanted = parts.features + (shortcut.features if shortcut else 0)
+    wanted = wanted.relu() if relu else wanted
+    kept = x.features.clone(), shortcut and shortcut.features.clone()
+    assert_close(sparse.conv_norm(conv, norm, x, shortcut=shortcut, relu=relu).features, wanted)
+    with torch.no_grad():
+        folded = sparse.conv_norm(conv, norm, x, shortcut=shortcut, relu=relu).features
+    assert_close(folded, wanted)
+    assert torch.equal(x.features, kept[0])
+    assert shortcut is None or torch.equal(shortcut.features, kept[1])
+
+
+def test_conv_norm_does_not_fold_a_norm_that_is_training():
+    conv, norm = sparse.Conv3d(3, 5, 3).double(), trained_norm(5).eval()
+    norm.bn.train()
+    with torch.no_grad():
+        out = sparse.conv_norm(conv, norm, scene(3), relu=False).features
+    assert_close(out.mean(0), norm.bn.bias)
+
+
 def test_relu_clips_at_zero():
     x = SparseTensor(torch.zeros(1, 4).int(), torch.tensor([[-1.0, 2.0]]))
     assert sparse.ReLU()(x).features.tolist() == [[0, 2]]

@@ -6,8 +6,9 @@ PUBLIC = """
 ProposalIou ProposalRecorrector Provenance PseudoLabelQuality PseudoLabelRecord PseudoLabelStore
 PseudoLabels Recorrection RecorrectionLoss StoreSummary __version__ centroid_offsets
 cluster_proposals hash_configuration hash_weights matched_labels mutate_proposals offset_loss
-proposal_centers proposal_iou pseudo_label_quality recorrection_loss shard stuff_pseudo_labels
-threshold_pseudo_labels transform_proposals update_pseudo_labels vote_proposal_labels
+proposal_centers proposal_confidence proposal_iou pseudo_label_quality recorrection_loss shard
+stuff_pseudo_labels threshold_pseudo_labels transform_proposals update_pseudo_labels
+vote_proposal_labels
 """
 
 

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from pcl_pseudolabel import (
     proposal_centers,
+    proposal_confidence,
     stuff_pseudo_labels,
     threshold_pseudo_labels,
     update_pseudo_labels,
@@ -67,6 +68,32 @@ def test_vote_is_the_lowest_of_the_commonest(seed, n, m):
         votes = sorted(y for y in votes if y >= 0)
         expected.append(max(votes, key=votes.count) if votes else -1)  # max keeps the first
     assert vote_proposal_labels(labels, proposals, m).tolist() == expected
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(0, 5))
+def test_confidence_is_the_mean_over_the_points_of_a_proposal(seed, n, m):
+    generator = torch.Generator().manual_seed(seed)
+    probabilities = torch.rand(n + m, 4, generator=generator)
+    proposals = (
+        torch.randint(-1, max(m, 1), (n,), generator=generator) if m else torch.full((n,), -1)
+    )
+    proposals = torch.cat([proposals, torch.arange(m)])  # each has a point
+    labels = torch.randint(0, 4, (m,), generator=generator)
+    found = proposal_confidence(probabilities, proposals, labels)
+    for j in range(m):
+        members = [
+            float(p[labels[j]]) for p, q in zip(probabilities, proposals, strict=True) if q == j
+        ]
+        assert_close(found[j], torch.tensor(sum(members) / len(members)))
+    assert found.shape == (m,)
+
+
+def test_confidence_rejects_what_has_no_class_or_no_point():
+    probabilities = torch.full((2, 3), 1 / 3)
+    with pytest.raises(ValueError, match="proposals must be below n_proposals = 1, got 1"):
+        proposal_confidence(probabilities, torch.tensor([0, 1]), torch.tensor([2]))
+    with pytest.raises(ValueError, match="proposals must name each of 2, got none of 1"):
+        proposal_confidence(probabilities, torch.tensor([0, -1]), torch.tensor([2, 0]))
 
 
 def test_thresholding_keeps_the_confident_and_spares_stuff_offsets():

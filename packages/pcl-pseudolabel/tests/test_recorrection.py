@@ -95,10 +95,19 @@ def test_rectify_chooses_among_the_foreground():
     assert_close(scores, torch.tensor([0.5, 1.0]))
 
 
+def test_class_confidence_is_the_softmax_of_the_chosen_class():
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    output = Recorrection(logits, torch.zeros(5))
+    labels, _ = output.rectify((1, 3))
+    for row, label, found in zip(logits, labels, output.class_confidence((3, 1)), strict=True):
+        assert_close(found, row[label].exp() / (row[1].exp() + row[3].exp()))
+
+
 @pytest.mark.parametrize("foreground", [(), (4,), (-1, 2)])
-def test_rectify_rejects(foreground):
+@pytest.mark.parametrize("method", [Recorrection.rectify, Recorrection.class_confidence])
+def test_rectify_rejects(method, foreground):
     with pytest.raises(ValueError, match="foreground must hold train ids below 4, got"):
-        Recorrection(torch.zeros(1, 4), torch.zeros(1)).rectify(foreground)
+        method(Recorrection(torch.zeros(1, 4), torch.zeros(1)), foreground)
 
 
 def test_module_passes_everything_to_the_encoder_and_learns():

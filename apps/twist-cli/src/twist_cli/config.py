@@ -76,6 +76,9 @@ class TwistConfig(Config):
     transform: bool = Field(True, description="Table 6: rotate, shift and scale proposals")
     mutate: bool = Field(True, description="Table 6: crop and expand proposals")
     score_threshold: float = Field(0.5, ge=0, le=1)
+    class_threshold: float | None = Field(
+        None, ge=0, le=1, description="confidence in a proposal's class, Ψ's times the mean of Φ's"
+    )
     point_threshold: float = Field(0.9, ge=0, le=1, description="softmax, point-wise baselines")
     stuff_threshold: float | None = Field(
         None, ge=0, le=1, description="softmax above which walls and floors get pseudo-labels"
@@ -133,6 +136,7 @@ PRESETS: dict[str, dict] = {
             "min_points": 5,
             "max_proposals": 100,
             "recorrector_start": 100,
+            "class_threshold": 0.7,
             "stuff_threshold": 0.97,
         },
     },

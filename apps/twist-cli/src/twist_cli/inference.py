@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pcl_data import Scene, voxelize
-from pcl_pseudolabel import vote_proposal_labels
+from pcl_pseudolabel import proposal_confidence, vote_proposal_labels
 from twist_cli.network import VoxelPrediction
 from twist_cli.objective import TwistObjective, detached_features, propose
 from twist_cli.scenes import colors_of
@@ -70,16 +70,27 @@ def _count(proposals: Tensor) -> int:
 
 
 @torch.inference_mode()
-def rectify(objective: TwistObjective, prediction: ScenePrediction) -> tuple[Tensor, Tensor]:
-    """Module B: the re-predicted class (m,) and certainty score (m,) of each proposal."""
+def rectify(
+    objective: TwistObjective, prediction: ScenePrediction
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Module B: re-predicted class, certainty score and confidence in the class; (m,) each.
+
+    The confidence is that of both networks: Ψ's softmax times the mean of Φ's over the proposal.
+    """
+    labels = prediction.proposal_labels
     if prediction.n_proposals == 0:
-        return prediction.proposal_labels, prediction.proposals.new_zeros(0, dtype=torch.float32)
+        nothing = torch.zeros_like(labels, dtype=torch.float32)
+        return labels, nothing, nothing
     rows = torch.nonzero(prediction.proposals >= 0).flatten()
     features = detached_features(objective.config, prediction.voxels, prediction.colors)
     output = objective.recorrector(
         prediction.points[rows], features[rows], prediction.proposals[rows], prediction.n_proposals
     )
-    return output.rectify(objective.label_set.things)
+    things = objective.label_set.things
+    labels, scores = output.rectify(things)
+    probabilities = prediction.voxels.logits.softmax(dim=1)
+    of_points = proposal_confidence(probabilities, prediction.proposals, labels)
+    return labels, scores, of_points * output.class_confidence(things)
 
 
 def find_instances(objective: TwistObjective, prediction: ScenePrediction) -> Instances:
@@ -91,12 +102,8 @@ def find_instances(objective: TwistObjective, prediction: ScenePrediction) -> In
     confidence, labels = probabilities.max(dim=1)
     instance_labels = prediction.proposal_labels
     if objective.config.twist.rectify_at_test:
-        instance_labels, _ = rectify(objective, prediction)
-    rows = torch.nonzero(prediction.proposals >= 0).flatten()
-    owner = prediction.proposals[rows]
-    of_class = probabilities[rows, instance_labels[owner]].double()
-    sizes = torch.bincount(owner, minlength=prediction.n_proposals)
-    scores = torch.bincount(owner, of_class, minlength=prediction.n_proposals) / sizes
+        instance_labels = rectify(objective, prediction)[0]
+    scores = proposal_confidence(probabilities, prediction.proposals, instance_labels)
     inverse = prediction.inverse
     return Instances(
         labels[inverse].cpu().numpy(),

@@ -69,7 +69,9 @@ def _proposal_record(objective: TwistObjective, prediction: ScenePrediction) -> 
     """Eqs. 6 to 8 on the proposals that Ψ trusts, or on all of them (Table 4, rows VI and V)."""
     twist, device = objective.config.twist, prediction.points.device
     if twist.pseudo_labels == "recorrected":
-        proposal_labels, scores = rectify(objective, prediction)
+        proposal_labels, scores, confidence = rectify(objective, prediction)
+        if twist.class_threshold is not None:
+            scores = torch.where(confidence > twist.class_threshold, scores, 0)
     else:
         proposal_labels = prediction.proposal_labels
         scores = torch.ones(prediction.n_proposals, device=device)

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from pcl_backbones.row_kernels import match_sorted
+
 N_SCENES = 1 << 12  # largest number of scenes in a batch
 COORD_LIMIT = 1 << 15  # |x|, |y|, |z| of a voxel stay below this
 _BITS = 17  # one bit more than the limit needs, so that a neighbour never wraps around
@@ -58,6 +60,29 @@ class KernelMap:
     n_outputs: int
 
     @cached_property
+    def sorted_pairs(self) -> tuple[tuple[Tensor, Tensor] | None, ...]:
+        """The pairs with output rows rising in each slot, as they do where voxels are sorted."""
+        return tuple(pair and _by_output(*pair) for pair in self.pairs)
+
+    def cuts(self, n_rows: int) -> list[list[tuple[int, int]]]:
+        """For each block of `n_rows` output rows and each slot, first and last + 1 sorted pair."""
+        if n_rows not in self._cuts:
+            bounds = [*range(0, self.n_outputs, n_rows), self.n_outputs]
+            of_slots = [
+                torch.searchsorted(pair[1], torch.tensor(bounds)).tolist() if pair else bounds
+                for pair in self.sorted_pairs
+            ]
+            self._cuts[n_rows] = [
+                [(cut[block], cut[block + 1]) for cut in of_slots]
+                for block in range(len(bounds) - 1)
+            ]
+        return self._cuts[n_rows]
+
+    @cached_property
+    def _cuts(self) -> dict[int, list[list[tuple[int, int]]]]:
+        return {}
+
+    @cached_property
     def transposed(self) -> "KernelMap":
         """The same map with input and output exchanged."""
         swapped = tuple(pair and (pair[1], pair[0]) for pair in self.pairs)
@@ -75,6 +100,13 @@ class KernelMap:
         return table
 
 
+def _by_output(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    if bool((outputs[1:] > outputs[:-1]).all()):
+        return inputs, outputs
+    order = torch.argsort(outputs)
+    return inputs[order], outputs[order]
+
+
 @dataclass(frozen=True)
 class Level:
     """The voxels of one stride: keys in row order, and the same keys sorted."""
@@ -90,17 +122,14 @@ class Level:
             return cls(keys, keys, None)
         return cls(keys, *torch.sort(keys, stable=True))
 
+    def rows(self, positions: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
+        """The rows of sorted keys."""
+        return positions if self.order is None else self.order[positions]
+
     @cached_property
     def coords(self) -> Int[Tensor, "v 4"]:
         """Coordinates in row order."""
         return unpack(self.keys)
-
-    def find(self, keys: Int[Tensor, " q"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
-        """Rows that hold the keys, and which of the keys were found."""
-        position = torch.searchsorted(self.sorted_keys, keys).clamp_(max=len(self.keys) - 1)
-        found = (self.sorted_keys[position] == keys).nonzero()[:, 0]
-        rows = position[found]
-        return (rows if self.order is None else self.order[rows]), found
 
 
 @dataclass
@@ -136,7 +165,20 @@ class CoordinateCache:
 
 
 def _pairs(source: Level, target: Level, shifts: list[int]) -> list[tuple[Tensor, Tensor] | None]:
-    return [source.find(target.keys + shift) for shift in shifts]
+    return [_matches(source, target, shift) for shift in shifts]
+
+
+def _matches(source: Level, target: Level, shift: int) -> tuple[Tensor, Tensor]:
+    """Rows i of source and j of target with source key i = target key j + shift."""
+    if source.keys.device.type == "cpu":
+        found = match_sorted(source.sorted_keys.numpy(), target.sorted_keys.numpy(), shift)
+        inputs, outputs = (torch.from_numpy(rows) for rows in found)
+    else:
+        wanted = target.sorted_keys + shift
+        position = torch.searchsorted(source.sorted_keys, wanted).clamp_(max=len(source.keys) - 1)
+        outputs = (source.sorted_keys[position] == wanted).nonzero()[:, 0]
+        inputs = position[outputs]
+    return source.rows(inputs), target.rows(outputs)
 
 
 def _mirrored_pairs(level: Level, shifts: list[int]) -> list[tuple[Tensor, Tensor] | None]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pcl_backbones import cpu_engine, device_engine
 from pcl_backbones.coordinates import KernelMap
 
 
@@ -35,13 +36,14 @@ def convolve(
 ) -> Float[Tensor, "m b"]:
     """Rows of the output of a convolution, by the engine in use.
 
-    Under autocast it computes in the type of the kernel, so that sums keep their precision.
+    Under autocast rows and kernel are multiplied in its type, and the products summed in float32.
     """
     device = features.device.type
     if not torch.is_autocast_enabled(device):
         return _engine(features, kernel, kernel_map)
+    dtype = torch.get_autocast_dtype(device)
     with torch.autocast(device, enabled=False):
-        return _engine(features.to(kernel.dtype), kernel, kernel_map)
+        return _engine(features.to(dtype), kernel.to(dtype), kernel_map)
 
 
 class _GatherScatter(torch.autograd.Function):
@@ -49,7 +51,7 @@ class _GatherScatter(torch.autograd.Function):
     def forward(ctx, features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
         ctx.save_for_backward(features, kernel)
         ctx.kernel_map = kernel_map
-        return _sum_of_products(features, kernel, kernel_map)
+        return _functions(features).sum_of_products(features.detach(), kernel.detach(), kernel_map)
 
     @staticmethod
     @once_differentiable
@@ -57,37 +59,18 @@ class _GatherScatter(torch.autograd.Function):
         ctx, gradient: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None]:
         features, kernel = ctx.saved_tensors
-        gradient = gradient.contiguous()
+        gradient, functions = gradient.contiguous(), _functions(gradient)
         to_features = to_kernel = None
         if ctx.needs_input_grad[0]:
-            transposed = ctx.kernel_map.transposed
-            to_features = _sum_of_products(gradient, kernel.transpose(1, 2), transposed)
+            transposed = kernel.detach().transpose(1, 2)
+            to_features = functions.sum_of_products(gradient, transposed, ctx.kernel_map.transposed)
         if ctx.needs_input_grad[1]:
-            to_kernel = _outer_products(features, gradient, kernel, ctx.kernel_map)
+            to_kernel = functions.outer_products(features.detach(), gradient, ctx.kernel_map)
         return to_features, to_kernel, None
 
 
-def _sum_of_products(features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
-    out = features.new_zeros(kernel_map.n_outputs, kernel.shape[2])
-    for weight, pair in zip(kernel, kernel_map.pairs, strict=True):
-        if pair is None:
-            out.addmm_(features, weight)
-        elif len(pair[0]):
-            out.index_add_(0, pair[1], features.index_select(0, pair[0]) @ weight)
-    return out
-
-
-def _outer_products(
-    features: Tensor, gradient: Tensor, kernel: Tensor, kernel_map: KernelMap
-) -> Tensor:
-    out = torch.zeros_like(kernel)
-    for slot, pair in zip(out, kernel_map.pairs, strict=True):
-        if pair is None:
-            torch.mm(features.T, gradient, out=slot)
-        elif len(pair[0]):
-            rows = features.index_select(0, pair[0])
-            torch.mm(rows.T, gradient.index_select(0, pair[1]), out=slot)
-    return out
+def _functions(values: Tensor):
+    return cpu_engine if values.device.type == "cpu" else device_engine
 
 
 _ENGINES = {"torch": _GatherScatter.apply}

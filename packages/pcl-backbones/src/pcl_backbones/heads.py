@@ -6,7 +6,7 @@ carry the published names.
 
 from torch import nn
 
-from pcl_backbones.sparse import BatchNorm, Conv3d, ReLU
+from pcl_backbones.sparse import BatchNorm, Conv3d, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor
 
 
@@ -41,9 +41,8 @@ class OffsetHead(nn.Module):
         super().__init__()
         self.offsets_pre = Conv3d(in_channels, in_channels, 1, bias=True)
         self.bntr_offset = BatchNorm(in_channels)
-        self.relu = ReLU()
         self.offsets = Conv3d(in_channels, 3, 1, bias=True)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Offsets, (v, 3), on the same voxels."""
-        return self.offsets(self.relu(self.bntr_offset(self.offsets_pre(x))))
+        return self.offsets(conv_norm(self.offsets_pre, self.bntr_offset, x))

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
+from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, ConvTranspose3d, cat, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
 STEM_CHANNELS = 32
@@ -36,19 +36,16 @@ class BasicBlock(nn.Module):
         self.norm1 = BatchNorm(out_channels)
         self.conv2 = Conv3d(out_channels, out_channels, 3)
         self.norm2 = BatchNorm(out_channels)
-        self.relu = ReLU()
         self.downsample = None
         if in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                Conv3d(in_channels, out_channels, 1), BatchNorm(out_channels)
-            )
+            conv = Conv3d(in_channels, out_channels, 1)
+            self.downsample = ConvNorm(conv, BatchNorm(out_channels), relu=False)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Features of out_channels on the same voxels."""
-        out = self.relu(self.norm1(self.conv1(x)))
-        out = self.norm2(self.conv2(out))
         shortcut = x if self.downsample is None else self.downsample(x)
-        return self.relu(out.with_features(out.features + shortcut.features))
+        out = conv_norm(self.conv1, self.norm1, x)
+        return conv_norm(self.conv2, self.norm2, out, shortcut=shortcut)
 
 
 class Res16UNet(nn.Module):
@@ -89,7 +86,6 @@ class Res16UNet(nn.Module):
         super().__init__()
         stem, *planes = scaled((STEM_CHANNELS, *self.PLANES), width)
         self.feature_channels = planes[-1]
-        self.relu = ReLU()
         self.conv0p1s1 = Conv3d(in_channels, stem, 3)
         self.bn0 = BatchNorm(stem, momentum=momentum)
 
@@ -110,7 +106,7 @@ class Res16UNet(nn.Module):
     def features(self, x: SparseTensor) -> SparseTensor:
         """Features before the last layer, rows in the order given."""
         out, restore = in_raster_order(x)
-        out = self.relu(self.bn0(self.conv0p1s1(out)))
+        out = conv_norm(self.conv0p1s1, self.bn0, out)
         skips = []
         for i, name in enumerate(_DOWN, start=1):
             skips.append(out)
@@ -126,8 +122,11 @@ class Res16UNet(nn.Module):
         features = self.features(x)
         return features if self.final is None else self.final(features)
 
-    def _stage(self, x: SparseTensor, conv: str, norm: str) -> SparseTensor:
-        return self.relu(self.get_submodule(norm)(self.get_submodule(conv)(x)))
+    def _stage(self, x: SparseTensor, conv_name: str, norm_name: str) -> SparseTensor:
+        conv, norm = self.get_submodule(conv_name), self.get_submodule(norm_name)
+        assert isinstance(conv, Conv3d | ConvTranspose3d)  # as __init__ makes them
+        assert isinstance(norm, BatchNorm)
+        return conv_norm(conv, norm, x)
 
 
 class Res16UNet14A(Res16UNet):

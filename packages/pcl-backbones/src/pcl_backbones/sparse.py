@@ -77,15 +77,25 @@ class _Convolution(nn.Module):
     def _fan_channels(self) -> int:
         return self.kernel.shape[-2]
 
-    def _rows(self, x: SparseTensor, found: KernelMap) -> Tensor:
-        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel.unsqueeze(0)
-        rows = convolve(x.features, kernel, found)
-        return rows if self.bias is None else rows + self.bias
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Features of the output voxels; rows of a strided output are in raster order."""
+        out = self.multiply(x, self.kernel)
+        return out if self.bias is None else out.with_features(out.features + self.bias)
 
-    def _check_channels(self, x: SparseTensor) -> None:
+    def multiply(self, x: SparseTensor, kernel: Tensor) -> SparseTensor:
+        """The convolution with another kernel of the same shape, without the bias."""
         n_channels = self.kernel.shape[-2]
         if x.features.shape[1] != n_channels:
             raise ValueError(f"x must have {n_channels} channels, got {x.features.shape[1]}")
+        if self.kernel_size == self.stride == 1:
+            return x.with_features(x.features @ kernel)
+        found, stride = self._find(x)
+        rows = convolve(x.features, kernel if kernel.ndim == 3 else kernel.unsqueeze(0), found)
+        return SparseTensor._derived(x._cache, rows, stride)
+
+    def _find(self, x: SparseTensor) -> tuple[KernelMap, int]:
+        """The kernel map and the stride of the output."""
+        return kernel_map(x, self.kernel_size, self.stride), x.stride * self.stride
 
     def extra_repr(self) -> str:
         """Sizes, for print(module)."""
@@ -108,15 +118,6 @@ class Conv3d(_Convolution):
         SparseTensor(1 voxels, 8 channels, stride 2)
     """
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        """Features of the output voxels; rows of a strided output are in raster order."""
-        self._check_channels(x)
-        if self.kernel_size == self.stride == 1:
-            rows = x.features @ self.kernel
-            return x.with_features(rows if self.bias is None else rows + self.bias)
-        rows = self._rows(x, kernel_map(x, self.kernel_size, self.stride))
-        return SparseTensor._derived(x._cache, rows, x.stride * self.stride)
-
 
 class ConvTranspose3d(_Convolution):
     """Convolution back to the finer voxels that a strided one came from.
@@ -132,14 +133,11 @@ class ConvTranspose3d(_Convolution):
     def _fan_channels(self) -> int:
         return self.kernel.shape[-1]
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        """Features of the finer voxels."""
-        self._check_channels(x)
+    def _find(self, x: SparseTensor) -> tuple[KernelMap, int]:
         stride, rest = divmod(x.stride, self.stride)
         if rest or stride not in x._cache.levels:
             raise ValueError(f"x must come from a tensor {self.stride} times finer, got {x}")
-        found = x._cache.kernel_map(stride, self.kernel_size, self.stride)
-        return SparseTensor._derived(x._cache, self._rows(x, found.transposed), stride)
+        return x._cache.kernel_map(stride, self.kernel_size, self.stride).transposed, stride
 
 
 class BatchNorm(nn.Module):
@@ -161,6 +159,14 @@ class BatchNorm(nn.Module):
         parts = (bn.running_mean, bn.running_var, bn.weight, bn.bias)
         return x.with_features(nn.functional.batch_norm(x.features, *parts, eps=bn.eps))
 
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What it does in evaluation: x * scale + shift."""
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        assert mean is not None  # BatchNorm1d tracks both
+        assert variance is not None
+        scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
+        return scale, self.bn.bias - mean * scale
+
 
 class ReLU(nn.Module):
     """Positive part of the features."""
@@ -168,6 +174,50 @@ class ReLU(nn.Module):
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Features, none below 0, on the same voxels."""
         return x.with_features(torch.relu(x.features))
+
+
+def conv_norm(
+    conv: Conv3d | ConvTranspose3d,
+    norm: BatchNorm,
+    x: SparseTensor,
+    *,
+    shortcut: SparseTensor | None = None,
+    relu: bool = True,
+) -> SparseTensor:
+    """norm(conv(x)) + shortcut, and its positive part.
+
+    In evaluation without gradients the norm is folded into the kernel, and the rest is done in
+    place; hooks of `norm` do not run then.
+    """
+    if norm.training or norm.bn.training or torch.is_grad_enabled():
+        out = norm(conv(x))
+        rows = out.features if shortcut is None else out.features + shortcut.features
+        return out.with_features(torch.relu(rows) if relu else rows)
+    scale, shift = norm.scale_and_shift()
+    if conv.bias is not None:
+        shift = shift + conv.bias[0] * scale
+    out = conv.multiply(x, conv.kernel * scale)
+    rows = out.features.add_(shift)
+    if shortcut is not None:
+        rows.add_(shortcut.features)
+    if relu:
+        rows.relu_()
+    return out
+
+
+class ConvNorm(nn.Sequential):
+    """`conv_norm` as a module, for layers that are named 0 and 1 in a checkpoint."""
+
+    def __init__(self, conv: Conv3d | ConvTranspose3d, norm: BatchNorm, *, relu: bool = True):
+        super().__init__(conv, norm)
+        self.relu = relu
+
+    def forward(self, x: SparseTensor) -> SparseTensor:  # type: ignore[override]
+        """Features of the convolution's output voxels."""
+        conv, norm = self
+        assert isinstance(conv, Conv3d | ConvTranspose3d)  # as given
+        assert isinstance(norm, BatchNorm)
+        return conv_norm(conv, norm, x, relu=self.relu)
 
 
 class MaxPool3d(nn.Module):

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from torch import nn
 
 from pcl_backbones.res16unet import STEM_CHANNELS, scaled
-from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
+from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, ConvTranspose3d, cat, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
 CHANNELS = (32, 64, 128, 256, 256, 128, 96, 96)
@@ -44,18 +44,18 @@ class SpUNet(nn.Module):
         super().__init__()
         stem, *channels = scaled((STEM_CHANNELS, *CHANNELS), width)
         self.feature_channels = channels[-1]
-        self.conv_input = nn.Sequential(Conv3d(in_channels, stem, 5), _norm(stem), ReLU())
+        self.conv_input = ConvNorm(Conv3d(in_channels, stem, 5), _norm(stem))
         n_stages = len(CHANNELS) // 2
         skips = [stem, *channels[: n_stages - 1]]
         self.down, self.enc, self.up, self.dec = (nn.ModuleList() for _ in range(4))
         for stage in range(n_stages):
             inside = channels[stage]
             down = Conv3d(skips[stage], inside, 2, stride=2)
-            self.down.append(nn.Sequential(down, _norm(inside), ReLU()))
+            self.down.append(ConvNorm(down, _norm(inside)))
             self.enc.append(_blocks(inside, inside, LAYERS[stage]))
             below, above = channels[-stage - 2], channels[-stage - 1]
             up = ConvTranspose3d(below, above, 2, stride=2)
-            self.up.append(nn.Sequential(up, _norm(above), ReLU()))
+            self.up.append(ConvNorm(up, _norm(above)))
             self.dec.append(_blocks(above + skips[stage], above, LAYERS[-stage - 1]))
         self.final = None
         if out_channels is not None:
@@ -86,15 +86,15 @@ class _Block(nn.Module):
         super().__init__()
         self.proj = nn.Sequential()
         if in_channels != out_channels:
-            self.proj = nn.Sequential(Conv3d(in_channels, out_channels, 1), _norm(out_channels))
+            conv = Conv3d(in_channels, out_channels, 1)
+            self.proj = ConvNorm(conv, _norm(out_channels), relu=False)
         self.conv1, self.bn1 = Conv3d(in_channels, out_channels, 3), _norm(out_channels)
         self.conv2, self.bn2 = Conv3d(out_channels, out_channels, 3), _norm(out_channels)
-        self.relu = ReLU()
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out.with_features(out.features + self.proj(x).features))
+        shortcut = self.proj(x)
+        out = conv_norm(self.conv1, self.bn1, x)
+        return conv_norm(self.conv2, self.bn2, out, shortcut=shortcut)
 
 
 def _norm(n_channels: int) -> BatchNorm:

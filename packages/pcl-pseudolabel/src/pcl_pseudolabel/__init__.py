@@ -9,6 +9,7 @@ from pcl_pseudolabel.provenance import Provenance, hash_configuration, hash_weig
 from pcl_pseudolabel.pseudo_labels import (
     PseudoLabels,
     proposal_centers,
+    proposal_confidence,
     stuff_pseudo_labels,
     threshold_pseudo_labels,
     update_pseudo_labels,
@@ -43,6 +44,7 @@ __all__ = [
     "mutate_proposals",
     "offset_loss",
     "proposal_centers",
+    "proposal_confidence",
     "proposal_iou",
     "pseudo_label_quality",
     "recorrection_loss",

@@ -129,6 +129,39 @@ def vote_proposal_labels(
     return torch.where(most > 0, label, -1).to(labels.dtype)
 
 
+def proposal_confidence(
+    probabilities: Float[Tensor, "n c"],
+    proposals: Int[Tensor, " n"],
+    proposal_labels: Int[Tensor, " m"],
+) -> Float[Tensor, " m"]:
+    """Mean softmax of a proposal's class over its points: the score of an instance (CSC's code).
+
+    Args:
+        probabilities: softmax of each point.
+        proposals: the proposal of each point, -1 none.
+        proposal_labels: the class of each proposal.
+
+    Raises:
+        ValueError: if a proposal has no class, or no point.
+
+    Example:
+        >>> import torch
+        >>> probabilities = torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.9, 0.1]])
+        >>> proposal_confidence(probabilities, torch.tensor([0, 0, -1]), torch.tensor([1]))
+        tensor([0.7500])
+    """
+    n_proposals = len(proposal_labels)
+    _check_range(proposals, n_proposals)
+    inside = proposals >= 0
+    owner = proposals[inside]
+    sizes = owner.bincount(minlength=n_proposals)
+    if n_proposals and not sizes.all():
+        raise ValueError(f"proposals must name each of {n_proposals}, got none of {sizes.argmin()}")
+    of_class = probabilities[inside, proposal_labels[owner]].double()
+    sums = of_class.new_zeros(n_proposals).index_add(0, owner, of_class)
+    return (sums / sizes).to(probabilities.dtype)
+
+
 def threshold_pseudo_labels(
     probabilities: Float[Tensor, "n c"],
     offsets: Float[Tensor, "n 3"],

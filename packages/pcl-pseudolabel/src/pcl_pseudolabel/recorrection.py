@@ -34,13 +34,33 @@ class Recorrection(NamedTuple):
             >>> output.rectify([1, 2])
             (tensor([2]), tensor([0.5000]))
         """
+        candidates = self._candidates(foreground)
+        labels = candidates[self.class_logits[:, candidates].argmax(dim=1)]
+        return labels, self.score_logits.sigmoid()
+
+    def class_confidence(self, foreground: Collection[int]) -> Float[Tensor, " m"]:
+        """Softmax, over the foreground, of the class that `rectify` gives each proposal.
+
+        Args:
+            foreground: train ids a proposal may have, those of things.
+
+        Raises:
+            ValueError: if foreground is empty or names a class the module does not have.
+
+        Example:
+            >>> import torch
+            >>> output = Recorrection(torch.tensor([[9.0, 1.0, 1.0]]), torch.tensor([0.0]))
+            >>> output.class_confidence([1, 2])
+            tensor([0.5000])
+        """
+        return self.class_logits[:, self._candidates(foreground)].softmax(dim=1).amax(dim=1)
+
+    def _candidates(self, foreground: Collection[int]) -> Int[Tensor, " k"]:
         ids = sorted(foreground)
         n_classes = self.class_logits.shape[1]
         if not ids or ids[0] < 0 or ids[-1] >= n_classes:
             raise ValueError(f"foreground must hold train ids below {n_classes}, got {ids}")
-        candidates = torch.tensor(ids, device=self.class_logits.device)
-        labels = candidates[self.class_logits[:, candidates].argmax(dim=1)]
-        return labels, self.score_logits.sigmoid()
+        return torch.tensor(ids, device=self.class_logits.device)
 
 
 class RecorrectionLoss(NamedTuple):
