@@ -8,8 +8,6 @@ from torch.testing import assert_close
 
 from pcl_backbones.sparse_tensor import SparseTensor
 
-TOTAL_STRIDE = 16
-
 
 def surface_scene(size: int = 12, *, scene: int = 0, seed: int = 0) -> Tensor:
     """Voxels of a floor, a wall and a box, (v, 4) int32, in random row order.
@@ -28,16 +26,19 @@ def surface_scene(size: int = 12, *, scene: int = 0, seed: int = 0) -> Tensor:
     return torch.cat([torch.full((len(voxels), 1), scene), voxels], dim=1).int()
 
 
-def check_backbone(factory: Callable[[], nn.Module], *, in_channels: int = 3) -> None:
+def check_backbone(
+    factory: Callable[[], nn.Module], *, in_channels: int = 3, total_stride: int = 16
+) -> None:
     """Raise AssertionError if a backbone breaks the contract.
 
     It maps a SparseTensor to one on the same rows, and: the order of rows changes nothing; scenes
-    of a batch do not mix in eval mode; a shift by the total stride (16) changes nothing; every
+    of a batch do not mix in eval mode; a shift by the total stride changes nothing; every
     parameter gets a finite gradient, not all zero; two runs agree bit for bit.
 
     Args:
         factory: makes the network, the same weights under the same seed.
         in_channels: channels it takes.
+        total_stride: edge of its coarsest voxels, in units of the finest.
 
     Example:
         >>> from pcl_backbones import Res16UNet14A
@@ -56,7 +57,7 @@ def check_backbone(factory: Callable[[], nn.Module], *, in_channels: int = 3) ->
             raise AssertionError("the output must have the rows of the input")
         _check_order(network, coords, features, out.features)
         _check_batch(network, coords, features, out.features)
-        _check_shift(network, coords, features, out.features)
+        _check_shift(network, coords, features, out.features, total_stride)
 
 
 def _check_order(network: nn.Module, coords: Tensor, features: Tensor, out: Tensor) -> None:
@@ -72,8 +73,10 @@ def _check_batch(network: nn.Module, coords: Tensor, features: Tensor, out: Tens
     assert_close(alone, out[rows], rtol=1e-4, atol=1e-4, msg=lambda t: f"scenes mix: {t}")
 
 
-def _check_shift(network: nn.Module, coords: Tensor, features: Tensor, out: Tensor) -> None:
-    shift = torch.tensor([0, 3, -2, 1], dtype=torch.int32) * TOTAL_STRIDE
+def _check_shift(
+    network: nn.Module, coords: Tensor, features: Tensor, out: Tensor, total_stride: int
+) -> None:
+    shift = torch.tensor([0, 3, -2, 1], dtype=torch.int32) * total_stride
     shifted = network(SparseTensor(coords + shift, features)).features
     assert_close(shifted, out, msg=lambda text: f"a shift by the stride matters: {text}")
 
