@@ -3,7 +3,7 @@
 import pcl_backbones
 
 NAMES = """LoadReport MinkUNet14A OffsetHead ProposalEncoder Res16UNet14A Res16UNet18A Res16UNet34C
-SemanticHead SpUNet SparseTensor SubmanifoldUNet __version__ load_published_checkpoint
+SPVCNN SemanticHead SpUNet SparseTensor SubmanifoldUNet __version__ load_published_checkpoint
 load_weights read_card
 save_weights sparse use_engine"""
 SPARSE = (

@@ -9,10 +9,12 @@ from pcl_backbones.published import LoadReport, load_published_checkpoint
 from pcl_backbones.res16unet import MinkUNet14A, Res16UNet14A, Res16UNet18A, Res16UNet34C
 from pcl_backbones.sparse_tensor import SparseTensor
 from pcl_backbones.spunet import SpUNet
+from pcl_backbones.spvcnn import SPVCNN
 from pcl_backbones.submanifold_unet import SubmanifoldUNet
 from pcl_backbones.weights import load_weights, read_card, save_weights
 
 __all__ = [
+    "SPVCNN",
     "LoadReport",
     "MinkUNet14A",
     "OffsetHead",

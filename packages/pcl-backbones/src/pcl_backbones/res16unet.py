@@ -93,13 +93,13 @@ class Res16UNet(nn.Module):
         for i, name in enumerate(_DOWN):
             self.add_module(name, Conv3d(channels, channels, 2, stride=2))
             self.add_module(f"bn{i + 1}", BatchNorm(channels, momentum=momentum))
-            self.add_module(f"block{i + 1}", _blocks(channels, planes[i], self.LAYERS[i]))
+            self.add_module(f"block{i + 1}", residual_blocks(channels, planes[i], self.LAYERS[i]))
             channels = planes[i]
         for i, name in enumerate(_UP, start=4):
             self.add_module(name, ConvTranspose3d(channels, planes[i], 2, stride=2))
             self.add_module(f"bntr{i}", BatchNorm(planes[i], momentum=momentum))
             joined = planes[i] + skips[7 - i]
-            self.add_module(f"block{i + 1}", _blocks(joined, planes[i], self.LAYERS[i]))
+            self.add_module(f"block{i + 1}", residual_blocks(joined, planes[i], self.LAYERS[i]))
             channels = planes[i]
         self.final = None if out_channels is None else Conv3d(channels, out_channels, 1, bias=True)
 
@@ -191,6 +191,7 @@ _DOWN = ("conv1p1s2", "conv2p2s2", "conv3p4s2", "conv4p8s2")
 _UP = ("convtr4p16s2", "convtr5p8s2", "convtr6p4s2", "convtr7p2s2")
 
 
-def _blocks(in_channels: int, out_channels: int, n_blocks: int) -> nn.Sequential:
+def residual_blocks(in_channels: int, out_channels: int, n_blocks: int) -> nn.Sequential:
+    """Blocks in a row; the first changes the channels."""
     rest = (BasicBlock(out_channels, out_channels) for _ in range(n_blocks - 1))
     return nn.Sequential(BasicBlock(in_channels, out_channels), *rest)

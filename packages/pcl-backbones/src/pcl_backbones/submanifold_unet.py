@@ -5,6 +5,8 @@ Graham et al., "3D Semantic Segmentation with Submanifold Sparse Convolutional N
 (SSPL) fine-tune. Each convolution follows its norm and ReLU.
 """
 
+from itertools import pairwise
+
 from torch import nn
 
 from pcl_backbones.res16unet import scaled
@@ -43,7 +45,7 @@ class SubmanifoldUNet(nn.Module):
         self.feature_channels = channels[0]
         self.stem = Conv3d(in_channels, channels[0], 3)
         self.enc, self.down, self.up, self.dec = (nn.ModuleList() for _ in range(4))
-        for count, deeper in zip(channels, channels[1:], strict=False):
+        for count, deeper in pairwise(channels):
             self.enc.append(_after_norm(Conv3d(count, count, 3), count))
             self.down.append(_after_norm(Conv3d(count, deeper, 2, stride=2), count))
             self.up.append(_after_norm(ConvTranspose3d(deeper, count, 2, stride=2), deeper))
