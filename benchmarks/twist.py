@@ -11,10 +11,12 @@ of `twist-cli run`, such as `--data scans data.labeled=[room0*]`.
 import argparse
 import json
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROWS = {
@@ -24,6 +26,7 @@ ROWS = {
     "IV": ("both, point-wise threshold", ["twist.pseudo_labels=points"]),
     "V": ("proposals, no re-correction", ["twist.pseudo_labels=proposals"]),
     "VI": ("TWIST", ["twist.pseudo_labels=recorrected"]),
+    "VI any class": ("TWIST, however unsure its class", ["twist.class_threshold=null"]),
     "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),
     "no sem-to-off": ("Table 5 row 2", ["twist.semantic_to_offset=false"]),
 }
@@ -77,8 +80,8 @@ def cell(values: list[float | None], scale: float = 100) -> str:
     return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"
 
 
-def table(results: dict[str, list[dict]]) -> list[str]:
-    """Last round of every row, then AP50 by round."""
+def table(results: dict[str, list[dict]], seeds: list[int]) -> list[str]:
+    """Last round of every row, then AP50 by round, then by seed."""
     lines = ["| row | | AP | AP50 | AP25 | mIoU | pseudo accuracy | offset error (cm) | coverage |"]
     lines.append("|" + "---|" * 9)
     for row, summaries in results.items():
@@ -86,12 +89,23 @@ def table(results: dict[str, list[dict]]) -> list[str]:
         cells = [cell([one[key] for one in last]) for key in (*SCORES, *QUALITY)]
         lines.append(f"| {row} | {ROWS[row][0]} | " + " | ".join(cells) + " |")
     n_rounds = len(next(iter(results.values()))[0]["rounds"])
-    lines += ["", "AP50 by round:", "", "| row | " + " | ".join(map(str, range(n_rounds))) + " |"]
-    lines.append("|" + "---|" * (n_rounds + 1))
+    lines += heading("AP50 by round", range(n_rounds))
     for row, summaries in results.items():
         cells = [cell([one["rounds"][t]["ap50"] for one in summaries]) for t in range(n_rounds)]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    if len(seeds) > 1:
+        lines += heading("AP50 of the last round by seed", seeds)
+        for row, summaries in results.items():
+            cells = [cell([one["rounds"][-1]["ap50"]]) for one in summaries]
+            lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
+
+
+def heading(title: str, columns: Iterable[int]) -> list[str]:
+    """The first lines of a table with a column for each number."""
+    names = [str(column) for column in columns]
+    row = "| row | " + " | ".join(names) + " |"
+    return ["", f"{title}:", "", row, "|" + "---|" * (len(names) + 1)]
 
 
 def main() -> None:
@@ -106,7 +120,7 @@ def main() -> None:
         for row in options.rows
     }
     first = next(iter(results.values()))[0]
-    command = "python " + " ".join(sys.argv)
+    command = "python " + shlex.join(sys.argv)
     minutes = [summary["seconds"] / 60 for summaries in results.values() for summary in summaries]
     scenes = {role: len(names) for role, names in first["scenes"].items()}
     lines = [
@@ -121,7 +135,7 @@ def main() -> None:
         f"of several; protocol `{first['protocol']}`; {platform.machine()}, two cores, median "
         f"{statistics.median(minutes):.0f} minutes a run.",
         "",
-        *table(results),
+        *table(results, options.seeds),
     ]
     options.out.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

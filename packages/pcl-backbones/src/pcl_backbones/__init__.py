@@ -11,6 +11,7 @@ from pcl_backbones.sparse_tensor import SparseTensor
 from pcl_backbones.spunet import SpUNet
 from pcl_backbones.spvcnn import SPVCNN
 from pcl_backbones.submanifold_unet import SubmanifoldUNet
+from pcl_backbones.tiling import predict_tiled
 from pcl_backbones.weights import load_weights, read_card, save_weights
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "load_published_checkpoint",
     "load_weights",
+    "predict_tiled",
     "read_card",
     "save_weights",
     "sparse",
