@@ -52,10 +52,10 @@ def main() -> None:
     torch.manual_seed(0)
     coords = room(options.voxel_size)
     found = kernel_map(SparseTensor(coords, torch.empty(len(coords), 1)), 3)
-    n_pairs = sum(len(pair[0]) if pair else len(coords) for pair in found.pairs)
+    n_pairs = len(found.flat[0])
     print(f"torch {torch.__version__}, {platform.machine()}, {options.threads} threads")
     print(f"{len(coords)} voxels, {n_pairs / len(coords):.1f} neighbours each")
-    print("channels  dense GFLOP/s  of it: blocks  plain torch  bfloat16 (of dense float32)")
+    print("channels  dense GFLOP/s  of it:  tiles  plain torch  bfloat16 (of dense float32)")
     for width in WIDTHS:
         features, gradient = torch.randn(2, len(coords), width)
         kernel = torch.randn(27, width, width) / (27 * width) ** 0.5
@@ -71,7 +71,7 @@ def main() -> None:
         taken = seconds(
             {
                 "dense": dense,
-                "blocks": lambda s=single: passes(cpu_engine, *s, found),
+                "tiles": lambda s=single: passes(cpu_engine, *s, found),
                 "plain": lambda s=single: passes(device_engine, *s, found),
                 "bfloat16": lambda s=half: passes(cpu_engine, *s, found),
             }
@@ -79,7 +79,7 @@ def main() -> None:
         flops = 2 * (3 * n_pairs // PIECE * PIECE) * width**2
         shares = {name: taken["dense"] / value for name, value in taken.items()}
         print(
-            f"{width:8d}  {flops / taken['dense'] / 1e9:13.0f}  {shares['blocks']:13.0%}"
+            f"{width:8d}  {flops / taken['dense'] / 1e9:13.0f}  {shares['tiles']:13.0%}"
             f"  {shares['plain']:11.0%}  {shares['bfloat16']:9.0%}"
         )
 

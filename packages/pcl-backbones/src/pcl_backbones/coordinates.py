@@ -7,11 +7,12 @@ Spatio-Temporal ConvNets", CVPR 2019 (HYPERCUBE: the first spatial axis runs fas
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from pcl_backbones.row_kernels import match_sorted
+from pcl_backbones.row_kernels import cut_slots, match_sorted
 
 N_SCENES = 1 << 12  # largest number of scenes in a batch
 COORD_LIMIT = 1 << 15  # |x|, |y|, |z| of a voxel stay below this
@@ -60,26 +61,31 @@ class KernelMap:
     n_outputs: int
 
     @cached_property
-    def sorted_pairs(self) -> tuple[tuple[Tensor, Tensor] | None, ...]:
-        """The pairs with output rows rising in each slot, as they do where voxels are sorted."""
-        return tuple(pair and _by_output(*pair) for pair in self.pairs)
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """Input and output rows of all slots, one slot after the other; output rows rise in each.
 
-    def cuts(self, n_rows: int) -> list[list[tuple[int, int]]]:
-        """For each block of `n_rows` output rows and each slot, first and last + 1 sorted pair."""
+        Rows of a slot rise already where voxels are sorted.
+        """
+        whole = torch.arange(self.n_outputs)
+        pairs = [_by_output(*(pair or (whole, whole))) for pair in self.pairs]
+        inputs, outputs = (torch.cat(rows) for rows in zip(*pairs, strict=True))
+        return inputs, outputs
+
+    def cuts(self, n_rows: int) -> Int[Tensor, "bounds columns"]:
+        """First pair in `flat` of each block of `n_rows` output rows, for each slot.
+
+        A row for each block and one for the end; the last column is the block's first output row.
+        """
         if n_rows not in self._cuts:
-            bounds = [*range(0, self.n_outputs, n_rows), self.n_outputs]
-            of_slots = [
-                torch.searchsorted(pair[1], torch.tensor(bounds)).tolist() if pair else bounds
-                for pair in self.sorted_pairs
-            ]
-            self._cuts[n_rows] = [
-                [(cut[block], cut[block + 1]) for cut in of_slots]
-                for block in range(len(bounds) - 1)
-            ]
+            bounds = np.append(np.arange(0, self.n_outputs, n_rows), self.n_outputs)
+            lengths = [len(pair[0]) if pair else self.n_outputs for pair in self.pairs]
+            starts = np.concatenate([[0], np.cumsum(lengths)])
+            found = cut_slots(self.flat[1].numpy(), starts, bounds)
+            self._cuts[n_rows] = torch.from_numpy(found)
         return self._cuts[n_rows]
 
     @cached_property
-    def _cuts(self) -> dict[int, list[list[tuple[int, int]]]]:
+    def _cuts(self) -> dict[int, Tensor]:
         return {}
 
     @cached_property

@@ -70,7 +70,8 @@ class _GatherScatter(torch.autograd.Function):
 
 
 def _functions(values: Tensor):
-    return cpu_engine if values.device.type == "cpu" else device_engine
+    fits = values.device.type == "cpu" and values.dtype in (torch.float32, torch.bfloat16)
+    return cpu_engine if fits else device_engine
 
 
 _ENGINES = {"torch": _GatherScatter.apply}

@@ -1,4 +1,4 @@
-"""Loops over rows, compiled with numba: the operations of torch take several times as long."""
+"""Searches of sorted keys and rows, compiled with numba."""
 
 from collections.abc import Callable
 from inspect import unwrap
@@ -13,21 +13,18 @@ def compiled(function: Callable) -> Callable:
 
 
 @compiled
-def gather_rows(source, index, low, high, out):
-    """out[k] = source[index[low + k]] for every k below high - low."""
-    for k in range(high - low):
-        row = index[low + k]
-        for channel in range(source.shape[1]):
-            out[k, channel] = source[row, channel]
+def cut_slots(outputs, starts, bounds):
+    """First pair of each slot whose output row is not below each bound; and the bound itself.
 
-
-@compiled
-def add_rows(source, index, low, high, start, out):
-    """out[index[low + k] - start] += source[k] for every k below high - low."""
-    for k in range(high - low):
-        row = index[low + k] - start
-        for channel in range(source.shape[1]):
-            out[row, channel] += source[k, channel]
+    Pairs starts[s] to starts[s + 1] of slot s have rising output rows.
+    """
+    n_slots = len(starts) - 1
+    cuts = np.empty((len(bounds), n_slots + 1), np.int64)
+    for slot in range(n_slots):
+        pairs = outputs[starts[slot] : starts[slot + 1]]
+        cuts[:, slot] = starts[slot] + np.searchsorted(pairs, bounds)
+    cuts[:, n_slots] = bounds
+    return cuts
 
 
 @compiled
