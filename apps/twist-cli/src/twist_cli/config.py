@@ -121,8 +121,8 @@ PRESETS: dict[str, dict] = {
             "norm_momentum": 0.1,
         },
         "train": {
-            "steps": 150,
-            "initial_steps": 600,
+            "steps": 200,
+            "initial_steps": 800,
             "labeled_scenes": 1,
             "unlabeled_scenes": 1,
             "optimizer": "adamw",
