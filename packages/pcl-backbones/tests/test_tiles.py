@@ -102,7 +102,8 @@ from pcl_backbones.coordinates import KernelMap
 from pcl_backbones.tiles import LANES
 assert LANES == {lanes}
 kernel_map = KernelMap(((torch.arange(9), torch.arange(9).flip(0)), None), 9, 9)
-integers = lambda *shape: torch.randint(-2, 3, shape).float()  # all sums of them are exact
+def integers(*shape):
+    return torch.randint(-2, 3, shape).float()  # all sums of them are exact
 features, gradient, kernel = integers(9, 7), integers(9, 21), integers(2, 7, 21)
 for dtype in (torch.float32, torch.bfloat16):
     x, w, g = (values.to(dtype) for values in (features, kernel, gradient))

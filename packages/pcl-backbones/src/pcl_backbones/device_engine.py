@@ -1,7 +1,7 @@
 """Sparse convolution with torch's operations alone: one gather, product and scatter a slot.
 
-It runs on any device and for any type; `cpu_engine` does the same faster on a CPU. A slot holds a row at most once,
-and slots are added in their order: the same bits in every run.
+It runs on any device and for any type; `cpu_engine` does the same faster on a CPU. A slot holds a
+row at most once, and slots are added in their order: the same bits in every run.
 """
 
 import torch
