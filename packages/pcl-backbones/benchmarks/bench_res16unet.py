@@ -8,6 +8,7 @@ warm-up, and the machine.
 import platform
 import statistics
 import time
+from pathlib import Path
 
 import torch
 
@@ -49,6 +50,12 @@ def step(network: torch.nn.Module, coords: torch.Tensor, features: torch.Tensor)
     if coords.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, GiB (Linux)."""
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
+    return int(line.split()[1]) / 2**20
 
 
 def main() -> None:

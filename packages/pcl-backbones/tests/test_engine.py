@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pcl_backbones import SparseTensor, cpu_engine, device_engine, use_engine
+from pcl_backbones import SparseTensor, cpu_engine, device_engine
 from pcl_backbones.cpu_engine import MIN_ROWS
 from pcl_backbones.engine import convolve
 from pcl_backbones.sparse import Conv3d, kernel_map
@@ -135,10 +135,12 @@ def test_autocast_multiplies_in_its_type_and_gives_gradients_in_that_of_the_para
         assert_close(parameter.grad, gradient, rtol=0.05, atol=0.02 * gradient.abs().max().item())
 
 
-def test_unknown_engines_name_those_there_are():
-    with pytest.raises(ValueError, match=r"name must be one of \['torch'\], got 'minkowski'"):
-        use_engine("minkowski")
-    use_engine("torch")
+def test_kernel_and_features_must_share_device_and_type():
+    features, kernel, found = case(dtype=torch.float32)
+    with pytest.raises(ValueError, match="kernel must be on cpu as x is, got meta"):
+        convolve(features, kernel.to("meta"), found)
+    with pytest.raises(ValueError, match=r"be torch.float32 as x is, got torch.float64"):
+        convolve(features, kernel.double(), found)
 
 
 @pytest.mark.gpu

@@ -105,15 +105,6 @@ def test_skipped_features_follow_the_upsampled_ones():
     assert torch.equal(seen["block8"][:, 24:], seen["conv1p1s2"])
 
 
-def test_an_empty_scene_in_a_batch_changes_nothing():
-    network = Res16UNet14A(3, 5, width=0.25).eval()
-    coords = torch.cat([surface_scene(6), surface_scene(5, scene=1)])
-    features = torch.randn(len(coords), 3)
-    out = network(SparseTensor(coords, features)).features
-    coords[coords[:, 0] == 1, 0] = 2
-    assert torch.equal(network(SparseTensor(coords, features)).features, out)
-
-
 @pytest.mark.parametrize("training", [False, True])
 def test_one_voxel(training):
     network = Res16UNet14A(3, 5, width=0.25).train(training)

@@ -62,6 +62,13 @@ def test_raster_order_sorts_and_restores():
         (int32([0, 0, 32768, 0]), torch.rand(1, 1), 1, r"coords must lie in \[-32768, 32768\)"),
         (int32([0, 0, 0, -32769]), torch.rand(1, 1), 1, r"got \[-32769, 0\]"),
         (
+            int32([0, 0, 0, 0], [2, 0, 0, 0]),
+            torch.rand(2, 1),
+            1,
+            "coords must hold voxels of every scene, got none of scene 1",
+        ),
+        (int32([1, 0, 0, 0]), torch.rand(1, 1), 1, "every scene, got none of scene 0"),
+        (
             int32([0, 1, 1, 1], [0, 2, 1, 1], [0, 1, 1, 1]),
             torch.rand(3, 1),
             1,

@@ -15,7 +15,7 @@ from pcl_backbones.tiling import tiles
 
 def batch(size=24):
     torch.manual_seed(0)
-    coords = torch.cat([surface_scene(size), surface_scene(9, scene=3, seed=1)])
+    coords = torch.cat([surface_scene(size), surface_scene(9, scene=1, seed=1)])
     return coords, torch.randn(len(coords), 3)
 
 

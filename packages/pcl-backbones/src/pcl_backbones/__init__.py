@@ -2,6 +2,7 @@
 
 from pcl_backbones import sparse
 from pcl_backbones.__about__ import __version__
+from pcl_backbones.checkpointing import checkpoint_activations
 from pcl_backbones.engine import use_engine
 from pcl_backbones.heads import OffsetHead, SemanticHead
 from pcl_backbones.proposal_encoder import ProposalEncoder
@@ -28,6 +29,7 @@ __all__ = [
     "SparseTensor",
     "SubmanifoldUNet",
     "__version__",
+    "checkpoint_activations",
     "load_published_checkpoint",
     "load_weights",
     "predict_tiled",

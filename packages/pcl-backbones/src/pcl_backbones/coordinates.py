@@ -4,8 +4,10 @@ Own scheme; the meaning of a stride and the order of kernel slots follow Choy et
 Spatio-Temporal ConvNets", CVPR 2019 (HYPERCUBE: the first spatial axis runs fastest).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,21 +18,22 @@ from pcl_backbones.row_kernels import cut_slots, match_sorted
 
 N_SCENES = 1 << 12  # largest number of scenes in a batch
 COORD_LIMIT = 1 << 15  # |x|, |y|, |z| of a voxel stay below this
-_BITS = 17  # one bit more than the limit needs, so that a neighbour never wraps around
-_OFFSET = 1 << (_BITS - 1)
-_MASK = (1 << _BITS) - 1
+BITS = 17  # one bit more than the limit needs, so that a neighbour never wraps around
+_OFFSET = 1 << (BITS - 1)
+_MASK = (1 << BITS) - 1
+Made = TypeVar("Made")
 
 
 def pack(coords: Int[Tensor, "v 4"]) -> Int[Tensor, " v"]:
     """One int64 key a row; keys sort as rows do (scene, x, y, z)."""
     b, x, y, z = coords.long().unbind(1)
-    return (((b << _BITS | x + _OFFSET) << _BITS | y + _OFFSET) << _BITS) | z + _OFFSET
+    return (((b << BITS | x + _OFFSET) << BITS | y + _OFFSET) << BITS) | z + _OFFSET
 
 
 def unpack(keys: Int[Tensor, " v"]) -> Int[Tensor, "v 4"]:
     """The int32 coordinates of keys; undoes `pack`."""
-    x, y, z = ((keys >> shift & _MASK) - _OFFSET for shift in (2 * _BITS, _BITS, 0))
-    return torch.stack([keys >> 3 * _BITS, x, y, z], dim=1).int()
+    x, y, z = ((keys >> shift & _MASK) - _OFFSET for shift in (2 * BITS, BITS, 0))
+    return torch.stack([keys >> 3 * BITS, x, y, z], dim=1).int()
 
 
 def kernel_offsets(kernel_size: int) -> list[tuple[int, int, int]]:
@@ -45,6 +48,26 @@ def kernel_offsets(kernel_size: int) -> list[tuple[int, int, int]]:
     return [(x, y, z) for z in steps for y in steps for x in steps]
 
 
+class Search(NamedTuple):
+    """What a kernel map was searched for: a convolution of `fine` voxels to `coarse` ones.
+
+    Attributes:
+        fine: coordinates of the input of the convolution, rows as there.
+        coarse: coordinates of its output, stride * factor apart; `fine` where the factor is 1.
+        stride: edge of a voxel of `fine`.
+        factor: how many times coarser the output is.
+        kernel_size: voxels along an axis of the kernel.
+        is_transposed: whether the map leads from the coarse voxels to the fine ones.
+    """
+
+    fine: "Level"
+    coarse: "Level"
+    stride: int
+    factor: int
+    kernel_size: int
+    is_transposed: bool = False
+
+
 @dataclass(frozen=True)
 class KernelMap:
     """Which input row meets which output row in each slot of a kernel.
@@ -54,11 +77,23 @@ class KernelMap:
             once. None where every row meets itself (the centre of a stride-1 kernel).
         n_inputs: rows of the input.
         n_outputs: rows of the output.
+        search: where the pairs come from; None if they were not searched for.
     """
 
     pairs: tuple[tuple[Tensor, Tensor] | None, ...]
     n_inputs: int
     n_outputs: int
+    search: Search | None = None
+
+    def kept(self, make: "Callable[[KernelMap], Made]") -> "Made":
+        """make(self), made once: the form of the map that an engine works with."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return self._kept[make]
+
+    @cached_property
+    def _kept(self) -> dict[Callable, Any]:
+        return {}
 
     @cached_property
     def flat(self) -> tuple[Tensor, Tensor]:
@@ -92,7 +127,8 @@ class KernelMap:
     def transposed(self) -> "KernelMap":
         """The same map with input and output exchanged."""
         swapped = tuple(pair and (pair[1], pair[0]) for pair in self.pairs)
-        return KernelMap(swapped, self.n_outputs, self.n_inputs)
+        search = self.search and self.search._replace(is_transposed=not self.search.is_transposed)
+        return KernelMap(swapped, self.n_outputs, self.n_inputs, search)
 
     def table(self, device: torch.device) -> Int[Tensor, "n_outputs slots"]:
         """Input row of every output row and slot; n_inputs where there is none."""
@@ -161,12 +197,13 @@ class CoordinateCache:
         if key not in self.maps:
             source, target = self.levels[stride], self.coarse(stride, factor)
             shifts = [
-                stride * (((x << _BITS) + y << _BITS) + z)
-                for x, y, z in kernel_offsets(kernel_size)
+                stride * (((x << BITS) + y << BITS) + z) for x, y, z in kernel_offsets(kernel_size)
             ]
             centred = factor == 1 and kernel_size % 2 == 1
             pairs = _mirrored_pairs(source, shifts) if centred else _pairs(source, target, shifts)
-            self.maps[key] = KernelMap(tuple(pairs), len(source.keys), len(target.keys))
+            search = Search(source, target, stride, factor, kernel_size)
+            sizes = len(source.keys), len(target.keys)
+            self.maps[key] = KernelMap(tuple(pairs), *sizes, search)
         return self.maps[key]
 
 

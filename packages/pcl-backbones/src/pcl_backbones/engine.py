@@ -1,8 +1,13 @@
-"""Sparse convolution of rows of features, in plain torch on any device.
+"""Sparse convolution of rows of features: out[u] = sum over slots k of x[u + offset_k] W_k.
 
-out[u] = sum over slots k of x[u + offset_k] W_k: one gather, matrix product and scatter a slot.
-A slot holds a row at most once, and slots are added in their order: the same bits in every run.
+`cpu_engine`, `triton_engine` and `device_engine` are parts of the engine "torch", each for some
+devices and types; other engines are libraries that compute the same.
 """
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -17,18 +22,27 @@ def use_engine(name: str) -> None:
     """Choose what computes sparse convolutions, for the whole process.
 
     Args:
-        name: "torch", the only engine of this version.
+        name: "torch", our own, which needs nothing else and is the default; "minkowski", the
+            MinkowskiEngine 0.5 that is installed (float32 and float64); "spconv", the spconv 2
+            that is installed (on a CPU without gradients).
 
     Raises:
         ValueError: if there is no such engine.
+        ImportError: if the library of an engine cannot be imported.
 
     Example:
         >>> use_engine("torch")
     """
     global _engine
-    if name not in _ENGINES:
-        raise ValueError(f"name must be one of {sorted(_ENGINES)}, got {name!r}")
-    _engine = _ENGINES[name]
+    if name not in ENGINES:
+        raise ValueError(f"name must be one of {list(ENGINES)}, got {name!r}")
+    if name == "torch":
+        _engine = _Convolve.apply
+        return
+    try:
+        _engine = import_module(f"pcl_backbones.{name}_engine").convolve
+    except ImportError as error:
+        raise ImportError(f"name {name!r} needs a library: {error}") from error
 
 
 def convolve(
@@ -37,16 +51,23 @@ def convolve(
     """Rows of the output of a convolution, by the engine in use.
 
     Under autocast rows and kernel are multiplied in its type, and the products summed in float32.
+
+    Raises:
+        ValueError: if kernel is on another device, or (without autocast) of another type.
     """
+    if kernel.device != features.device:
+        raise ValueError(f"kernel must be on {features.device} as x is, got {kernel.device}")
     device = features.device.type
     if not torch.is_autocast_enabled(device):
+        if kernel.dtype != features.dtype:
+            raise ValueError(f"kernel must be {features.dtype} as x is, got {kernel.dtype}")
         return _engine(features, kernel, kernel_map)
     dtype = torch.get_autocast_dtype(device)
     with torch.autocast(device, enabled=False):
         return _engine(features.to(dtype), kernel.to(dtype), kernel_map)
 
 
-class _GatherScatter(torch.autograd.Function):
+class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx, features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
         ctx.save_for_backward(features, kernel)
@@ -69,10 +90,21 @@ class _GatherScatter(torch.autograd.Function):
         return to_features, to_kernel, None
 
 
-def _functions(values: Tensor):
-    fits = values.device.type == "cpu" and values.dtype in (torch.float32, torch.bfloat16)
-    return cpu_engine if fits else device_engine
+def _functions(values: Tensor) -> ModuleType:
+    kind, dtype = values.device.type, values.dtype
+    if kind == "cpu" and dtype in (torch.float32, torch.bfloat16):
+        return cpu_engine
+    halves = (torch.float16, torch.bfloat16)
+    if kind == "cuda" and dtype in (torch.float32, *halves) and _has_triton(values.device):
+        return import_module("pcl_backbones.triton_engine")
+    return device_engine
 
 
-_ENGINES = {"torch": _GatherScatter.apply}
-_engine = _ENGINES["torch"]
+@cache
+def _has_triton(device: torch.device) -> bool:
+    """Whether Triton is installed and compiles products of all types for this GPU."""
+    return find_spec("triton") is not None and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+ENGINES = ("torch", "minkowski", "spconv")
+_engine = _Convolve.apply

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from pcl_backbones.checkpointing import Checkpointable
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, ConvTranspose3d, cat, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
@@ -27,7 +28,7 @@ def scaled(channels: Iterable[int], width: float) -> list[int]:
     return [max(1, round(count * width)) for count in channels]
 
 
-class BasicBlock(nn.Module):
+class BasicBlock(Checkpointable):
     """Two 3x3x3 convolutions and a shortcut; batch norms keep torch's momentum of 0.1."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -36,12 +36,16 @@ def cat(tensors: Sequence[SparseTensor]) -> SparseTensor:
     """Channels side by side, in the order given.
 
     Raises:
-        ValueError: if there is no tensor, or they do not share their voxels and their order.
+        ValueError: if there is no tensor, or they do not share their voxels and their order, or
+            their device.
     """
     if not tensors:
         raise ValueError("tensors must hold at least one tensor, got 0")
     first = tensors[0]
     for other in tensors[1:]:
+        devices = first.features.device, other.features.device
+        if devices[0] != devices[1]:
+            raise ValueError(f"tensors must be on one device, got {devices[0]} and {devices[1]}")
         same = other._cache is first._cache or torch.equal(other.coords, first.coords)
         if other.stride != first.stride or not same:
             raise ValueError(f"tensors must share their coords, got {first} and {other}")
@@ -246,7 +250,7 @@ class GlobalPool(nn.Module):
     """One row of features a scene: the mean, maximum or sum over its voxels.
 
     Args:
-        reduce: "mean", "max" or "sum". A scene without voxels has a row of zeros.
+        reduce: "mean", "max" or "sum".
 
     Raises:
         ValueError: if reduce is another word.
@@ -262,5 +266,4 @@ class GlobalPool(nn.Module):
         """Features of scenes 0 to the last."""
         scene, order = torch.sort(x.coords[:, 0].long(), stable=True)
         lengths = torch.bincount(scene)
-        pooled = torch.segment_reduce(x.features[order], self.reduce, lengths=lengths)
-        return pooled.where((lengths > 0).unsqueeze(1), 0)
+        return torch.segment_reduce(x.features[order], self.reduce, lengths=lengths)

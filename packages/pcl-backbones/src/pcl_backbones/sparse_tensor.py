@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pcl_backbones.coordinates import COORD_LIMIT, N_SCENES, CoordinateCache, Level, pack
+from pcl_backbones.coordinates import BITS, COORD_LIMIT, N_SCENES, CoordinateCache, Level, pack
 
 
 class SparseTensor:
@@ -14,8 +14,9 @@ class SparseTensor:
     a map is searched once a pass.
 
     Args:
-        coords: (v, 4) int32, (scene, x, y, z), each row once; scene in [0, 4096), the others in
-            [-32768, 32767] and multiples of the stride. Rows may come in any order.
+        coords: (v, 4) int32, (scene, x, y, z), each row once; scenes count from 0 without a gap,
+            to 4095 at most; the others lie in [-32768, 32767] and are multiples of the stride.
+            Rows may come in any order.
         features: (v, c) floating point, on the device of coords.
         stride: edge of a voxel in units of the finest grid.
 
@@ -38,6 +39,13 @@ class SparseTensor:
             n_distinct = len(torch.unique(level.keys))
             raise ValueError(
                 f"coords must hold each voxel once, got {n_distinct} voxels in {len(coords)} rows"
+            )
+        scenes = level.sorted_keys >> 3 * BITS
+        last = torch.cat([scenes.new_full((1,), -1), scenes[:-1]])
+        if bool((scenes - last > 1).any()):
+            empty = sorted(set(range(int(scenes[-1]))) - set(scenes.tolist()))
+            raise ValueError(
+                f"coords must hold voxels of every scene, got none of scene {empty[0]}"
             )
         self._cache = CoordinateCache({stride: level})
         self._features, self._stride = features, stride

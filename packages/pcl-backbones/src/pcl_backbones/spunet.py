@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from pcl_backbones.checkpointing import Checkpointable
 from pcl_backbones.res16unet import STEM_CHANNELS, scaled
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, ConvTranspose3d, cat, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
@@ -79,7 +80,7 @@ class SpUNet(nn.Module):
         return features if self.final is None else self.final(features)
 
 
-class _Block(nn.Module):
+class _Block(Checkpointable):
     """Two 3x3x3 convolutions and a shortcut, `proj`."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from pcl_backbones.checkpointing import Checkpointable
 from pcl_backbones.res16unet import scaled
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, ReLU, cat
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
@@ -46,11 +47,11 @@ class SubmanifoldUNet(nn.Module):
         self.stem = Conv3d(in_channels, channels[0], 3)
         self.enc, self.down, self.up, self.dec = (nn.ModuleList() for _ in range(4))
         for count, deeper in pairwise(channels):
-            self.enc.append(_after_norm(Conv3d(count, count, 3), count))
-            self.down.append(_after_norm(Conv3d(count, deeper, 2, stride=2), count))
-            self.up.append(_after_norm(ConvTranspose3d(deeper, count, 2, stride=2), deeper))
-            self.dec.append(_after_norm(Conv3d(2 * count, count, 3), 2 * count))
-        self.deepest = _after_norm(Conv3d(channels[-1], channels[-1], 3), channels[-1])
+            self.enc.append(_AfterNorm(Conv3d(count, count, 3), count))
+            self.down.append(_AfterNorm(Conv3d(count, deeper, 2, stride=2), count))
+            self.up.append(_AfterNorm(ConvTranspose3d(deeper, count, 2, stride=2), deeper))
+            self.dec.append(_AfterNorm(Conv3d(2 * count, count, 3), 2 * count))
+        self.deepest = _AfterNorm(Conv3d(channels[-1], channels[-1], 3), channels[-1])
         self.norm = nn.Sequential(_norm(channels[0]), ReLU())
         self.final = None
         if out_channels is not None:
@@ -80,5 +81,6 @@ def _norm(n_channels: int) -> BatchNorm:
     return BatchNorm(n_channels, epsilon=EPSILON)
 
 
-def _after_norm(layer: nn.Module, in_channels: int) -> nn.Sequential:
-    return nn.Sequential(_norm(in_channels), ReLU(), layer)
+class _AfterNorm(Checkpointable, nn.Sequential):
+    def __init__(self, layer: nn.Module, in_channels: int) -> None:
+        super().__init__(_norm(in_channels), ReLU(), layer)

@@ -70,7 +70,9 @@ def predict_tiled(
     """
     result = None
     for rows, weights in tiles(coords, tile=tile, blend=blend, context=context):
-        x = SparseTensor(coords[rows].to(device), features[rows].to(device))
+        alone = coords[rows].to(device)
+        alone[:, 0] = 0  # one scene at a time
+        x = SparseTensor(alone, features[rows].to(device))
         found = network(x).features.to(coords.device)
         if result is None:
             result = _empty(out, found, len(coords)).zero_()
@@ -125,16 +127,14 @@ def _cut(
     values: Int[Tensor, " k"], tile: int, blend: int, context: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Along one axis: for each tile, which values it sees and their weights."""
-    ordered, order = torch.sort(values)
     reach = blend / 2 + context
-    first = math.floor((int(ordered[0]) - blend / 2) / tile)
-    last = math.floor((int(ordered[-1]) + blend / 2) / tile)
+    first = math.floor((int(values.min()) - blend / 2) / tile)
+    last = math.floor((int(values.max()) + blend / 2) / tile)
     for index in range(first, last + 1):
         low, high = index * tile, (index + 1) * tile
-        bounds = torch.tensor([low - reach, high + reach], device=ordered.device)
-        begin, end = torch.searchsorted(ordered.double(), bounds.double()).tolist()
-        if begin < end:
-            yield order[begin:end], _ramp(ordered[begin:end], low, high, blend)
+        seen = ((values >= low - reach) & (values < high + reach)).nonzero()[:, 0]
+        if len(seen):
+            yield seen, _ramp(values[seen], low, high, blend)
 
 
 def _ramp(values: Int[Tensor, " k"], low: int, high: int, blend: int) -> Float[Tensor, " k"]:
