@@ -10,6 +10,10 @@ from hypothesis import settings
 # are slow beyond measure. Set before torch is imported; commands that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Triton's kernels are interpreted where there is no GPU. Set before triton is imported.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # A first call into torch takes seconds; fixed examples keep CI repeatable.
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")

@@ -1,12 +1,7 @@
-"""One thread: the networks here are too small to share. Triton's interpreter where no GPU is."""
-
-import os
+"""One thread: the networks of these tests are too small to share."""
 
 import pytest
 import torch
-
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports triton
 
 collect_ignore = ["golden"]  # its script needs spconv
 

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from pcl_backbones import SparseTensor, cpu_engine, device_engine
 from pcl_backbones.cpu_engine import MIN_ROWS
 from pcl_backbones.engine import convolve
+from pcl_backbones.epilogue import Epilogue
 from pcl_backbones.sparse import Conv3d, kernel_map
 from pcl_backbones.testing import surface_scene
 
@@ -109,6 +110,45 @@ def test_bfloat16_keeps_what_is_no_number():
     assert torch.equal(out.isnan(), expected.isnan())
     assert torch.equal(out.isposinf(), expected.isposinf())
     assert expected.isposinf().any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("has_shortcut", [False, True])
+@pytest.mark.parametrize("is_relu", [False, True])
+def test_an_epilogue_follows_the_sums(dtype, has_shortcut, is_relu):
+    features, kernel, gradient, found = large_case(3, 1, False)
+    features, kernel = features.to(dtype), kernel.to(dtype)
+    shortcut = gradient.to(dtype) if has_shortcut else None
+    scale, shift = torch.randn(2, kernel.shape[2]).to(torch.promote_types(dtype, torch.float32))
+    with torch.no_grad():
+        out = convolve(features, kernel, found, Epilogue(scale, shift, shortcut, is_relu))
+    exact = device_engine.sum_of_products(features.double(), kernel.double(), found)
+    exact = exact * scale + shift + (0 if shortcut is None else shortcut)
+    exact = exact.relu() if is_relu else exact
+    largest = exact.abs().max().item()
+    relative = 2**-8 if dtype == torch.bfloat16 else 0  # rounded once, at the end
+    assert out.dtype == dtype
+    assert_close(out.double(), exact, rtol=relative, atol=3e-6 * largest)
+
+
+def test_a_wider_kernel_is_rounded_and_what_is_no_number_stays():
+    features, kernel, _, found = large_case(3, 1, False, (33, 40))
+    kernel[3, 5, 7], kernel[4, 6, 8], kernel[5, 32, 9] = torch.nan, torch.inf, 3.4e38
+    narrow = cpu_engine.sum_of_products(features.bfloat16(), kernel.bfloat16(), found)
+    wide = cpu_engine.sum_of_products(features.bfloat16(), kernel, found)
+    assert torch.equal(wide.nan_to_num(-7), narrow.nan_to_num(-7))
+    assert wide.isnan().any()
+
+
+def test_autocast_rounds_no_gradient_of_the_kernel():
+    features, kernel, gradient, found = large_case(3, 1, False, (32, 32))
+    kernel.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = convolve(features, kernel, found)
+    out.backward(gradient.bfloat16())
+    wanted = cpu_engine.outer_products(features.bfloat16(), gradient.bfloat16(), found)
+    assert torch.equal(kernel.grad, wanted)
+    assert not torch.equal(kernel.grad, wanted.bfloat16().float())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])

@@ -16,8 +16,10 @@ def sum_of_products(
 ) -> Float[Tensor, "m b"]:
     """out[j] = sum of features[i] W_s over the pairs (i, j) of every slot s.
 
-    Half-precision products are summed in float32.
+    The kernel is multiplied in the type of the features. Half-precision products are summed in
+    float32.
     """
+    kernel = kernel.to(features.dtype)
     wide = torch.promote_types(features.dtype, torch.float32)
     out = features.new_zeros(kernel_map.n_outputs, kernel.shape[2], dtype=wide)
     for weight, pair in zip(kernel, kernel_map.pairs, strict=True):

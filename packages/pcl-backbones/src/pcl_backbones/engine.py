@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from pcl_backbones import cpu_engine, device_engine
 from pcl_backbones.coordinates import KernelMap
+from pcl_backbones.epilogue import Epilogue
 
 
 def use_engine(name: str) -> None:
@@ -46,11 +47,15 @@ def use_engine(name: str) -> None:
 
 
 def convolve(
-    features: Float[Tensor, "n a"], kernel: Float[Tensor, "slots a b"], kernel_map: KernelMap
+    features: Float[Tensor, "n a"],
+    kernel: Float[Tensor, "slots a b"],
+    kernel_map: KernelMap,
+    epilogue: Epilogue | None = None,
 ) -> Float[Tensor, "m b"]:
     """Rows of the output of a convolution, by the engine in use.
 
     Under autocast rows and kernel are multiplied in its type, and the products summed in float32.
+    With an epilogue there are no gradients.
 
     Raises:
         ValueError: if kernel is on another device, or (without autocast) of another type.
@@ -58,16 +63,21 @@ def convolve(
     if kernel.device != features.device:
         raise ValueError(f"kernel must be on {features.device} as x is, got {kernel.device}")
     device = features.device.type
-    if not torch.is_autocast_enabled(device):
-        if kernel.dtype != features.dtype:
-            raise ValueError(f"kernel must be {features.dtype} as x is, got {kernel.dtype}")
-        return _engine(features, kernel, kernel_map)
-    dtype = torch.get_autocast_dtype(device)
+    if torch.is_autocast_enabled(device):
+        features = features.to(torch.get_autocast_dtype(device))
+    elif kernel.dtype != features.dtype:
+        raise ValueError(f"kernel must be {features.dtype} as x is, got {kernel.dtype}")
     with torch.autocast(device, enabled=False):
-        return _engine(features.to(dtype), kernel.to(dtype), kernel_map)
+        if epilogue is None:
+            return _engine(features, kernel, kernel_map)
+        if _engine == _Convolve.apply and (functions := _functions(features)) is cpu_engine:
+            return functions.sum_of_products(features, kernel, kernel_map, epilogue)
+        return epilogue.finish(_engine(features, kernel * epilogue.scale, kernel_map))
 
 
 class _Convolve(torch.autograd.Function):
+    """Kernels may be of a wider type than features, and so are their gradients."""
+
     @staticmethod
     def forward(ctx, features: Tensor, kernel: Tensor, kernel_map: KernelMap) -> Tensor:
         ctx.save_for_backward(features, kernel)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pcl_backbones.coordinates import KernelMap
 from pcl_backbones.engine import convolve
+from pcl_backbones.epilogue import Epilogue
 from pcl_backbones.sparse_tensor import SparseTensor
 
 
@@ -83,18 +84,21 @@ class _Convolution(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Features of the output voxels; rows of a strided output are in raster order."""
-        out = self.multiply(x, self.kernel)
+        out = self.multiply(x)
         return out if self.bias is None else out.with_features(out.features + self.bias)
 
-    def multiply(self, x: SparseTensor, kernel: Tensor) -> SparseTensor:
-        """The convolution with another kernel of the same shape, without the bias."""
+    def multiply(self, x: SparseTensor, epilogue: Epilogue | None = None) -> SparseTensor:
+        """The convolution without the bias, then what follows it."""
         n_channels = self.kernel.shape[-2]
         if x.features.shape[1] != n_channels:
             raise ValueError(f"x must have {n_channels} channels, got {x.features.shape[1]}")
         if self.kernel_size == self.stride == 1:
-            return x.with_features(x.features @ kernel)
+            if epilogue is None:
+                return x.with_features(x.features @ self.kernel)
+            return x.with_features(epilogue.finish(x.features @ (self.kernel * epilogue.scale)))
         found, stride = self._find(x)
-        rows = convolve(x.features, kernel if kernel.ndim == 3 else kernel.unsqueeze(0), found)
+        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel.unsqueeze(0)
+        rows = convolve(x.features, kernel, found, epilogue)
         return SparseTensor._derived(x._cache, rows, stride)
 
     def _find(self, x: SparseTensor) -> tuple[KernelMap, int]:
@@ -190,23 +194,20 @@ def conv_norm(
 ) -> SparseTensor:
     """norm(conv(x)) + shortcut, and its positive part.
 
-    In evaluation without gradients the norm is folded into the kernel, and the rest is done in
-    place; hooks of `norm` do not run then.
+    In evaluation without gradients all of it is done while the sums of the convolution are at
+    hand; hooks of `norm` do not run then. Else what `norm` gives is overwritten.
     """
     if norm.training or norm.bn.training or torch.is_grad_enabled():
         out = norm(conv(x))
-        rows = out.features if shortcut is None else out.features + shortcut.features
-        return out.with_features(torch.relu(rows) if relu else rows)
+        rows = out.features  # nobody else's, and no gradient needs them as they are
+        if shortcut is not None:
+            rows = rows.add_(shortcut.features)
+        return out.with_features(rows.relu_() if relu else rows)
     scale, shift = norm.scale_and_shift()
     if conv.bias is not None:
         shift = shift + conv.bias[0] * scale
-    out = conv.multiply(x, conv.kernel * scale)
-    rows = out.features.add_(shift)
-    if shortcut is not None:
-        rows.add_(shortcut.features)
-    if relu:
-        rows.relu_()
-    return out
+    rows = None if shortcut is None else shortcut.features
+    return conv.multiply(x, Epilogue(scale, shift, rows, relu))
 
 
 class ConvNorm(nn.Sequential):

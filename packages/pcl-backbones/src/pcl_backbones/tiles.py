@@ -38,7 +38,7 @@ VECTORS = 2 if LANES == 8 else 4  # a tile's sums fill 16 registers where there 
 ROWS = 4
 BFLOAT16_PRODUCTS = LANES == 16 and _has("avx512bf16")  # one instruction for two products
 
-_ADDRESS, _FLOAT, _WORD, _HALF = ir.IntType(64), ir.FloatType(), ir.IntType(32), ir.IntType(16)
+_ADDRESS, _FLOAT, _WORD = ir.IntType(64), ir.FloatType(), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _INDEX_BYTES = 8
 
@@ -112,14 +112,11 @@ def add_outer_products(
 ):
     """out[r, c] += sum over pairs p of left[index[p], r] right[target[p], c], in float32.
 
-    left and right have n_left and n_right columns, out has n_right; the rest is as above, except
-    that bfloat16 values lie side by side.
+    left and right have n_left and n_right columns, out has n_right; the rest is as above, and
+    where is_bfloat16 two pairs are one.
     """
 
-    def add(builder: ir.IRBuilder, sums: Sums, out: ir.Value, n_right: ir.Value) -> None:
-        _add_to(builder, sums, [_row(builder, out, r, n_right, 4) for r in range(len(sums))])
-
-    def single(builder: ir.IRBuilder, args: Args, size: Size) -> None:
+    def tile(builder: ir.IRBuilder, args: Args, fused: Callable, size: Size) -> None:
         left, index, n_left, right, target, n_right, n_pairs, out = args
 
         def scalars(p: ir.Value) -> list[ir.Value]:
@@ -130,41 +127,14 @@ def add_outer_products(
             row = _row(builder, right, _number(builder, target, p), n_right, 4)
             return _columns(builder, row, size[1])
 
-        add(builder, _sums(builder, _fused, n_pairs, scalars, vectors, size), out, n_right)
+        sums = _sums(builder, fused, n_pairs, scalars, vectors, size)
+        _add_to(builder, sums, [_row(builder, out, r, n_right, 4) for r in range(size[0])])
+
+    def single(builder: ir.IRBuilder, args: Args, size: Size) -> None:
+        tile(builder, args, _fused, size)
 
     def bfloat16(builder: ir.IRBuilder, args: Args, size: Size) -> None:
-        left, index, n_left, right, target, n_right, n_pairs, out = args
-
-        def both(rows: ir.Value, numbers: ir.Value, n_columns: ir.Value, p: ir.Value):
-            """Pairs 2 p and 2 p + 1, or the last one twice and False."""
-            first = builder.shl(p, _int(1))
-            second = builder.add(first, _int(1))
-            is_pair = builder.icmp_unsigned("<", second, n_pairs)
-            pair = first, builder.select(is_pair, second, first)
-            found = [_number(builder, numbers, each) for each in pair]
-            return [_row(builder, rows, row, n_columns, 2) for row in found], is_pair
-
-        def scalars(p: ir.Value) -> list[ir.Value]:
-            places, is_pair = both(left, index, n_left, p)
-            halves = ir.VectorType(_HALF, size[0])
-            low, high = (_load(builder, place, halves) for place in places)
-            high = builder.select(is_pair, high, ir.Constant(halves, None))
-            words = _interleaved(builder, low, high, size[0])
-            return [builder.extract_element(words, _word(r)) for r in range(size[0])]
-
-        def vectors(p: ir.Value) -> list[ir.Value]:
-            places, _ = both(right, target, n_right, p)
-            halves, found = ir.VectorType(_HALF, LANES), []
-            for v in range(size[1]):
-                low, high = (
-                    _load(builder, _element(builder, place, v * LANES, 2), halves)
-                    for place in places
-                )
-                found.append(_interleaved(builder, low, high, LANES))
-            return found
-
-        steps = builder.lshr(builder.add(n_pairs, _int(1)), _int(1))
-        add(builder, _sums(builder, _fused_bfloat16, steps, scalars, vectors, size), out, n_right)
+        tile(builder, args, _fused_bfloat16, size)
 
     return _signature(11), _every_size(single, bfloat16)
 
@@ -257,14 +227,6 @@ def _fused_bfloat16(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, total: ir.V
     return _fused(builder, a_high, b_high, _fused(builder, a_low, b_low, total))
 
 
-def _interleaved(builder: ir.IRBuilder, low: ir.Value, high: ir.Value, n: int) -> ir.Value:
-    """low[0], high[0] ... low[n - 1], high[n - 1] as n values of the size of a float32 one."""
-    order = [lane + side * n for lane in range(n) for side in range(2)]
-    mask = ir.Constant(ir.VectorType(_WORD, 2 * n), order)
-    mixed = builder.shuffle_vector(low, high, mask)
-    return builder.bitcast(mixed, ir.VectorType(_FLOAT, n))
-
-
 def _spread(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, scalar, _word(0))
@@ -311,31 +273,62 @@ def _word(number: int) -> ir.Constant:
 
 
 @native
+def pack_matrices(numbers):
+    """The float32 matrices of all slots as `add_rows_times_matrix` reads them, one slot a task.
+
+    matrix[k, c] of slot s is values[s * strides[0] + k * strides[1] + c * strides[2]], of n_steps
+    by n_columns; zeros fill the columns up to n_packed. Where is_bfloat16 steps 2 k and 2 k + 1 are
+    rounded and lie in one float32 value, the first in the lower half.
+    """
+    n_slots, a = numbers[N_TASKS], FIRST_ARGUMENT
+    values, by_slot, by_step, by_column = numbers[a], numbers[a + 1], numbers[a + 2], numbers[a + 3]
+    n_steps, n_columns, n_packed = numbers[a + 4], numbers[a + 5], numbers[a + 6]
+    out, is_bfloat16 = numbers[a + 7], numbers[a + 8]
+    n_rows = (n_steps + 1) // 2 if is_bfloat16 else n_steps
+    extent = by_step * (n_steps - 1) + by_column * (n_columns - 1) + 1
+    while True:
+        slot = take(numbers, NEXT_TASK)
+        if slot >= n_slots:
+            return
+        bits = carray(pointer(values + 4 * slot * by_slot), extent, np.uint32)
+        packed = carray(pointer(out + 4 * slot * n_rows * n_packed), (n_rows, n_packed), np.uint32)
+        if is_bfloat16:
+            _pack_rounded(bits, by_step, by_column, n_steps, n_columns, packed)
+        else:
+            _pack_singles(bits, by_step, by_column, n_columns, packed)
+
+
+@native
 def multiply_blocks(numbers):
     """out[outputs[p]] = sum over slots s and pairs p of s of rows[inputs[p]] matrices[s].
 
     A task is a block of output rows, cuts[block, -1] to cuts[block + 1, -1]. The pairs p of its
     slot s are cuts[block, s] to cuts[block + 1, s]; an output row is at most once among them.
-    The matrices have a multiple of LANES columns. Where is_bfloat16, rows and matrices hold two
-    bfloat16 values in place of each float32 one (the first in the lower half) and out has bfloat16
-    values; each thread sums in its own `scratch`, of as many float32 values as a block has.
+    The matrices have n_columns columns, a multiple of LANES, of which the first n_out are written
+    to out. Where is_bfloat16, rows and matrices hold two bfloat16 values in place of each float32
+    one (the first in the lower half), and out and shortcut have bfloat16 values. Each thread sums
+    in its own `scratch`, of scratch_size float32 values.
+
+    Where `scale` is not 0, out * scale + shift + shortcut (if not 0) is written instead, and 0
+    where that is negative and is_relu.
     """
     n_blocks, a = numbers[N_TASKS], FIRST_ARGUMENT
     rows, matrices, n_slots, n_steps = numbers[a], numbers[a + 1], numbers[a + 2], numbers[a + 3]
     n_columns, inputs, outputs = numbers[a + 4], numbers[a + 5], numbers[a + 6]
     cuts = carray(pointer(numbers[a + 7]), (n_blocks + 1, n_slots + 1), np.int64)
-    out, is_bfloat16, scratch = numbers[a + 8], numbers[a + 9], numbers[a + 10]
-    scratch += take(numbers, NEXT_WORKER) * numbers[a + 11] * 4
+    out, n_out, is_bfloat16 = numbers[a + 8], numbers[a + 9], numbers[a + 10]
+    scratch = numbers[a + 11] + take(numbers, NEXT_WORKER) * numbers[a + 12] * 4
+    scale, shift, shortcut = numbers[a + 13], numbers[a + 14], numbers[a + 15]
+    is_relu = numbers[a + 16]
+    size = 2 if is_bfloat16 else 4
     while True:
         block = take(numbers, NEXT_TASK)
         if block >= n_blocks:
             return
         start, stop = cuts[block, n_slots], cuts[block + 1, n_slots]
-        n_values = (stop - start) * n_columns
-        total = scratch if is_bfloat16 else out + 4 * start * n_columns
-        sums = carray(pointer(total), n_values, np.float32)
+        sums = carray(pointer(scratch), (stop - start, n_columns), np.float32)
         sums[:] = 0
-        total -= 4 * start * n_columns  # where row 0 would be
+        total = scratch - 4 * start * n_columns  # where row 0 would be
         for slot in range(n_slots):
             low, high = cuts[block, slot], cuts[block + 1, slot]
             for column in range(0, n_columns, VECTORS * LANES):
@@ -347,9 +340,25 @@ def multiply_blocks(numbers):
                         rows, inputs + 8 * p, n_steps, matrix, n_columns, target, outputs + 8 * p,
                         is_bfloat16, min(ROWS, high - p), n_vectors,
                     )  # fmt: skip
+        shape, offset = (stop - start, n_out), size * start * n_out
+        if scale:
+            scales = carray(pointer(scale), n_out, np.float32)
+            shifts = carray(pointer(shift), n_out, np.float32)
+            if not shortcut:
+                _scale_and_shift(sums, scales, shifts)
+            elif is_bfloat16:
+                halves = carray(pointer(shortcut + offset), shape, np.uint16)
+                _scale_and_shift(sums, scales, shifts)
+                _add_halves(sums, halves)
+            else:
+                _scale_and_shift(sums, scales, shifts)
+                _add(sums, carray(pointer(shortcut + offset), shape, np.float32))
+            if is_relu:
+                _clip(sums)
         if is_bfloat16:
-            rounded = carray(pointer(out + 2 * start * n_columns), n_values, np.uint16)
-            _round_to_bfloat16(sums, rounded)
+            _round_to_bfloat16(sums, carray(pointer(out + offset), shape, np.uint16))
+        else:
+            _copy(sums, carray(pointer(out + offset), shape, np.float32))
 
 
 @native
@@ -357,7 +366,9 @@ def multiply_transposed(numbers):
     """out[s] = sum over pairs p of slot s of left[inputs[p]]^T right[outputs[p]], in float32.
 
     A task is every n-th slot, n the number of tasks; its pairs are taken block by block of `cuts`.
-    The right rows have a multiple of LANES columns.
+    The right rows have a multiple of LANES columns. Where is_bfloat16, left and right have that
+    type; each thread then packs two pairs into one in its own `scratch`, of scratch_size float32
+    values, half as many as the rows of the largest block have on both sides.
     """
     n_tasks, a = numbers[N_TASKS], FIRST_ARGUMENT
     left, right, n_slots, n_left = numbers[a], numbers[a + 1], numbers[a + 2], numbers[a + 3]
@@ -365,33 +376,131 @@ def multiply_transposed(numbers):
     n_blocks, out, is_bfloat16 = numbers[a + 8], numbers[a + 9], numbers[a + 10]
     cuts = carray(pointer(numbers[a + 7]), (n_blocks + 1, n_slots + 1), np.int64)
     sums = carray(pointer(out), (n_slots, n_left, n_right), np.float32)
-    size = 2 if is_bfloat16 else 4
+    scratch = numbers[a + 11] + take(numbers, NEXT_WORKER) * numbers[a + 12] * 4
+    count = numbers[a + 13]  # 0, 1, 2 ...
+    n_inputs, n_outputs = numbers[a + 14], numbers[a + 15]
     while True:
         task = take(numbers, NEXT_TASK)
         if task >= n_tasks:
             return
-        for slot in range(task, n_slots, n_tasks):
-            sums[slot] = 0
         for block in range(n_blocks):
             for slot in range(task, n_slots, n_tasks):
+                if block == 0:
+                    sums[slot] = 0
                 first, n_pairs = cuts[block, slot], cuts[block + 1, slot] - cuts[block, slot]
+                left_rows, left_index = left, inputs + 8 * first
+                right_rows, right_index = right, outputs + 8 * first
+                if is_bfloat16:
+                    n_both = (n_pairs + 1) // 2
+                    left_rows, right_rows = scratch, scratch + 4 * n_both * n_left
+                    for rows, n_rows, n, index, packed in (
+                        (left, n_inputs, n_left, left_index, left_rows),
+                        (right, n_outputs, n_right, right_index, right_rows),
+                    ):
+                        _pack_pairs(
+                            carray(pointer(rows), (n_rows, n), np.uint16),
+                            carray(pointer(index), n_pairs, np.int64),
+                            carray(pointer(packed), (n_both, n), np.uint32),
+                        )
+                    left_index, right_index, n_pairs = count, count, n_both
                 for column in range(0, n_right, VECTORS * LANES):
                     n_vectors = min(VECTORS, (n_right - column) // LANES)
                     for row in range(0, n_left, ROWS):
                         add_outer_products(
-                            left + size * row, inputs + 8 * first, n_left,
-                            right + size * column, outputs + 8 * first, n_right, n_pairs,
+                            left_rows + 4 * row, left_index, n_left,
+                            right_rows + 4 * column, right_index, n_right, n_pairs,
                             out + 4 * ((slot * n_left + row) * n_right + column),
                             is_bfloat16, min(ROWS, n_left - row), n_vectors,
                         )  # fmt: skip
 
 
 @compiled
-def _round_to_bfloat16(values, out):
-    """To the nearest, of two equally near to the even one. NaN stays NaN: as sums of bfloat16
-    products they have no bits in the lower half, from which the upper one would overflow.
-    """
-    bits = values.view(np.uint32)
-    for i in range(len(bits)):
-        odd = (bits[i] >> np.uint32(16)) & np.uint32(1)
-        out[i] = np.uint16((bits[i] + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+def _rounded(bits):
+    """The bfloat16 bits nearest to float32 ones, of two equally near the even; NaN stays NaN."""
+    if bits & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+        return np.uint32(0x7FC0)
+    odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
+    return np.uint32(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+
+@compiled
+def _upper(half):
+    """The lower half of a word as the upper half of another."""
+    return np.uint32(np.uint32(half) << np.uint32(16))
+
+
+@compiled
+def _pack_singles(values, by_step, by_column, n_columns, out):
+    for k in range(out.shape[0]):
+        for c in range(n_columns):
+            out[k, c] = values[k * by_step + c * by_column]
+        out[k, n_columns:] = 0
+
+
+@compiled
+def _pack_rounded(values, by_step, by_column, n_steps, n_columns, out):
+    for k in range(out.shape[0]):
+        first, second = 2 * k * by_step, (2 * k + 1) * by_step
+        is_pair = 2 * k + 1 < n_steps
+        for c in range(n_columns):
+            low = _rounded(values[first + c * by_column])
+            high = _rounded(values[second + c * by_column]) if is_pair else np.uint32(0)
+            out[k, c] = low | _upper(high)
+        out[k, n_columns:] = 0
+
+
+@compiled
+def _pack_pairs(rows, index, out):
+    """Rows 2 p and 2 p + 1 of the index side by side; zeros beside the last of an odd number."""
+    for p in range(len(out)):
+        first = rows[index[2 * p]]
+        if 2 * p + 1 < len(index):
+            second = rows[index[2 * p + 1]]
+            for c in range(rows.shape[1]):
+                out[p, c] = np.uint32(first[c]) | _upper(second[c])
+        else:
+            for c in range(rows.shape[1]):
+                out[p, c] = np.uint32(first[c])
+
+
+@compiled
+def _scale_and_shift(sums, scale, shift):
+    for r in range(len(sums)):
+        for c in range(len(scale)):
+            sums[r, c] = sums[r, c] * scale[c] + shift[c]
+
+
+@compiled
+def _add(sums, rows):
+    for r in range(len(rows)):
+        for c in range(rows.shape[1]):
+            sums[r, c] += rows[r, c]
+
+
+@compiled
+def _add_halves(sums, rows):
+    for r in range(len(rows)):
+        for c in range(rows.shape[1]):
+            sums[r, c] += np.uint32(_upper(rows[r, c])).view(np.float32)
+
+
+@compiled
+def _clip(sums):
+    for r in range(len(sums)):
+        for c in range(sums.shape[1]):
+            sums[r, c] = np.float32(0) if sums[r, c] < 0 else sums[r, c]
+
+
+@compiled
+def _copy(sums, out):
+    for r in range(len(out)):
+        for c in range(out.shape[1]):
+            out[r, c] = sums[r, c]
+
+
+@compiled
+def _round_to_bfloat16(sums, out):
+    bits = sums.view(np.uint32)
+    for r in range(len(out)):
+        for c in range(out.shape[1]):
+            out[r, c] = np.uint16(_rounded(bits[r, c]))

@@ -94,7 +94,7 @@ def _empty(out: Tensor | None, found: Tensor, n_rows: int) -> Tensor:
 
 
 def tiles(coords: Int[Tensor, "v 4"], *, tile: int, blend: int, context: int) -> Iterator[Tile]:
-    """The tiles of a batch of scenes, scene by scene; none without a voxel that counts.
+    """The tiles of a batch of scenes, each of one scene; none without a voxel that counts.
 
     Args:
         coords: (scene, x, y, z) of each voxel, at least one.
@@ -113,14 +113,15 @@ def tiles(coords: Int[Tensor, "v 4"], *, tile: int, blend: int, context: int) ->
         raise ValueError(f"context must be at least 0, got {context}")
     if len(coords) == 0:
         raise ValueError("coords must hold at least one voxel, got 0")
-    for scene in torch.unique(coords[:, 0]):
-        rows = torch.nonzero(coords[:, 0] == scene).flatten()
-        for strip, along_x in _cut(coords[rows, 1], tile, blend, context):
-            strip_rows = rows[strip]
-            for part, along_y in _cut(coords[strip_rows, 2], tile, blend, context):
-                weights = along_x[part] * along_y
+    for strip, along_x in _cut(coords[:, 1], tile, blend, context):
+        scenes = coords[strip, 0]
+        for scene in torch.unique(scenes):
+            among = (scenes == scene).nonzero()[:, 0]
+            rows = strip[among]
+            for part, along_y in _cut(coords[rows, 2], tile, blend, context):
+                weights = along_x[among[part]] * along_y
                 if bool((weights > 0).any()):
-                    yield Tile(strip_rows[part], weights)
+                    yield Tile(rows[part], weights)
 
 
 def _cut(

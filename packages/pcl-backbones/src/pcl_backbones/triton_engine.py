@@ -63,8 +63,10 @@ def sum_of_products(
 ) -> Float[Tensor, "m b"]:
     """out[j] = sum of features[i] W_s over the pairs (i, j) of every slot s.
 
-    Products are summed in float32, and rounded once.
+    The kernel is multiplied in the type of the features. Products are summed in float32, and
+    rounded once.
     """
+    kernel = kernel.to(features.dtype)
     found = kernel_map.kept(_table)
     n_rows, (_, n_in, n_out) = kernel_map.n_outputs, kernel.shape
     out = features.new_empty(n_rows, n_out)
