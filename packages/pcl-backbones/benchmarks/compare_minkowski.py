@@ -20,12 +20,10 @@ import time
 import torch
 from bench_res16unet import peak_memory, room
 
-from pcl_backbones import Res16UNet34C, SparseTensor, checkpoint_activations
+from pcl_backbones import Res16UNet34C, SparseTensor
 
-ENGINES = {
-    "training": ("minkowski", "float32", "checkpointed", "bfloat16"),
-    "inference": ("minkowski", "float32", "bfloat16"),
-}
+ENGINES = ("minkowski", "float32", "bfloat16")
+TASKS = ("training", "inference")
 VOXEL_SIZES = (0.045, 0.023)  # of a room of 5 m x 4 m x 2.5 m: 35 and 133 thousand voxels
 STEPS = 3  # in each of ROUNDS processes
 ROUNDS = 2
@@ -100,8 +98,6 @@ def measure(engine: str, task: str, voxel_size: float) -> None:
         network, make = minkowski.MinkowskiRes16UNet(network), minkowski.tensor
     else:
         make = SparseTensor
-    if engine == "checkpointed":
-        checkpoint_activations(network)
     network.train(task == "training")
 
     def step() -> None:
@@ -133,12 +129,12 @@ def main() -> None:
         return
     compare()
     print(f"torch {torch.__version__}, {platform.machine()}, {torch.get_num_threads()} threads")
-    print("task       voxels   engine        seconds  as fast as MinkowskiEngine  memory (GiB)")
-    for task, engines in ENGINES.items():
+    print("task       voxels   engine     seconds  as fast as MinkowskiEngine  memory (GiB)")
+    for task in TASKS:
         for voxel_size in VOXEL_SIZES:
-            found: dict[str, list[dict]] = {engine: [] for engine in engines}
+            found: dict[str, list[dict]] = {engine: [] for engine in ENGINES}
             for _ in range(ROUNDS):
-                for engine in engines:
+                for engine in ENGINES:
                     command = [sys.executable, __file__, "--measure", engine, task, str(voxel_size)]
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
                     found[engine].append(json.loads(done.stdout.splitlines()[-1]))
@@ -148,7 +144,7 @@ def main() -> None:
             }
             for engine, runs in found.items():
                 print(
-                    f"{task:10s} {runs[0]['n_voxels']:7d}  {engine:13s} {taken[engine]:7.2f}"
+                    f"{task:10s} {runs[0]['n_voxels']:7d}  {engine:10s} {taken[engine]:7.2f}"
                     f"  {taken['minkowski'] / taken[engine]:26.1f}"
                     f"  {max(run['memory'] for run in runs):12.1f}",
                     flush=True,

@@ -21,7 +21,9 @@ def convolve(
     if wanted and features.device.type == "cpu":
         raise NotImplementedError("spconv has no gradients on a CPU: use torch.no_grad()")
     n_slots, n_in, n_out = kernel.shape
-    weights = kernel.to(features.dtype).permute(2, 0, 1).reshape(n_out, n_slots, 1, 1, n_in).contiguous()
+    weights = (
+        kernel.to(features.dtype).permute(2, 0, 1).reshape(n_out, n_slots, 1, 1, n_in).contiguous()
+    )
     pairs, lengths = kernel_map.kept(_padded)
     pairs, lengths = pairs.to(features.device), lengths.to(features.device)
     return indice_conv(
