@@ -58,20 +58,23 @@ def test_statistics_move_once_a_step():
     assert {int(count) for count in counts} == {1}
 
 
-def test_evaluation_computes_nothing_twice():
+def test_only_training_computes_a_block_twice():
     calls = []
 
     class Block(Checkpointable):
         def forward(self, x):
             calls.append(len(x))
-            return x
+            return x.with_features(x.features.square())
 
     block = Block()
     checkpoint_activations(block)
-    x = SparseTensor(surface_scene(4), torch.ones(len(surface_scene(4)), 1))
+    coords = surface_scene(4)
+    x = SparseTensor(coords, torch.ones(len(coords), 1, requires_grad=True))
     with torch.no_grad():
         block(x)
     assert len(calls) == 1
+    block(x).features.sum().backward()
+    assert len(calls) == 3
 
 
 def test_rejects_a_network_without_blocks():

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -37,7 +36,7 @@ class Checkpointable(nn.Module):
 
     def __call__(self, x: SparseTensor) -> SparseTensor:
         """What `forward` gives."""
-        if not (self.is_checkpointed and torch.is_grad_enabled()):
+        if not self.is_checkpointed:
             return super().__call__(x)
         return checkpoint(
             super().__call__,
