@@ -7,6 +7,7 @@ Spatio-Temporal ConvNets", CVPR 2019 (HYPERCUBE: the first spatial axis runs fas
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -101,10 +102,21 @@ class KernelMap:
 
         Rows of a slot rise already where voxels are sorted.
         """
-        whole = torch.arange(self.n_outputs)
+        whole = torch.arange(self.n_outputs, device=self.device)
         pairs = [_by_output(*(pair or (whole, whole))) for pair in self.pairs]
         inputs, outputs = (torch.cat(rows) for rows in zip(*pairs, strict=True))
         return inputs, outputs
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the pairs are; the CPU if every row meets itself only."""
+        return next((pair[0].device for pair in self.pairs if pair), torch.device("cpu"))
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each slot starts in `flat`, and the end."""
+        lengths = (len(pair[0]) if pair else self.n_outputs for pair in self.pairs)
+        return list(accumulate(lengths, initial=0))
 
     def cuts(self, n_rows: int) -> Int[Tensor, "bounds columns"]:
         """First pair in `flat` of each block of `n_rows` output rows, for each slot.
@@ -113,9 +125,7 @@ class KernelMap:
         """
         if n_rows not in self._cuts:
             bounds = np.append(np.arange(0, self.n_outputs, n_rows), self.n_outputs)
-            lengths = [len(pair[0]) if pair else self.n_outputs for pair in self.pairs]
-            starts = np.concatenate([[0], np.cumsum(lengths)])
-            found = cut_slots(self.flat[1].numpy(), starts, bounds)
+            found = cut_slots(self.flat[1].numpy(), np.array(self.starts), bounds)
             self._cuts[n_rows] = torch.from_numpy(found)
         return self._cuts[n_rows]
 

@@ -4,8 +4,6 @@ Rows are read and written through the kernel map while their products are summed
 (`tiles`). Every sum has an order of its own, whatever the number of threads.
 """
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -40,7 +38,9 @@ def sum_of_products(
     n_rows = rows_of_a_block(kernel_map.n_outputs, n_in, n_columns)
     cuts, (inputs, outputs) = kernel_map.cuts(n_rows), kernel_map.flat
     scratch = torch.empty(torch.get_num_threads(), n_rows * n_columns)
-    after = _Pointers.of(epilogue, out)
+    after = (None, None, None, False)
+    if epilogue is not None:
+        after = _as_read(epilogue, out.dtype)  # must live until the loop is done
     run_tasks(
         multiply_blocks,
         len(cuts) - 1,
@@ -48,27 +48,17 @@ def sum_of_products(
         *(inputs.data_ptr(), outputs.data_ptr(), cuts.data_ptr()),
         *(out.data_ptr(), n_out, int(is_bfloat16), scratch.data_ptr(), n_rows * n_columns),
         *(0 if value is None else value.data_ptr() for value in after[:3]),
-        int(after.is_relu),
+        int(after[3]),
     )
     return out
 
 
-class _Pointers(NamedTuple):
-    """What `multiply_blocks` reads of an epilogue; all must live until it is done."""
-
-    scale: Tensor | None = None
-    shift: Tensor | None = None
-    shortcut: Tensor | None = None
-    is_relu: bool = False
-
-    @classmethod
-    def of(cls, epilogue: Epilogue | None, out: Tensor) -> "_Pointers":
-        if epilogue is None:
-            return cls()
-        scale, shift, shortcut, is_relu = epilogue
-        if shortcut is not None:
-            shortcut = shortcut.to(out.dtype).contiguous()
-        return cls(scale.float().contiguous(), shift.float().contiguous(), shortcut, is_relu)
+def _as_read(epilogue: Epilogue, dtype: torch.dtype) -> Epilogue:
+    """With values of the types and in the order that `multiply_blocks` reads."""
+    scale, shift, shortcut, is_relu = epilogue
+    if shortcut is not None:
+        shortcut = shortcut.to(dtype).contiguous()
+    return Epilogue(scale.float().contiguous(), shift.float().contiguous(), shortcut, is_relu)
 
 
 def _packed(

@@ -1,5 +1,7 @@
 """Sparse convolution by spconv 2, which gathers, multiplies and scatters our pairs of rows."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from spconv.core import ConvAlgo
@@ -25,7 +27,6 @@ def convolve(
         kernel.to(features.dtype).permute(2, 0, 1).reshape(n_out, n_slots, 1, 1, n_in).contiguous()
     )
     pairs, lengths = kernel_map.kept(_padded)
-    pairs, lengths = pairs.to(features.device), lengths.to(features.device)
     return indice_conv(
         features.contiguous(), weights, pairs, lengths, kernel_map.n_outputs, ConvAlgo.Native
     )
@@ -33,10 +34,11 @@ def convolve(
 
 def _padded(kernel_map: KernelMap) -> tuple[Tensor, Tensor]:
     """Input and output rows of every slot, (2, slots, longest) int32, and how many there are."""
-    whole = torch.arange(kernel_map.n_outputs)
-    found = [torch.stack(pair or (whole, whole)) for pair in kernel_map.pairs]
-    lengths = torch.tensor([pair.shape[1] for pair in found], dtype=torch.int32)
-    pairs = torch.full((2, len(found), int(lengths.max())), -1, dtype=torch.int32)
-    for slot, pair in enumerate(found):
-        pairs[:, slot, : pair.shape[1]] = pair
-    return pairs, lengths
+    flat, device = torch.stack(kernel_map.flat).int(), kernel_map.device
+    bounds = list(pairwise(kernel_map.starts))
+    lengths = torch.tensor([stop - start for start, stop in bounds], dtype=torch.int32)
+    shape = 2, len(bounds), int(lengths.max())
+    pairs = torch.full(shape, -1, dtype=torch.int32, device=device)
+    for slot, (start, stop) in enumerate(bounds):
+        pairs[:, slot, : stop - start] = flat[:, start:stop]
+    return pairs, lengths.to(device)

@@ -86,13 +86,7 @@ def add_rows_times_matrix(
         places = [_number(builder, target, _int(r)) for r in range(size[0])]
         _add_to(builder, sums, [_row(builder, out, place, n_columns, 4) for place in places])
 
-    def single(builder: ir.IRBuilder, args: Args, size: Size) -> None:
-        tile(builder, args, _fused, size)
-
-    def bfloat16(builder: ir.IRBuilder, args: Args, size: Size) -> None:
-        tile(builder, args, _fused_bfloat16, size)
-
-    return _signature(10), _every_size(single, bfloat16)
+    return _signature(10), _every_size(tile)
 
 
 @instruction
@@ -130,13 +124,7 @@ def add_outer_products(
         sums = _sums(builder, fused, n_pairs, scalars, vectors, size)
         _add_to(builder, sums, [_row(builder, out, r, n_right, 4) for r in range(size[0])])
 
-    def single(builder: ir.IRBuilder, args: Args, size: Size) -> None:
-        tile(builder, args, _fused, size)
-
-    def bfloat16(builder: ir.IRBuilder, args: Args, size: Size) -> None:
-        tile(builder, args, _fused_bfloat16, size)
-
-    return _signature(11), _every_size(single, bfloat16)
+    return _signature(11), _every_size(tile)
 
 
 @instruction
@@ -153,7 +141,7 @@ def _signature(n_arguments: int):
     return types.void(*[types.intp] * n_arguments)
 
 
-def _every_size(single: Callable, bfloat16: Callable) -> Callable:
+def _every_size(tile: Callable) -> Callable:
     """Code for tiles of both types and of every size; the last three arguments choose one."""
 
     def generate(context, builder: ir.IRBuilder, signature, args: Args) -> ir.Value:
@@ -162,13 +150,13 @@ def _every_size(single: Callable, bfloat16: Callable) -> Callable:
         size = builder.add(builder.mul(n_rows, _int(VECTORS)), n_vectors)
         size = builder.add(builder.mul(is_bfloat16, _int(_SIZES)), size)
         choice = builder.switch(size, done)
-        for kind, tile in enumerate((single, bfloat16)):
+        for kind, fused in enumerate((_fused, _fused_bfloat16)):
             for rows in range(1, ROWS + 1):
                 for vectors in range(1, VECTORS + 1):
                     block = builder.append_basic_block("tile")
                     choice.add_case(_int(kind * _SIZES + rows * VECTORS + vectors), block)
                     builder.position_at_end(block)
-                    tile(builder, args, (rows, vectors))
+                    tile(builder, args, fused, (rows, vectors))
                     builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -344,14 +332,10 @@ def multiply_blocks(numbers):
         if scale:
             scales = carray(pointer(scale), n_out, np.float32)
             shifts = carray(pointer(shift), n_out, np.float32)
-            if not shortcut:
-                _scale_and_shift(sums, scales, shifts)
-            elif is_bfloat16:
-                halves = carray(pointer(shortcut + offset), shape, np.uint16)
-                _scale_and_shift(sums, scales, shifts)
-                _add_halves(sums, halves)
-            else:
-                _scale_and_shift(sums, scales, shifts)
+            _scale_and_shift(sums, scales, shifts)
+            if shortcut and is_bfloat16:
+                _add_halves(sums, carray(pointer(shortcut + offset), shape, np.uint16))
+            elif shortcut:
                 _add(sums, carray(pointer(shortcut + offset), shape, np.float32))
             if is_relu:
                 _clip(sums)

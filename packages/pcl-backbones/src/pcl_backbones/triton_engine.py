@@ -113,7 +113,7 @@ def _precision() -> str:
 
 
 def _table(kernel_map: KernelMap) -> _Table:
-    device = next(pair[0].device for pair in kernel_map.pairs if pair)
+    device = kernel_map.device
     table = kernel_map.table(device).T
     table = table.where(table < kernel_map.n_inputs, -1)
     bits = torch.arange(len(table), device=device) % _N_BITS
@@ -122,21 +122,14 @@ def _table(kernel_map: KernelMap) -> _Table:
     table = table[:, order].int()
     padded = torch.nn.functional.pad(table, (0, -table.shape[1] % ROWS), value=-1)
     meets = (padded.unflatten(1, (-1, ROWS)) >= 0).any(2).T
+    starts = torch.nn.functional.pad(meets.sum(1).cumsum(0), (1, 0)).int()
     slots = meets.nonzero()[:, 1].int()
-    return _Table(order, table.contiguous(), _starts(meets.sum(1)), slots)
+    return _Table(order, table.contiguous(), starts, slots)
 
 
 def _pairs(kernel_map: KernelMap) -> _Pairs:
-    device = next(pair[0].device for pair in kernel_map.pairs if pair)
-    whole = torch.arange(kernel_map.n_outputs, device=device)
-    pairs = [pair or (whole, whole) for pair in kernel_map.pairs]
-    inputs, outputs = (torch.cat(rows).int() for rows in zip(*pairs, strict=True))
-    lengths = torch.tensor([len(rows) for rows, _ in pairs], device=device)
-    return _Pairs(inputs, outputs, _starts(lengths))
-
-
-def _starts(lengths: Tensor) -> Tensor:
-    return torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
+    inputs, outputs = (rows.int() for rows in kernel_map.flat)
+    return _Pairs(inputs, outputs, torch.tensor(kernel_map.starts, device=inputs.device).int())
 
 
 @compiled
