@@ -4,9 +4,9 @@
     hatch run minkowski:compare
 
 Weights are copied from one to the other. In training mode a rounding that turns a ReLU on or off
-moves gradients by percents, of either library; hence the comparison with float64. Speed and memory
-are those of a process of its own for each engine and task, the engines in turn, medians of all
-steps after the first.
+moves gradients by percents, of either library; hence the comparisons with float64 and without
+ReLUs. Speed and memory are those of a process of its own for each engine and task, the engines in
+turn, medians of all steps after the first.
 """
 
 import argparse
@@ -16,9 +16,11 @@ import statistics
 import subprocess
 import sys
 import time
+from unittest.mock import patch
 
 import torch
 from bench_res16unet import peak_memory, room
+from torch.nn.functional import softplus
 
 from pcl_backbones import Res16UNet34C, SparseTensor
 
@@ -75,6 +77,13 @@ def difference(found: Values, wanted: Values) -> str:
     return f"{output:.1e}  {max(gradients):.1e}  {statistics.median(gradients):.1e}"
 
 
+def Softplus(inplace: bool) -> torch.nn.Module:  # noqa: N802  # in the place of a class
+    """MinkowskiEngine's."""
+    import minkowski
+
+    return minkowski.Me.MinkowskiSoftplus()
+
+
 def compare() -> None:
     """Print differences relative to the largest value."""
     print("                                                 output  gradients: largest, median")
@@ -86,6 +95,12 @@ def compare() -> None:
     print(f"float32, training: ours and MinkowskiEngine's    {difference(ours, theirs)}")
     print(f"                   ours and float64              {difference(ours, exact)}")
     print(f"                   MinkowskiEngine's and float64 {difference(theirs, exact)}")
+    with (
+        patch("torch.Tensor.relu_", lambda rows: softplus(rows)),
+        patch("minkowski.Me.MinkowskiReLU", Softplus),
+    ):
+        ours, theirs = both(torch.float32, training=True)
+    print(f"the same with softplus for every ReLU            {difference(ours, theirs)}")
 
 
 def measure(engine: str, task: str, voxel_size: float) -> None:

@@ -82,6 +82,7 @@ def n_parameters(module: nn.Module) -> int:
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # spconv's CPU loops race with more
     torch.manual_seed(0)
     stem, *channels = (round(c * WIDTH) for c in (STEM_CHANNELS, *CHANNELS))
     reference = Reference(6, 20, stem, channels)

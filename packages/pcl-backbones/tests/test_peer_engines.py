@@ -70,6 +70,21 @@ def test_spconv_agrees(size, stride):
         assert_close(found, run(), rtol=0, atol=1e-5)
 
 
+def test_spconv_loses_no_sum_to_threads():
+    torch.manual_seed(0)
+    coords = surface_scene(24)
+    x, layer = SparseTensor(coords, torch.randn(len(coords), 32)), Conv3d(32, 32, 3)
+    use("spconv")
+    torch.set_num_threads(2)
+    try:
+        with torch.no_grad():
+            runs = [layer(x).features for _ in range(20)]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert all(torch.equal(run, runs[0]) for run in runs)
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 @pytest.mark.parametrize("network", [Res16UNet14A, SpUNet])
 def test_a_network_gives_the_same_with_each_engine(name, network):

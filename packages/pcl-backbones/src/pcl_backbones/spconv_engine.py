@@ -16,6 +16,8 @@ def convolve(
 ) -> Float[Tensor, "m b"]:
     """out[j] = sum of features[i] W_s over the pairs (i, j) of every slot s.
 
+    On a CPU with one thread: with several, spconv 2.3.8 loses sums that two threads write at once.
+
     Raises:
         NotImplementedError: if a gradient is asked for on a CPU, where spconv has none.
     """
@@ -27,9 +29,14 @@ def convolve(
         kernel.to(features.dtype).permute(2, 0, 1).reshape(n_out, n_slots, 1, 1, n_in).contiguous()
     )
     pairs, lengths = kernel_map.kept(_padded)
-    return indice_conv(
-        features.contiguous(), weights, pairs, lengths, kernel_map.n_outputs, ConvAlgo.Native
-    )
+    n_threads = torch.get_num_threads()
+    try:
+        if features.device.type == "cpu":
+            torch.set_num_threads(1)
+        rows, n_outputs = features.contiguous(), kernel_map.n_outputs
+        return indice_conv(rows, weights, pairs, lengths, n_outputs, ConvAlgo.Native)
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _padded(kernel_map: KernelMap) -> tuple[Tensor, Tensor]:
