@@ -8,11 +8,18 @@ from pathlib import Path
 import pcl_data
 
 PUBLIC = [
+    "NUSCENES16",
     "NYU40",
+    "S3DIS13",
     "SCANNET20",
     "SCANNET200",
+    "SEMANTICKITTI19",
+    "SEMANTICKITTI25",
+    "SUNRGBD10",
+    "WAYMO22",
     "Frame",
     "LabelSet",
+    "LazyFrames",
     "PointBudgetSampler",
     "Scene",
     "VoxelGrid",

@@ -8,9 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet
+from pcl_data import (
+    NUSCENES16,
+    NYU40,
+    S3DIS13,
+    SCANNET20,
+    SCANNET200,
+    SEMANTICKITTI19,
+    SEMANTICKITTI25,
+    SUNRGBD10,
+    WAYMO22,
+    LabelSet,
+)
 
-LABEL_SETS = [NYU40, SCANNET20, SCANNET200]
+LIDAR_SETS = [SEMANTICKITTI19, SEMANTICKITTI25, NUSCENES16, WAYMO22]
+LABEL_SETS = [NYU40, SCANNET20, SCANNET200, S3DIS13, SUNRGBD10, *LIDAR_SETS]
 
 
 @pytest.fixture
@@ -122,3 +134,37 @@ def test_tables_agree_with_the_table_of_scannet(real_data):
     assert (SCANNET200.to_train(ids) >= 0).sum() == 200
     by_id = [(int(row["id"]), row[key]) for row in rows for key in ("category", "raw_category")]
     assert set(zip(SCANNET200.raw_ids, SCANNET200.names, strict=True)) <= set(by_id)
+
+
+@pytest.mark.parametrize(
+    ("label_set", "raw", "names"),
+    [
+        (SEMANTICKITTI19, [10, 252, 13, 60, 81], "car car other-vehicle road traffic-sign"),
+        (SEMANTICKITTI25, [252, 257, 60, 258], "moving-car moving-other-vehicle road moving-truck"),
+        (NUSCENES16, [15, 16, 6, 24, 30], "bus bus pedestrian driveable_surface vegetation"),
+        (WAYMO22, [1, 19, 22], "car lane_marker sidewalk"),
+    ],
+)
+def test_lidar_ids_merge_as_the_official_tables_say(label_set, raw, names):
+    train = label_set.to_train(np.array(raw))
+    assert [label_set.names[label] for label in train] == names.split()
+
+
+def test_lidar_ids_that_do_not_count_are_unlabelled():
+    assert (SEMANTICKITTI19.to_train(np.array([0, 1, 52, 99])) == -1).all()
+    assert (NUSCENES16.to_train(np.array([0, 1, 5, 7, 8, 10, 11, 13, 19, 20, 29, 31])) == -1).all()
+
+
+def test_things_are_the_countable_classes_of_the_panoptic_benchmarks():
+    assert len(SEMANTICKITTI19.things) == 8
+    assert SEMANTICKITTI19.names[SEMANTICKITTI19.things[-1]] == "motorcyclist"
+    assert len(SEMANTICKITTI25.things) == 14
+    assert NUSCENES16.things == tuple(range(10))
+    assert S3DIS13.things == tuple(range(12))
+
+
+def test_an_id_cannot_be_merged_into_a_class_that_does_not_exist(pets):
+    with pytest.raises(ValueError, match=r"merged_raw_ids must lead to raw_ids, got \[4\]"):
+        dataclasses.replace(pets, merged_raw_ids=((9, 4),))
+    merged = dataclasses.replace(pets, merged_raw_ids=((9, 3),))
+    assert merged.to_train(np.array([9, 3, 7])).tolist() == [1, 1, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pcl_data import SCANNET20, Frame, Scene
+from pcl_data import SCANNET20, Frame, LazyFrames, Scene
 
 
 def make_frame(**change) -> Frame:
@@ -31,6 +31,9 @@ def test_a_full_scene_keeps_the_arrays_it_was_given():
         "superpoints": np.array([0, 0, 5, 5]),
         "faces": np.array([[0, 1, 3]]),
         "boxes": np.zeros((2, 8), np.float32),
+        "intensity": np.zeros(4, np.float32),
+        "times": np.zeros(4, np.float32),
+        "sensor_to_world": np.eye(4),
     }
     frame = make_frame(labels=np.full((2, 3), 19), instances=np.full((2, 3), -1))
     scene = make_scene(**arrays, frames=(frame,), label_set=SCANNET20)
@@ -118,3 +121,23 @@ def test_bad_scenes_are_rejected_by_name_field_and_rule(change, message):
 def test_bad_frames_are_rejected(change, message):
     with pytest.raises(ValueError, match=f"frame: {message}"):
         make_frame(**change)
+
+
+def test_a_frame_may_have_no_depth():
+    assert make_frame(depth=None).depth is None
+
+
+def test_lazy_frames_are_read_when_they_are_asked_for():
+    read = []
+
+    def reader(name):
+        read.append(name)
+        return make_frame()
+
+    names = [str(25 * i) for i in range(100)]
+    scene = make_scene(frames=LazyFrames(names, reader), label_set=SCANNET20)
+    assert len(read) < 10  # the type checker of the tests looks at a few
+    read.clear()
+    assert scene.frames[-1].image.shape == (2, 3, 3)
+    assert len(list(scene.frames)) == 100
+    assert read == ["2475", *names]

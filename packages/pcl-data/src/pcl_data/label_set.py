@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64, Integer
 
-from pcl_data.label_tables import NYU40_ROWS, SCANNET200_ROWS
+from pcl_data import label_tables as tables
 
 IGNORE_INDEX = -1
 Frequency = Literal["head", "common", "tail"]
@@ -30,9 +30,11 @@ class LabelSet:
         is_stuff: whether a class has no countable instances (wall, floor).
         frequency: how common each class is, where the data set says so.
         ignored_raw_ids: raw ids that are known and carry no train id; 0 among them.
+        merged_raw_ids: pairs of a raw id and the raw id of the class that it counts as.
 
     Raises:
-        ValueError: if the tuples differ in length, an id occurs twice, or 0 is not ignored.
+        ValueError: if the tuples differ in length, an id occurs twice, 0 is not ignored, or an id
+            is merged into none of `raw_ids`.
 
     Example:
         >>> import numpy as np
@@ -51,6 +53,7 @@ class LabelSet:
     is_stuff: tuple[bool, ...]
     frequency: tuple[Frequency, ...] | None = None
     ignored_raw_ids: tuple[int, ...] = (0,)
+    merged_raw_ids: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("raw_ids", "colors", "is_stuff", "frequency"):
@@ -60,10 +63,16 @@ class LabelSet:
                     f"{field} must have one entry for each of the {self.n_classes} names, "
                     f"got {len(values)}"
                 )
-        ids = (*self.raw_ids, *self.ignored_raw_ids)
+        ids = (*self.raw_ids, *self.ignored_raw_ids, *(raw for raw, _ in self.merged_raw_ids))
         if len(set(ids)) < len(ids) or min(ids) < 0:
             raise ValueError(
-                f"raw_ids and ignored_raw_ids must be distinct and positive, got {ids}"
+                "raw_ids, ignored_raw_ids and merged_raw_ids must be distinct and positive, "
+                f"got {ids}"
+            )
+        targets = {target for _, target in self.merged_raw_ids}
+        if not targets <= set(self.raw_ids):
+            raise ValueError(
+                f"merged_raw_ids must lead to raw_ids, got {sorted(targets - set(self.raw_ids))}"
             )
         if 0 not in self.ignored_raw_ids:
             raise ValueError(f"ignored_raw_ids must contain 0, got {self.ignored_raw_ids}")
@@ -108,9 +117,12 @@ class LabelSet:
 
     @cached_property
     def _train_of_raw(self) -> Int64[np.ndarray, " k"]:
-        table = np.full(max(*self.raw_ids, *self.ignored_raw_ids) + 1, _UNKNOWN)
+        merged, targets = np.array(self.merged_raw_ids, np.int64).reshape(-1, 2).T
+        highest = max(*self.raw_ids, *self.ignored_raw_ids, merged.max(initial=0))
+        table = np.full(highest + 1, _UNKNOWN)
         table[list(self.raw_ids)] = np.arange(self.n_classes)
         table[list(self.ignored_raw_ids)] = IGNORE_INDEX
+        table[merged] = table[targets]
         return table
 
 
@@ -134,6 +146,7 @@ def _build(
     stuff: set[str],
     known: Iterable[int],
     frequency: tuple[Frequency, ...] | None = None,
+    merged: tuple[tuple[int, int], ...] = (),
 ) -> LabelSet:
     raw_ids, names, colors = zip(*rows, strict=True)
     return LabelSet(
@@ -144,22 +157,62 @@ def _build(
         is_stuff=tuple(class_name in stuff for class_name in names),
         frequency=frequency,
         ignored_raw_ids=tuple(sorted(set(known) - set(raw_ids))),
+        merged_raw_ids=merged,
     )
 
 
 def _build_scannet200() -> LabelSet:
     splits: tuple[Frequency, ...] = ("head", "common", "tail")
-    rows = [(row, split) for split in splits for row in _parse(SCANNET200_ROWS[split])]
+    rows = [(row, split) for split in splits for row in _parse(tables.SCANNET200_ROWS[split])]
     rows.sort()
     frequency = tuple(split for _, split in rows)
     return _build("scannet200", [row for row, _ in rows], {"wall", "floor"}, range(1358), frequency)
 
 
 _SCANNET20_IDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 24, 28, 33, 34, 36, 39)
-_NYU40_ROWS = _parse(NYU40_ROWS)
+_NYU40_ROWS = _parse(tables.NYU40_ROWS)
 
 NYU40 = _build("nyu40", _NYU40_ROWS, {"wall", "floor", "ceiling"}, range(41))
 SCANNET20 = _build(
     "scannet20", [_NYU40_ROWS[i - 1] for i in _SCANNET20_IDS], {"wall", "floor"}, range(41)
 )
 SCANNET200 = _build_scannet200()
+
+# Contrastive Scene Contexts and TWIST score every class but clutter as instances.
+S3DIS13 = _build("s3dis13", _parse(tables.S3DIS_ROWS), {"clutter"}, (0, 14))
+SUNRGBD10 = _build("sunrgbd10", _parse(tables.SUNRGBD_ROWS), set(), (0,))
+
+_SEMANTICKITTI_ROWS = _parse(tables.SEMANTICKITTI_ROWS)
+_SEMANTICKITTI_STUFF = {name for raw, name, _ in _SEMANTICKITTI_ROWS if raw >= 40}  # road and on
+SEMANTICKITTI19 = _build(
+    "semantickitti19",
+    _SEMANTICKITTI_ROWS,
+    _SEMANTICKITTI_STUFF,
+    tables.SEMANTICKITTI_IGNORED,
+    merged=(*tables.SEMANTICKITTI_MERGED, *tables.SEMANTICKITTI_STILL_MERGED),
+)
+SEMANTICKITTI25 = _build(
+    "semantickitti25",
+    _SEMANTICKITTI_ROWS + _parse(tables.SEMANTICKITTI_MOVING_ROWS),
+    _SEMANTICKITTI_STUFF,
+    tables.SEMANTICKITTI_IGNORED,
+    merged=(*tables.SEMANTICKITTI_MERGED, *tables.SEMANTICKITTI_MOVING_MERGED),
+)
+
+_NUSCENES_ROWS = _parse(tables.NUSCENES_ROWS)
+NUSCENES16 = _build(
+    "nuscenes16",
+    _NUSCENES_ROWS,
+    {name for _, name, _ in _NUSCENES_ROWS[10:]},  # driveable_surface and the rest
+    tables.NUSCENES_IGNORED,
+    merged=tables.NUSCENES_MERGED,
+)
+
+_WAYMO_ROWS = _parse(tables.WAYMO_ROWS)
+_WAYMO_THINGS = (*range(1, 8), 12, 13)  # vehicles, people, bicycles and motorcycles
+WAYMO22 = _build(
+    "waymo22",
+    _WAYMO_ROWS,
+    {name for raw, name, _ in _WAYMO_ROWS if raw not in _WAYMO_THINGS},
+    (0,),
+)

@@ -5,6 +5,13 @@ colours of BenchmarkScripts/util.py.
 ScanNet200: BenchmarkScripts/ScanNet200/scannet200_constants.py and scannet200_splits.py at commit
 520d564, of Rozenberszki et al., "Language-Grounded Indoor 3D Semantic Segmentation in the Wild",
 ECCV 2022.
+S3DIS: class names of Armeni et al., "3D Semantic Parsing of Large-Scale Indoor Spaces", CVPR 2016,
+in the order of Pointcept; its files hold names, so raw ids are ours, 1 to 13, and 14 for stairs.
+SUN RGB-D: the ten classes of Song et al., CVPR 2015, in the order of VoteNet; raw ids are its
+class indices plus 1.
+SemanticKITTI: semantic-kitti.yaml and semantic-kitti-all.yaml of Behley et al., ICCV 2019, at
+commit a9c749e. nuScenes lidarseg: eval/lidarseg/utils.py of the devkit at commit d9de17a, Fong et
+al., "Panoptic nuScenes", RA-L 2022. Waymo: segmentation.proto of the Waymo Open Dataset.
 """
 
 NYU40_ROWS = """
@@ -77,3 +84,49 @@ SCANNET200_ROWS = {
 1188:poster:dd7c4d; 1190:luggage:48b986
 """,
 }
+
+S3DIS_ROWS = """
+1:ceiling:00ff00; 2:floor:0000ff; 3:wall:00ffff; 4:beam:ffff00; 5:column:ff00ff; 6:window:6464ff;
+7:door:c8c864; 8:table:aa78c8; 9:chair:ff0000; 10:sofa:c86464; 11:bookcase:0ac864; 12:board:c8c8c8;
+13:clutter:323232
+"""
+
+SUNRGBD_ROWS = """
+1:bed:ffbb78; 2:table:ff9896; 3:sofa:8c564b; 4:chair:bcbd22; 5:toilet:2ca02c; 6:desk:f7b6d2;
+7:dresser:8c39c5; 8:night_stand:926fc2; 9:bookshelf:9467bd; 10:bathtub:e377c2
+"""
+
+SEMANTICKITTI_ROWS = """
+10:car:6496f5; 11:bicycle:64e6f5; 15:motorcycle:1e3c96; 18:truck:501eb4; 20:other-vehicle:0000ff;
+30:person:ff1e1e; 31:bicyclist:ff28c8; 32:motorcyclist:961e5a; 40:road:ff00ff; 44:parking:ff96ff;
+48:sidewalk:4b004b; 49:other-ground:af004b; 50:building:ffc800; 51:fence:ff7832;
+70:vegetation:00af00; 71:trunk:873c00; 72:terrain:96f050; 80:pole:fff096; 81:traffic-sign:ff0000
+"""
+SEMANTICKITTI_MOVING_ROWS = """
+252:moving-car:6496f5; 253:moving-bicyclist:ff28c8; 254:moving-person:ff1e1e;
+255:moving-motorcyclist:961e5a; 259:moving-other-vehicle:0000ff; 258:moving-truck:501eb4
+"""
+SEMANTICKITTI_IGNORED = (0, 1, 52, 99)
+# A raw id, and the raw id of the class that it counts as.
+SEMANTICKITTI_MERGED = ((13, 20), (16, 20), (60, 40))
+SEMANTICKITTI_MOVING_MERGED = ((256, 259), (257, 259))
+SEMANTICKITTI_STILL_MERGED = (
+    (252, 10), (253, 31), (254, 30), (255, 32), (256, 20), (257, 20), (258, 18), (259, 20),
+)  # fmt: skip
+
+NUSCENES_ROWS = """
+9:barrier:708090; 14:bicycle:dc143c; 16:bus:ff7f50; 17:car:ff9e00; 18:construction_vehicle:e99646;
+21:motorcycle:ff3d63; 2:pedestrian:0000e6; 12:traffic_cone:2f4f4f; 22:trailer:ff8c00;
+23:truck:ff6347; 24:driveable_surface:00cfbf; 25:other_flat:af004b; 26:sidewalk:4b004b;
+27:terrain:70b43c; 28:manmade:deb887; 30:vegetation:00af00
+"""
+NUSCENES_IGNORED = (0, 1, 5, 7, 8, 10, 11, 13, 19, 20, 29, 31)
+NUSCENES_MERGED = ((15, 16), (3, 2), (4, 2), (6, 2))
+
+WAYMO_ROWS = """
+1:car:6496f5; 2:truck:501eb4; 3:bus:6450fa; 4:other_vehicle:0000ff; 5:motorcyclist:961e5a;
+6:bicyclist:ff28c8; 7:pedestrian:ff1e1e; 8:sign:ff0000; 9:traffic_light:fae600; 10:pole:fff096;
+11:construction_cone:ff7800; 12:bicycle:64e6f5; 13:motorcycle:1e3c96; 14:building:ffc800;
+15:vegetation:00af00; 16:tree_trunk:873c00; 17:curb:c8c8c8; 18:road:ff00ff; 19:lane_marker:ffffff;
+20:other_ground:af004b; 21:walkable:96f050; 22:sidewalk:4b004b
+"""

@@ -1,8 +1,9 @@
-"""A scene: one reconstructed point cloud with its annotations and camera frames.
+"""A scene: one point cloud, a reconstruction or a LiDAR sweep, with annotations and camera frames.
 
 World coordinates are metres with z up; labels are train ids of a `LabelSet`, -1 where unlabelled.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ SCENE_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
     "superpoints": (("n",), np.int64),
     "faces": (("f", 3), np.int64),
     "boxes": (("k", 8), np.float32),
+    "intensity": (("n",), np.float32),
+    "times": (("n",), np.float32),
+    "sensor_to_world": ((4, 4), np.floating),
 }
 FRAME_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
     "image": (("h", "w", 3), np.uint8),
@@ -34,13 +38,14 @@ FRAME_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One posed colour and depth image, both of the same size and camera.
+    """One posed colour image, with depth of the same size and camera if it was measured.
 
     Args:
         image: (h, w, 3) uint8, RGB.
         depth: (h, w) float32, metres along the optical axis, 0 where there is no measurement.
         intrinsics: (3, 3) pinhole matrix in pixels.
-        camera_to_world: (4, 4) rigid transform; the camera looks along +z, x right, y down.
+        camera_to_world: (4, 4) rigid transform to the coordinates of the scene's points; the camera
+            looks along +z, x right, y down.
         labels: (h, w) int64 train id of each pixel, -1 unlabelled.
         instances: (h, w) int64 instance id of each pixel, -1 none.
 
@@ -50,7 +55,7 @@ class Frame:
     """
 
     image: np.ndarray
-    depth: np.ndarray
+    depth: np.ndarray | None
     intrinsics: np.ndarray
     camera_to_world: np.ndarray
     labels: np.ndarray | None = None
@@ -59,10 +64,39 @@ class Frame:
     def __post_init__(self) -> None:
         _check_arrays("frame", self, FRAME_ARRAYS)
         for field in ("intrinsics", "camera_to_world", "depth"):
-            _check_finite("frame", field, getattr(self, field))
-        if self.depth.size and self.depth.min() < 0:
+            if getattr(self, field) is not None:
+                _check_finite("frame", field, getattr(self, field))
+        if self.depth is not None and self.depth.size and self.depth.min() < 0:
             raise ValueError(f"frame: depth must be at least 0, got {self.depth.min()}")
         _check_ids("frame", self, ("labels", "instances"))
+
+
+class LazyFrames(Sequence[Frame]):
+    """Frames that are read each time they are asked for.
+
+    Args:
+        names: name of each frame, as `read` takes it.
+        read: gives the frame of a name.
+
+    Example:
+        >>> import numpy as np
+        >>> empty = np.zeros((1, 1, 3), np.uint8)
+        >>> frames = LazyFrames(
+        ...     ("0", "25"), lambda name: Frame(empty, None, np.eye(3), np.eye(4))
+        ... )
+        >>> len(frames), frames[1].depth
+        (2, None)
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Frame]) -> None:
+        self.names = tuple(names)
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Frame:  # type: ignore[override]
+        return self._read(self.names[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +116,12 @@ class Scene:
         faces: (f, 3) int64 triangles of the mesh whose vertices are the points.
         boxes: (k, 8) float32 centre x, y, z, length, width, height (metres, full), heading (radians
             about z, counter-clockwise), train id.
-        frames: posed images of the scene.
+        frames: posed images of the scene; `LazyFrames` reads them when they are asked for.
         label_set: meaning of the labels.
+        intensity: (n,) float32 strength of the return, 0-1.
+        times: (n,) float32 seconds from the scene's reference time to the measurement.
+        sensor_to_world: (4, 4) pose of the scene in its sequence, where `points` are in the frame
+            of the sensor and not of the world.
 
     Raises:
         ValueError: naming scene, field, rule and value, if an array has the wrong shape or type,
@@ -106,15 +144,18 @@ class Scene:
     superpoints: np.ndarray | None = None
     faces: np.ndarray | None = None
     boxes: np.ndarray | None = None
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[Frame, ...] | LazyFrames = ()
     label_set: LabelSet | None = None
+    intensity: np.ndarray | None = None
+    times: np.ndarray | None = None
+    sensor_to_world: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         owner = f"scene {self.name!r}"
         _check_arrays(owner, self, SCENE_ARRAYS)
         if len(self.points) == 0:
             raise ValueError(f"{owner}: points must hold at least one point, got 0")
-        for field in ("points", "normals", "boxes"):
+        for field in ("points", "normals", "boxes", "intensity", "times", "sensor_to_world"):
             if getattr(self, field) is not None:
                 _check_finite(owner, field, getattr(self, field))
         _check_ids(owner, self, ("labels", "instances", "superpoints"))
@@ -169,7 +210,8 @@ def _check_faces(owner: str, scene: Scene) -> None:
 
 def _check_labels(owner: str, scene: Scene, label_set: LabelSet) -> None:
     arrays = {"labels": scene.labels, "boxes": None if scene.boxes is None else scene.boxes[:, 7]}
-    arrays |= {f"frames[{i}].labels": frame.labels for i, frame in enumerate(scene.frames)}
+    if isinstance(scene.frames, tuple):  # others are not read before somebody asks for them
+        arrays |= {f"frames[{i}].labels": frame.labels for i, frame in enumerate(scene.frames)}
     for field, labels in arrays.items():
         if labels is not None and labels.size and labels.max() >= label_set.n_classes:
             raise ValueError(

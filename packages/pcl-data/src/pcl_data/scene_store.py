@@ -1,17 +1,17 @@
 """Scenes on disk: one folder of `.npy` files a scene, in the layout of Pointcept.
 
-`coord.npy color.npy normal.npy segment.npy instance.npy superpoint.npy` are shared with Pointcept;
-`face.npy`, `box.npy`, `frames/0000/*.npy` and `scene.json` (name, name of the label set) are ours.
+`coord.npy color.npy normal.npy strength.npy segment.npy instance.npy superpoint.npy` are shared
+with Pointcept; `face.npy`, `box.npy`, `time.npy`, `pose.npy`, `frames/0000/*.npy` and `scene.json`
+(name, name of the label set) are ours.
 """
 
 import json
 import os
-import shutil
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
+from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
@@ -24,6 +24,9 @@ FILE_NAMES = {
     "superpoints": "superpoint",
     "faces": "face",
     "boxes": "box",
+    "intensity": "strength",
+    "times": "time",
+    "sensor_to_world": "pose",
 }
 META_NAME = "scene.json"
 
@@ -48,27 +51,15 @@ def save_scene(scene: Scene, path: str | os.PathLike[str]) -> None:
         >>> load_scene(f"{folder}/room").name
         'room'
     """
-    path = Path(path)
-    if path.exists():
-        raise FileExistsError(f"path must not exist yet, got {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        _write_arrays(temporary, {FILE_NAMES[name]: getattr(scene, name) for name in FILE_NAMES})
+    with whole_folder(path) as folder:
+        _write_arrays(folder, {FILE_NAMES[name]: getattr(scene, name) for name in FILE_NAMES})
         for i, frame in enumerate(scene.frames):
             arrays = {name: getattr(frame, name) for name in FRAME_ARRAYS}
-            _write_arrays(temporary / "frames" / f"{i:04d}", arrays)
+            _write_arrays(folder / "frames" / f"{i:04d}", arrays)
         label_set = scene.label_set.name if scene.label_set else None
         meta = json.dumps({"name": scene.name, "label_set": label_set}, indent=2) + "\n"
-        with (temporary / META_NAME).open("w", encoding="utf-8") as file:
-            file.write(meta)
-            file.flush()
-            os.fsync(file.fileno())
-        _flush_folder(temporary)
-        temporary.rename(path)
-        _flush_folder(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with whole_file(folder / META_NAME) as file:
+            file.write(meta.encode())
 
 
 def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) -> Scene:
@@ -114,7 +105,7 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
 
 
 def _write_arrays(folder: Path, arrays: dict[str, np.ndarray | None]) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for stem, array in arrays.items():
         if array is None:
             continue
@@ -122,15 +113,7 @@ def _write_arrays(folder: Path, arrays: dict[str, np.ndarray | None]) -> None:
             np.save(file, array, allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(folder)
 
 
 def _read_meta(path: Path) -> dict[str, str | None]:
@@ -167,7 +150,8 @@ def _read_frame(folder: Path) -> Frame:
         for name, (shape, dtype) in FRAME_ARRAYS.items()
         if (folder / f"{name}.npy").exists()
     }
-    missing = {"image", "depth", "intrinsics", "camera_to_world"} - arrays.keys()
+    missing = {"image", "intrinsics", "camera_to_world"} - arrays.keys()
     if missing:
         raise ValueError(f"{folder} must hold {sorted(missing)[0]}.npy")
-    return Frame(**arrays)
+    depth = arrays.pop("depth", None)
+    return Frame(depth=depth, **arrays)

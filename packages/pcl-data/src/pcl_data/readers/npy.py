@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcl_data.readers.raw_scan import RawScan, file_size, library_errors, scan_from_table
+from pcl_data.readers.file_errors import library_errors
+from pcl_data.readers.raw_scan import RawScan, file_size, scan_from_table
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

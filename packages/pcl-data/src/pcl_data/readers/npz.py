@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pcl_data.readers.file_errors import library_errors
 from pcl_data.readers.npy import read_array
-from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES, RawScan, library_errors
+from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES, RawScan
 
 # Names of each array; the first that is there counts.
 _KEYS = {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pcl_data.readers.file_errors import library_errors
 from pcl_data.readers.lzf import decompress_lzf
-from pcl_data.readers.raw_scan import RawScan, library_errors, scan_from_columns
+from pcl_data.readers.raw_scan import RawScan, scan_from_columns
 
 _MAX_HEADER_LINES = 64
 _MAX_LINE_BYTES = 8192

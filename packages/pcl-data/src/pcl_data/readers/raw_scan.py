@@ -3,8 +3,7 @@
 Every reader returns one; `read_scene` turns it into a `Scene`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,24 +114,6 @@ def scan_from_table(table: np.ndarray, names: tuple[str, ...] | None = None) -> 
     if len(names) != table.shape[1]:
         raise ValueError(f"rows must have the {len(names)} columns named, got {table.shape[1]}")
     return scan_from_columns(dict(zip(names, table.T, strict=True)))
-
-
-@contextmanager
-def library_errors(what: str) -> Iterator[None]:
-    """Turn whatever a parsing library raises on a broken file into one `ValueError`.
-
-    Only missing files and missing permissions pass unchanged.
-    """
-    try:
-        yield
-    except (FileNotFoundError, PermissionError):
-        raise
-    except BaseException as error:
-        # A panic of a library written in Rust (lazrs) is no Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ValueError(f"must be a complete {what} file, got: {reason}") from error
 
 
 def file_size(path: Path) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
+from pcl_data.readers.file_errors import errors_in
 from pcl_data.readers.las import read_las
 from pcl_data.readers.npy import read_npy
 from pcl_data.readers.npz import read_npz
@@ -109,13 +110,11 @@ def read_scene(
         return _stored_scene(path, label_set, label_ids)
     if not is_readable(path):
         raise ValueError(f"path must be a scene folder or {' '.join(READERS)} file, got {path}")
-    try:
+    with errors_in(path):
         scan = READERS[path.suffix.lower()](path)
         if label_ids == "none":
             scan = replace(scan, labels=None, instances=None, labels_are_raw=False)
         return _scene(path.stem, scan, label_set, label_ids, drop_invalid)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def _stored_scene(path: Path, label_set: LabelSet | None, label_ids: LabelIds) -> Scene:

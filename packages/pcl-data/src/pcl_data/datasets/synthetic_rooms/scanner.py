@@ -242,7 +242,7 @@ def _fuse(
     rng: np.random.Generator,
 ) -> Cloud:
     """Mean of each voxel of the surface; its first view gives the label."""
-    seen = [frame.depth.ravel() > 0 for frame in frames]
+    seen = [_ranges(frame) > 0 for frame in frames]
     views = list(zip(frames, seen, strict=True))
     points = np.concatenate([_to_world(rays[s], frame, s) for frame, s in views])
     colors = np.concatenate([frame.image.reshape(-1, 3)[s] for frame, s in views])
@@ -275,7 +275,7 @@ def _to_world(
     rays: Float32[np.ndarray, "m 3"], frame: Frame, seen: Bool[np.ndarray, " p"]
 ) -> Float32[np.ndarray, "m 3"]:
     pose = frame.camera_to_world.astype(np.float32)
-    return (rays * frame.depth.ravel()[seen, None]) @ pose[:3, :3].T + pose[:3, 3]
+    return (rays * _ranges(frame)[seen, None]) @ pose[:3, :3].T + pose[:3, 3]
 
 
 def _surface_voxels(
@@ -300,3 +300,8 @@ def _surface_voxels(
     own = count[occupied]
     is_surface = (own >= count[occupied - across]) & (own > count[occupied + across]) & (own > 1)
     return voxel, np.flatnonzero(is_surface)
+
+
+def _ranges(frame: Frame) -> Float32[np.ndarray, " pixels"]:
+    assert frame.depth is not None  # this camera measures it
+    return frame.depth.ravel()

@@ -1,15 +1,12 @@
 """Point clouds with predictions as files that viewers open."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from plyfile import PlyData, PlyElement
+
+from pcl_data.atomic_files import whole_file
 
 
 def write_ply(
@@ -66,7 +63,7 @@ def write_ply(
     elements = [PlyElement.describe(table, "vertex")]
     if faces is not None:
         elements.append(PlyElement.describe(_face_rows(faces, n_points), "face"))
-    with _whole_file(Path(path)) as file:
+    with whole_file(path) as file:
         PlyData(elements, byte_order="<").write(file)
 
 
@@ -104,22 +101,3 @@ def _face_rows(faces: np.ndarray, n_points: int) -> np.ndarray:
     rows = np.empty(len(faces), [("vertex_indices", "<i4", (3,))])
     rows["vertex_indices"] = faces
     return rows
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place once it is complete and on the disk."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,5 @@
+"""Files for viewers and for the servers of benchmarks."""
+
+from pcl_data.export.ply import write_ply
+
+__all__ = ["write_ply"]

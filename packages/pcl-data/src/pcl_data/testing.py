@@ -1,0 +1,47 @@
+"""What every data set promises, as a check that each of their tests calls."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pcl_data.scene import Frame, Scene
+
+
+def check_dataset(dataset: Sequence[Scene]) -> None:
+    """Raise `AssertionError` unless the data set keeps its promises on its first and last scene.
+
+    Names are distinct and are those of the scenes; reading twice gives the same bits; labels are
+    train ids of the data set's label set and instances belong to its things; frames see points of
+    the scene.
+
+    Args:
+        dataset: at least one scene, with `names` and `label_set`.
+    """
+    names = dataset.names  # type: ignore[attr-defined]
+    assert len(names) == len(dataset) == len(set(names)) > 0, "names must be distinct, one a scene"
+    for index in {0, len(dataset) - 1}:
+        scene, again = dataset[index], dataset[index]
+        assert scene.name == names[index], f"{names[index]} must not be called {scene.name}"
+        assert np.array_equal(scene.points, again.points), f"{scene.name} must read the same twice"
+        assert scene.label_set is dataset.label_set  # type: ignore[attr-defined]
+        _check_instances(scene)
+        for frame in list(scene.frames)[:2]:
+            assert _share_seen(frame, scene) > 0, f"a frame of {scene.name} must see a point of it"
+
+
+def _check_instances(scene: Scene) -> None:
+    if scene.instances is None or scene.labels is None or scene.label_set is None:
+        return
+    labels = scene.labels[scene.instances >= 0]
+    assert np.isin(labels, scene.label_set.things).all(), f"{scene.name} has instances of stuff"
+
+
+def _share_seen(frame: Frame, scene: Scene) -> float:
+    """Share of the points that lie before the camera and inside the image."""
+    world_to_camera = np.linalg.inv(frame.camera_to_world)
+    camera = scene.points @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
+    x, y, z = frame.intrinsics @ camera.T
+    height, width = frame.image.shape[:2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = (x / z >= 0) & (x / z < width) & (y / z >= 0) & (y / z < height)
+    return float((inside & (z > 0)).mean())

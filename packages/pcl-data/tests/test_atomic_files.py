@@ -1,0 +1,39 @@
+"""Tests of pcl_data.atomic_files."""
+
+import pytest
+
+from pcl_data.atomic_files import whole_file, whole_folder
+
+
+def test_a_file_takes_its_place_when_it_is_complete(tmp_path):
+    path = tmp_path / "a.bin"
+    with whole_file(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert [child.name for child in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), whole_file(path) as file:
+        file.writelines([b"new", "text"])
+    assert path.read_bytes() == b"old"
+    assert [child.name for child in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_folder_takes_its_name_when_it_is_complete(tmp_path):
+    path = tmp_path / "deep" / "a"
+    with whole_folder(path) as folder:
+        (folder / "x").write_text("1")
+        assert not path.exists()
+    assert (path / "x").read_text() == "1"
+    with pytest.raises(FileExistsError, match="path must not exist yet"), whole_folder(path):
+        pass
+
+
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError), whole_folder(tmp_path / "a") as folder:
+        (folder / "x").open("wb").writelines([b"new", "text"])
+    assert list(tmp_path.iterdir()) == []
