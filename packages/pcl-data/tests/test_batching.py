@@ -95,16 +95,29 @@ def test_batches_cover_every_scene_once_within_the_budget(sizes, seed, epoch):
     sampler = PointBudgetSampler(sizes, 12, seed=seed, epoch=epoch)
     batches = list(sampler)
     assert len(batches) == len(sampler)
-    assert sorted(scene for batch in batches for scene in batch) == list(range(len(sizes)))
-    assert all(batch and sum(sizes[scene] for scene in batch) <= 12 for batch in batches)
+    keys = [key for batch in batches for key in batch]
+    assert sorted(keys) == [(epoch, scene) for scene in range(len(sizes))]
+    assert all(batch and sum(sizes[scene] for _, scene in batch) <= 12 for batch in batches)
     for left, right in pairwise(batches):  # no batch ends early
-        assert sum(sizes[scene] for scene in [*left, right[0]]) > 12
+        assert sum(sizes[scene] for _, scene in [*left, right[0]]) > 12
     assert list(PointBudgetSampler(np.array(sizes, int), 12, seed=seed, epoch=epoch)) == batches
+
+
+def test_a_resumed_epoch_goes_on_where_it_stopped():
+    whole = list(PointBudgetSampler([1] * 20, 5, epoch=1))
+    for start in range(5):
+        assert list(PointBudgetSampler([1] * 20, 5, epoch=1, start=start)) == whole[start:]
+    with pytest.raises(ValueError, match=r"start must lie in \[0, 4\], got 5"):
+        PointBudgetSampler([1] * 20, 5, start=5)
 
 
 def test_seed_and_epoch_change_the_order():
     orders = {
-        tuple(map(tuple, PointBudgetSampler([1] * 20, 5, seed=seed, epoch=epoch)))
+        tuple(
+            scene
+            for batch in PointBudgetSampler([1] * 20, 5, seed=seed, epoch=epoch)
+            for _, scene in batch
+        )
         for seed in range(2)
         for epoch in range(2)
     }

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_data import SCANNET20, Scene, save_scene
+from pcl_data.file_errors import library_errors
 from pcl_data.readers import is_readable, read_scene, scan_from_columns
-from pcl_data.readers.file_errors import library_errors
 
 
 def write(path, **arrays):

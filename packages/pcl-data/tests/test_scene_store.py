@@ -195,8 +195,10 @@ def test_another_label_set_than_the_saved_one_is_rejected(tmp_path):
         load_scene(tmp_path / "room", SCANNET200)
 
 
-def test_a_frame_without_depth_is_rejected(tmp_path):
+def test_a_frame_may_be_stored_without_depth_but_not_without_pose(tmp_path):
     save_scene(full_scene(), tmp_path / "room")
     (tmp_path / "room" / "frames" / "0001" / "depth.npy").unlink()
-    with pytest.raises(ValueError, match=r"0001 must hold depth\.npy"):
+    assert load_scene(tmp_path / "room").frames[1].depth is None
+    (tmp_path / "room" / "frames" / "0001" / "camera_to_world.npy").unlink()
+    with pytest.raises(ValueError, match=r"0001 must hold camera_to_world\.npy"):
         load_scene(tmp_path / "room")

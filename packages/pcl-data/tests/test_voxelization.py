@@ -67,7 +67,7 @@ def test_a_voxel_size_that_is_not_positive_is_rejected(voxel_size):
         (-np.inf, "points must be finite"),
         (2.0**31, "points / voxel_size must fit int32"),
         (-(2.0**31) - 1, "points / voxel_size must fit int32"),
-        (2.0**30, r"points must span fewer voxels \(9[0-9] bits, 63 at most\)"),
+        (2.0**30, r"points must span fewer than 2\^63 voxels"),
     ],
 )
 def test_points_that_cannot_be_packed_are_rejected(x, message):
@@ -76,15 +76,26 @@ def test_points_that_cannot_be_packed_are_rejected(x, message):
 
 
 def test_the_largest_box_that_fits_is_exact():
-    # 2^20 * 2^20 * (2^21 - 1) cells take 61 bits, three points 2.
-    corner = [2.0**20 - 1, 2.0**20 - 1, 2.0**21 - 2]
-    assert voxelize(np.array([[0.0, 0, 0], corner, corner]), 1.0).inverse.tolist() == [0, 1, 1]
+    corner = [2.0**21 - 1, 2.0**21 - 1, 2.0**21 - 2]  # 2^63 - 2^42 cells
+    grid = voxelize(np.array([[0.0, 0, 0], corner, [0.0, 0, 1], corner]), 1.0)
+    assert grid.inverse.tolist() == [0, 1, 2, 1]
 
 
 def test_the_next_larger_box_is_rejected():
-    corner = [2.0**20 - 1, 2.0**20 - 1, 2.0**21 - 1]
-    with pytest.raises(ValueError, match=r"fewer voxels \(64 bits, 63 at most\)"):
-        voxelize(np.array([[0.0, 0, 0], corner, corner]), 1.0)
+    with pytest.raises(ValueError, match=r"fewer than 2\^63 voxels, got \[2097152, "):
+        voxelize(np.array([[0.0, 0, 0], [2.0**21 - 1] * 3]), 1.0)
+
+
+@pytest.mark.parametrize("n_bits", [4, 16, 17, 33, 60])
+def test_boxes_of_any_size_are_sorted_right(n_bits):
+    generator = np.random.default_rng(n_bits)
+    x = generator.integers(0, 2 ** (n_bits // 2), 400)
+    y = generator.integers(0, 2 ** (n_bits - n_bits // 2), 400)
+    points = np.stack([x, y, np.zeros(400)], axis=1)[generator.integers(0, 400, 1000)]
+    coords, index, inverse = reference_grid(points, 1.0)
+    grid = voxelize(points, 1.0)
+    assert grid.coords.tolist() == [list(cell) for cell in coords]
+    assert (grid.index.tolist(), grid.inverse.tolist()) == (index, inverse)
 
 
 def test_cells_are_not_rounded_to_float32():

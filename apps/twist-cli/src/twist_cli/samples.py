@@ -17,8 +17,6 @@ from pcl_pseudolabel import PseudoLabelRecord
 from twist_cli.config import RunConfig
 from twist_cli.scenes import Split, colors_of
 
-ELASTIC = ((0.2, 0.4), (0.8, 1.6))  # granularity and magnitude, metres
-
 
 class StepBatches(Dataset):
     """`batches[step]`: labelled scenes first, then scenes with their pseudo-labels."""
@@ -98,19 +96,12 @@ def training_sample(
         coords (v, 3), colors (v, 3) in [-0.5, 0.5], points (v, 3), labels (v,), instances (v,),
         centers (v, 3): the target centre of each voxel, zero without an instance.
     """
-    matrix = (
-        augmentation.random_rotation(rng)
-        @ augmentation.random_scaling(rng)
-        @ augmentation.random_flip(rng)
-    ).astype(np.float32)
+    matrix = augmentation.random_linear_map(rng).astype(np.float32)
     origin = scene.points.mean(axis=0)
     keep = voxelize(scene.points, config.model.voxel_size / 2).index  # thins dense scans
     points, groups = (scene.points[keep] - origin) @ matrix.T, np.asarray(groups)[keep]
     has_group = groups >= 0
-    moved = points
-    if config.train.elastic and rng.random() < 0.95:
-        for granularity, magnitude in ELASTIC:
-            moved = augmentation.elastic_distortion(moved, granularity, magnitude, rng)
+    moved = augmentation.elastic_distortions(points, rng) if config.train.elastic else points
     target = np.zeros_like(moved)
     if centers is None:
         target[has_group] = _group_means(moved[has_group], groups[has_group])
@@ -120,7 +111,7 @@ def training_sample(
     grid = voxelize(moved, config.model.voxel_size)
     kept = augmentation.drop_voxels(len(grid.coords), rng)
     rows = grid.index[kept]
-    colors = _augment_colors(colors_of(scene)[keep][rows] + np.float32(0.5), rng)
+    colors = augmentation.chromatic_changes(colors_of(scene)[keep][rows] + np.float32(0.5), rng)
     return {
         "coords": grid.coords[kept],
         "colors": colors - np.float32(0.5),
@@ -136,9 +127,3 @@ def _group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     sums = np.stack([np.bincount(inverse, column) for column in values.T], axis=1)
     return (sums / np.maximum(counts, 1)[:, None]).astype(values.dtype)[inverse]
-
-
-def _augment_colors(colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    colors = augmentation.chromatic_contrast(colors, rng)
-    colors = augmentation.chromatic_translation(colors, rng)
-    return augmentation.chromatic_jitter(colors, rng).astype(np.float32)

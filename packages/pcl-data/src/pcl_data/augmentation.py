@@ -8,13 +8,21 @@ Rigid changes are returned as matrices M, to be applied as `points @ M.T` to eve
 position or an offset: points, instance centres, boxes.
 """
 
-import numpy as np
-from jaxtyping import Float, Int, Int64
-from numpy.random import Generator
-from scipy.ndimage import map_coordinates, uniform_filter1d
+from collections.abc import Sequence
+from itertools import product
 
-# (granularity, magnitude) in metres; both are applied, with probability 0.95.
-ELASTIC_DISTORTIONS = ((0.2, 0.4), (0.8, 1.6))
+import numpy as np
+from jaxtyping import Float, Float32, Int, Int64
+from numpy.random import Generator
+from scipy.ndimage import uniform_filter1d
+
+ELASTIC_DISTORTIONS = ((0.2, 0.4), (0.8, 1.6))  # granularity and magnitude, metres
+BLOCK = 2**14  # points; arrays of this size stay in the cache, and in memory that is mapped already
+
+
+def random_linear_map(generator: Generator) -> Float[np.ndarray, "3 3"]:
+    """Rotation, scaling and flip in one, each with its published values."""
+    return random_rotation(generator) @ random_scaling(generator) @ random_flip(generator)
 
 
 def random_rotation(
@@ -86,6 +94,27 @@ def random_flip(
     return np.diag(signs)
 
 
+def elastic_distortions(
+    points: Float[np.ndarray, "n 3"],
+    generator: Generator,
+    *,
+    distortions: Sequence[tuple[float, float]] = ELASTIC_DISTORTIONS,
+    probability: float = 0.95,
+) -> Float[np.ndarray, "n 3"]:
+    """Points after all of some elastic distortions, or as they were.
+
+    Args:
+        points: metres; at least one.
+        generator: source of randomness.
+        distortions: (granularity, magnitude) of each, metres; none for LiDAR.
+        probability: of distorting at all.
+    """
+    if _happens(generator, probability):
+        for granularity, magnitude in distortions:
+            points = elastic_distortion(points, granularity, magnitude, generator)
+    return points
+
+
 def elastic_distortion(
     points: Float[np.ndarray, "n 3"], granularity: float, magnitude: float, generator: Generator
 ) -> Float[np.ndarray, "n 3"]:
@@ -107,13 +136,19 @@ def elastic_distortion(
         raise ValueError("points must hold at least one point, got 0")
     if not granularity > 0:
         raise ValueError(f"granularity must be positive, got {granularity}")
-    position = (points - points.min(axis=0)) / granularity
-    size = position.max(axis=0).astype(int) + 3
+    # (3, n), since numpy is several times faster along contiguous axes
+    position = np.ascontiguousarray(points.T)
+    position = (position - position.min(axis=1, keepdims=True)) / granularity
+    position = position.astype(np.float32) + 1  # the noise has a border of one cell
+    size = position.max(axis=1).astype(int) + 2
     noise = generator.standard_normal((3, *size), dtype=np.float32)
     for axis in (1, 2, 3, 1, 2, 3):
         noise = uniform_filter1d(noise, 3, axis=axis, mode="constant")
-    shift = [map_coordinates(channel, position.T + 1, order=1) for channel in noise]
-    return points + magnitude * np.stack(shift, axis=1)
+    shift = np.empty_like(position)
+    for start in range(0, len(points), BLOCK):
+        block = slice(start, start + BLOCK)
+        shift[:, block] = magnitude * _interpolate(noise, position[:, block])
+    return points + shift.T.astype(points.dtype)
 
 
 def drop_voxels(
@@ -138,6 +173,20 @@ def drop_voxels(
     return np.sort(generator.choice(n, n_kept, replace=False))
 
 
+def chromatic_changes(
+    colors: Float[np.ndarray, "n 3"], generator: Generator
+) -> Float[np.ndarray, "n 3"]:
+    """Colours after contrast, translation and jitter, each with its published values.
+
+    Args:
+        colors: RGB in [0, 1].
+        generator: source of randomness.
+    """
+    colors = chromatic_contrast(colors, generator)
+    colors = chromatic_translation(colors, generator)
+    return chromatic_jitter(colors, generator)
+
+
 def chromatic_contrast(
     colors: Float[np.ndarray, "n 3"], generator: Generator, *, probability: float = 0.2
 ) -> Float[np.ndarray, "n 3"]:
@@ -152,10 +201,12 @@ def chromatic_contrast(
     """
     if not _happens(generator, probability) or len(colors) == 0:
         return colors
-    low, high = colors.min(axis=0), colors.max(axis=0)
-    stretched = np.where(high > low, (colors - low) / np.where(high > low, high - low, 1), colors)
-    blend = generator.random()
-    return ((1 - blend) * colors + blend * stretched).astype(colors.dtype)
+    channels = np.ascontiguousarray(colors.T)  # numpy is several times faster along them
+    low, high = channels.min(axis=1), channels.max(axis=1)
+    extent = np.where(high > low, high - low, 1)
+    blend = generator.random() * (high > low)
+    factor, offset = 1 - blend + blend / extent, blend * low / extent
+    return colors * factor.astype(colors.dtype) - offset.astype(colors.dtype)
 
 
 def chromatic_translation(
@@ -195,8 +246,8 @@ def chromatic_jitter(
     """
     if not _happens(generator, probability):
         return colors
-    noise = deviation * generator.standard_normal(colors.shape)
-    return np.clip(colors + noise, 0, 1).astype(colors.dtype)
+    noise = generator.standard_normal(colors.shape, dtype=np.float32)
+    return np.clip(colors + deviation * noise, 0, 1).astype(colors.dtype)
 
 
 def random_shift(
@@ -214,3 +265,24 @@ def random_shift(
 
 def _happens(generator: Generator, probability: float) -> bool:
     return bool(generator.random() < probability)
+
+
+def _interpolate(
+    grids: Float32[np.ndarray, "3 x y z"], position: Float32[np.ndarray, "3 n"]
+) -> Float32[np.ndarray, "3 n"]:
+    """Trilinear values of three grids at positions at least one cell inside their upper ends."""
+    _, _, size_y, size_z = grids.shape
+    cell = position.astype(np.int32)
+    upper = position - cell
+    weights = (1 - upper, upper)
+    corner = ((cell[0] * size_y + cell[1]) * size_z + cell[2]).astype(np.int64)
+    values = np.zeros_like(position)
+    row, part = np.empty_like(corner), np.empty_like(values[0])
+    for x, y, z in product((0, 1), repeat=3):
+        weight = weights[x][0] * weights[y][1] * weights[z][2]
+        np.add(corner, (x * size_y + y) * size_z + z, out=row)
+        for value, grid in zip(values, grids, strict=True):
+            grid.ravel().take(row, mode="clip", out=part)
+            part *= weight
+            value += part
+    return values

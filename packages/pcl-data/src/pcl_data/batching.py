@@ -61,30 +61,38 @@ def collate(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
 
 
 class PointBudgetSampler:
-    """Batches of scene indices whose sizes sum to at most a budget, each scene once.
+    """Batches of scenes whose sizes sum to at most a budget, each scene once.
 
     The scenes are shuffled by (seed, epoch) alone and taken in turn; a batch ends where the next
-    scene does not fit. Serves as `batch_sampler` of a torch `DataLoader`.
+    scene does not fit. A scene is named by the key (epoch, index) that `SeededSamples` takes, so
+    this serves as `batch_sampler` of a torch `DataLoader` over one.
 
     Args:
         sizes: number of points (or voxels) of each scene.
         max_points: budget of a batch, in the same unit.
         seed: of the run.
         epoch: number of the pass over the data.
+        start: batches of the epoch to leave out because an interrupted run has had them.
 
     Raises:
-        ValueError: if a scene alone is over the budget.
+        ValueError: if a scene alone is over the budget, or start is outside the epoch.
 
     Example:
-        >>> sampler = PointBudgetSampler([4, 4, 2], 6)
-        >>> len(sampler), sorted(i for batch in sampler for i in batch)
-        (2, [0, 1, 2])
+        >>> sampler = PointBudgetSampler([4, 4, 2], 6, epoch=7)
+        >>> len(sampler), sorted(key for batch in sampler for key in batch)
+        (2, [(7, 0), (7, 1), (7, 2)])
     """
 
     def __init__(
-        self, sizes: Sequence[int] | np.ndarray, max_points: int, *, seed: int = 0, epoch: int = 0
+        self,
+        sizes: Sequence[int] | np.ndarray,
+        max_points: int,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        start: int = 0,
     ) -> None:
-        self.batches: list[list[int]] = []
+        batches: list[list[tuple[int, int]]] = []
         room = 0
         for scene in np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist():
             size = int(sizes[scene])
@@ -92,13 +100,16 @@ class PointBudgetSampler:
                 raise ValueError(
                     f"sizes must be at most max_points={max_points}, got {size} in scene {scene}"
                 )
-            if size > room or not self.batches:
-                self.batches.append([])
+            if size > room or not batches:
+                batches.append([])
                 room = max_points
-            self.batches[-1].append(scene)
+            batches[-1].append((epoch, scene))
             room -= size
+        if not 0 <= start <= len(batches):
+            raise ValueError(f"start must lie in [0, {len(batches)}], got {start}")
+        self.batches = batches[start:]
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
 
     def __len__(self) -> int:

@@ -7,11 +7,13 @@ with Pointcept; `face.npy`, `box.npy`, `time.npy`, `pose.npy`, `frames/0000/*.np
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
+from pcl_data.file_errors import errors_in
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
@@ -52,14 +54,17 @@ def save_scene(scene: Scene, path: str | os.PathLike[str]) -> None:
         'room'
     """
     with whole_folder(path) as folder:
-        _write_arrays(folder, {FILE_NAMES[name]: getattr(scene, name) for name in FILE_NAMES})
-        for i, frame in enumerate(scene.frames):
-            arrays = {name: getattr(frame, name) for name in FRAME_ARRAYS}
-            _write_arrays(folder / "frames" / f"{i:04d}", arrays)
-        label_set = scene.label_set.name if scene.label_set else None
-        meta = json.dumps({"name": scene.name, "label_set": label_set}, indent=2) + "\n"
-        with whole_file(folder / META_NAME) as file:
-            file.write(meta.encode())
+        for stem, array in scene_arrays(scene):
+            file = folder / f"{stem}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+        with whole_file(folder / META_NAME) as stream:
+            stream.write(scene_meta(scene))
+        for child in folder.rglob("*/"):
+            flush_folder(child)
 
 
 def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) -> Scene:
@@ -88,51 +93,83 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
             f"{path}: label_set must be {meta['label_set']!r}, the one the scene was saved with, "
             f"got {label_set.name!r}"
         )
-    files = {name: path / f"{stem}.npy" for name, stem in FILE_NAMES.items()}
-    if label_set and not files["labels"].exists():
-        files["labels"] = path / f"segment{label_set.n_classes}.npy"
     arrays = {
-        name: _read_array(file, len(SCENE_ARRAYS[name][0]), SCENE_ARRAYS[name][1])
-        for name, file in files.items()
-        if file.exists()
+        str(file.relative_to(path).with_suffix("").as_posix()): _open_array(file)
+        for pattern in ("*.npy", "frames/*/*.npy")
+        for file in path.glob(pattern)
     }
-    try:
-        folders = sorted((path / "frames").glob("[0-9]*"), key=lambda folder: int(folder.name))
-        frames = tuple(_read_frame(folder) for folder in folders)
-        return Scene(name=str(meta["name"]), frames=frames, label_set=label_set, **arrays)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return scene_of_arrays(str(path), str(meta["name"]), arrays, label_set)
 
 
-def _write_arrays(folder: Path, arrays: dict[str, np.ndarray | None]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for stem, array in arrays.items():
-        if array is None:
-            continue
-        with (folder / f"{stem}.npy").open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-    flush_folder(folder)
+def scene_arrays(scene: Scene) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of a scene with the stem of their files: `coord`, `frames/0000/depth`, ..."""
+    for field, stem in FILE_NAMES.items():
+        if getattr(scene, field) is not None:
+            yield stem, getattr(scene, field)
+    for i, frame in enumerate(scene.frames):
+        for field in FRAME_ARRAYS:
+            if getattr(frame, field) is not None:
+                yield f"frames/{i:04d}/{field}", getattr(frame, field)
+
+
+def scene_meta(scene: Scene) -> bytes:
+    """Name and label set of a scene as JSON."""
+    label_set = scene.label_set.name if scene.label_set else None
+    return (json.dumps({"name": scene.name, "label_set": label_set}, indent=2) + "\n").encode()
+
+
+def scene_of_arrays(
+    owner: str, name: str, arrays: Mapping[str, np.ndarray], label_set: LabelSet | None
+) -> Scene:
+    """The scene of arrays by stem, as `scene_arrays` gives them; stems not known are left out.
+
+    Raises:
+        ValueError: beginning with `owner`, if an array has the wrong shape or type.
+    """
+    stems = dict(FILE_NAMES)
+    if label_set and "segment" not in arrays:
+        stems["labels"] = f"segment{label_set.n_classes}"
+    with errors_in(owner):
+        fields = {
+            field: _fitted(stem, arrays[stem], *SCENE_ARRAYS[field])
+            for field, stem in stems.items()
+            if stem in arrays
+        }
+        numbers = {stem.split("/")[1] for stem in arrays if stem.startswith("frames/")}
+        frames = tuple(_frame(arrays, number) for number in sorted(numbers, key=int))
+        return Scene(name=name, frames=frames, label_set=label_set, **fields)
 
 
 def _read_meta(path: Path) -> dict[str, str | None]:
     file = path / META_NAME
     if not file.exists():  # a folder written by Pointcept
         return {"name": path.name, "label_set": None}
+    return parse_meta(str(file), file.read_bytes())
+
+
+def parse_meta(owner: str, content: bytes) -> dict[str, str | None]:
+    """Name and label set in the bytes of `scene_meta`.
+
+    Raises:
+        ValueError: beginning with `owner`, if it is something else.
+    """
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
+        meta = json.loads(content)
         return {"name": str(meta["name"]), "label_set": meta["label_set"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} must be JSON with name and label_set, got {error!r}") from error
+        raise ValueError(f"{owner} must be JSON with name and label_set, got {error!r}") from error
 
 
-def _read_array(file: Path, n_axes: int, dtype: type) -> np.ndarray:
+def _open_array(file: Path) -> np.ndarray:
     try:
-        array = np.lib.format.open_memmap(file, mode="r")
+        return np.lib.format.open_memmap(file, mode="r")
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"{file} must be a complete .npy file, got {error}") from error
-    if n_axes == 1 and array.ndim == 2 and array.shape[1] == 1:
+
+
+def _fitted(stem: str, array: np.ndarray, shape: tuple[str | int, ...], dtype: type) -> np.ndarray:
+    """The array in the type of its field; other types of Pointcept are converted."""
+    if len(shape) == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if np.issubdtype(array.dtype, dtype):
         return array
@@ -141,17 +178,17 @@ def _read_array(file: Path, n_axes: int, dtype: type) -> np.ndarray:
             cast = array.astype(dtype)
         if np.issubdtype(dtype, np.floating) or np.array_equal(cast, array):
             return cast
-    raise ValueError(f"{file} must hold values of {dtype.__name__}, got {array.dtype}")
+    raise ValueError(f"{stem}.npy must hold values of {dtype.__name__}, got {array.dtype}")
 
 
-def _read_frame(folder: Path) -> Frame:
-    arrays = {
-        name: _read_array(folder / f"{name}.npy", len(shape), dtype)
-        for name, (shape, dtype) in FRAME_ARRAYS.items()
-        if (folder / f"{name}.npy").exists()
+def _frame(arrays: Mapping[str, np.ndarray], number: str) -> Frame:
+    stems = {field: f"frames/{number}/{field}" for field in FRAME_ARRAYS}
+    fields = {
+        field: _fitted(stem, arrays[stem], *FRAME_ARRAYS[field])
+        for field, stem in stems.items()
+        if stem in arrays
     }
-    missing = {"image", "intrinsics", "camera_to_world"} - arrays.keys()
+    missing = {"image", "intrinsics", "camera_to_world"} - fields.keys()
     if missing:
-        raise ValueError(f"{folder} must hold {sorted(missing)[0]}.npy")
-    depth = arrays.pop("depth", None)
-    return Frame(depth=depth, **arrays)
+        raise ValueError(f"frames/{number} must hold {sorted(missing)[0]}.npy")
+    return Frame(depth=fields.pop("depth", None), **fields)

@@ -34,7 +34,7 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
 
     Raises:
         ValueError: if voxel_size is not positive, a coordinate is not finite or its voxel does not
-            fit int32, or the bounding box has so many voxels that (voxel, point) overflows 63 bits.
+            fit int32, or the bounding box has 2^63 voxels or more.
 
     Example:
         >>> import numpy as np
@@ -52,11 +52,9 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
     # (3, n), since numpy is several times faster along contiguous axes
     cells = np.floor(np.divide(points.T, voxel_size, dtype=np.float64, order="C"))
     key = _pack(cells)
-    n_bits = n.bit_length()
-    ordered = np.sort((key << n_bits) | np.arange(n))  # by voxel, then by point
-    key, point = ordered >> n_bits, ordered & ((1 << n_bits) - 1)
-
-    starts = np.concatenate([[True], key[1:] != key[:-1]])
+    point = _stable_order(key)  # by voxel, then by point
+    key = key[point]
+    starts = np.append(True, key[1:] != key[:-1])
     first = point[starts]
     is_first = np.zeros(n, bool)
     is_first[first] = True
@@ -64,7 +62,8 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
     inverse = np.empty(n, np.int64)
     inverse[point] = voxel[np.cumsum(starts) - 1]
     index = np.flatnonzero(is_first)
-    return VoxelGrid(cells[:, index].T.astype(np.int32, order="C"), index, inverse)
+    coords = np.stack([axis[index] for axis in cells], axis=1).astype(np.int32)
+    return VoxelGrid(coords, index, inverse)
 
 
 def voxel_labels(
@@ -102,15 +101,27 @@ def voxel_labels(
 
 
 def _pack(cells: Float[np.ndarray, "3 n"]) -> Int64[np.ndarray, " n"]:
-    """One number for each cell of the bounding box, with room to append the point."""
+    """The number of each cell in the bounding box."""
     low, high = cells.min(axis=1), cells.max(axis=1)
     if not np.isfinite(low).all() or not np.isfinite(high).all():
         raise ValueError(f"points must be finite, got cells from {low} to {high}")
     if max(abs(low).max(), abs(high).max()) >= 2**31:
         raise ValueError(f"points / voxel_size must fit int32, got cells from {low} to {high}")
-    _, size_y, size_z = size = [int(extent) for extent in high - low + 1]
-    n_bits = (size[0] * size_y * size_z).bit_length() + cells.shape[1].bit_length()
-    if n_bits > 63:
-        raise ValueError(f"points must span fewer voxels ({n_bits} bits, 63 at most), got {size}")
+    size_x, size_y, size_z = size = [int(extent) for extent in high - low + 1]
+    if size_x * size_y * size_z >= 2**63:
+        raise ValueError(f"points must span fewer than 2^63 voxels, got {size}")
     x, y, z = (cells - low[:, None]).astype(np.int64)
     return (x * size_y + y) * size_z + z
+
+
+def _stable_order(key: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Order of positive numbers, equal ones as they come.
+
+    One radix sort for every 16 bits, which numpy does for 16-bit numbers alone; a few times as fast
+    as its sort of longer ones.
+    """
+    order = np.argsort(key.astype(np.uint16), kind="stable")
+    for shift in range(16, int(key.max()).bit_length(), 16):
+        digit = (key[order] >> shift).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+    return order

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pcl_data.readers.file_errors import library_errors
+from pcl_data.file_errors import library_errors
 from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES, RawScan, file_size
 
 _VLR_BYTES, _EVLR_BYTES = 54, 60  # headers of the variable length records

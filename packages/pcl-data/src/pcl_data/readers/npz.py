@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcl_data.readers.file_errors import library_errors
+from pcl_data.file_errors import library_errors
 from pcl_data.readers.npy import read_array
 from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES, RawScan
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcl_data.readers.file_errors import library_errors
+from pcl_data.file_errors import library_errors
 from pcl_data.readers.lzf import decompress_lzf
 from pcl_data.readers.raw_scan import RawScan, scan_from_columns
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from plyfile import PlyData, PlyParseError
 
-from pcl_data.readers.file_errors import library_errors
+from pcl_data.file_errors import library_errors
 from pcl_data.readers.raw_scan import RawScan, file_size, scan_from_columns
 
 _MAX_HEADER_BYTES = 65536

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
-from pcl_data.readers.file_errors import errors_in, library_errors
+from pcl_data.file_errors import errors_in, library_errors
 
 MAX_PIXELS = 2**26  # of one image; the largest of the known data sets has 2 million
 

@@ -15,8 +15,8 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Int64
 
+from pcl_data.file_errors import errors_in
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
-from pcl_data.readers.file_errors import errors_in
 from pcl_data.readers.las import read_las
 from pcl_data.readers.npy import read_npy
 from pcl_data.readers.npz import read_npz
