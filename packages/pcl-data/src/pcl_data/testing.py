@@ -1,13 +1,12 @@
 """What every data set promises, as a check that each of their tests calls."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from pcl_data.dataset import Dataset
 from pcl_data.scene import Frame, Scene
 
 
-def check_dataset(dataset: Sequence[Scene]) -> None:
+def check_dataset(dataset: Dataset) -> None:
     """Raise `AssertionError` unless the data set keeps its promises on its first and last scene.
 
     Names are distinct and are those of the scenes; reading twice gives the same bits; labels are
@@ -15,15 +14,15 @@ def check_dataset(dataset: Sequence[Scene]) -> None:
     the scene.
 
     Args:
-        dataset: at least one scene, with `names` and `label_set`.
+        dataset: of at least one scene.
     """
-    names = dataset.names  # type: ignore[attr-defined]
+    names = dataset.names
     assert len(names) == len(dataset) == len(set(names)) > 0, "names must be distinct, one a scene"
     for index in {0, len(dataset) - 1}:
         scene, again = dataset[index], dataset[index]
         assert scene.name == names[index], f"{names[index]} must not be called {scene.name}"
         assert np.array_equal(scene.points, again.points), f"{scene.name} must read the same twice"
-        assert scene.label_set is dataset.label_set  # type: ignore[attr-defined]
+        assert scene.label_set is dataset.label_set
         _check_instances(scene)
         for frame in list(scene.frames)[:2]:
             assert _share_seen(frame, scene) > 0, f"a frame of {scene.name} must see a point of it"

@@ -1,0 +1,97 @@
+"""What is known about the points of a scene, as colours to look at."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from pcl_data.label_set import LabelSet
+from pcl_data.scene import Scene
+
+NOTHING = (205, 205, 205)  # points without a label, an instance, a set
+# Dark blue, green, yellow: rising lightness, for a quantity.
+_RAMP = np.array([(48, 18, 97), (38, 104, 142), (53, 183, 121), (253, 231, 37)], np.float64)
+
+
+class Layer(NamedTuple):
+    """Colours of the points, and what the colours mean."""
+
+    colors: UInt8[np.ndarray, "n 3"]
+    legend: list[tuple[str, tuple[int, int, int]]]
+
+
+def scene_layers(scene: Scene) -> dict[str, Layer]:
+    """Layers of a scene by name, as far as it has them.
+
+    `colour`, `labels` (in the colours of the label set, else of their own), `instances`,
+    `superpoints`, `intensity` and, always, `height`.
+
+    Example:
+        >>> import numpy as np
+        >>> list(
+        ...     scene_layers(Scene("a", np.zeros((1, 3), np.float32), labels=np.array([4])))
+        ... )
+        ['labels', 'height']
+    """
+    layers = {}
+    if scene.colors is not None:
+        layers["colour"] = Layer(np.asarray(scene.colors), [])
+    if scene.labels is not None:
+        layers["labels"] = _label_layer(scene.labels, scene.label_set)
+    if scene.instances is not None:
+        layers["instances"] = Layer(id_colors(scene.instances), [("none", NOTHING)])
+    if scene.superpoints is not None:
+        layers["superpoints"] = Layer(id_colors(scene.superpoints), [])
+    if scene.intensity is not None:
+        layers["intensity"] = _quantity_layer(scene.intensity, "")
+    layers["height"] = _quantity_layer(scene.points[:, 2], " m")
+    return layers
+
+
+def id_colors(ids: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n 3"]:
+    """A colour for each id, the same for the same id, grey for -1.
+
+    Example:
+        >>> import numpy as np
+        >>> id_colors(np.array([-1, 7, 7]))[:2].tolist()
+        [[205, 205, 205], [87, 242, 80]]
+    """
+    hue = np.mod(np.asarray(ids) * 0.618033988749895, 1)  # golden ratio: neighbours differ
+    wheel = np.abs(np.mod(hue[:, None] * 6 + np.array([0, 4, 2]), 6) - 3) - 1
+    colors = np.rint(80 + 162 * np.clip(wheel, 0, 1)).astype(np.uint8)
+    colors[np.asarray(ids) < 0] = NOTHING
+    return colors
+
+
+def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> Layer:
+    present = np.unique(labels)
+    present = present[present >= 0]
+    if label_set is None:
+        colors = id_colors(labels)
+        names = [str(label) for label in present]
+        shown = id_colors(present)
+    else:
+        palette = np.array([*label_set.colors, NOTHING], np.uint8)  # -1 picks the last
+        colors, shown = palette[labels], palette[present]
+        names = [label_set.names[label] for label in present]
+    legend = [(name, _rgb(color)) for name, color in zip(names, shown, strict=True)]
+    if (labels < 0).any():
+        legend.append(("unlabelled", NOTHING))
+    return Layer(colors, legend)
+
+
+def _quantity_layer(values: Float[np.ndarray, " n"], unit: str) -> Layer:
+    """A ramp from the 1st to the 99th percentile, so that a stray value does not take it all."""
+    low, high = np.percentile(values, [1, 99])
+    position = np.clip((values - low) / max(high - low, 1e-9), 0, 1) * (len(_RAMP) - 1)
+    steps = np.arange(len(_RAMP))
+    channels = [np.interp(position, steps, channel) for channel in _RAMP.T]
+    legend = [
+        (f"{low + (high - low) * step / steps[-1]:.3g}{unit}", _rgb(_RAMP[step])) for step in steps
+    ]
+    return Layer(np.rint(np.stack(channels, axis=1)).astype(np.uint8), legend)
+
+
+def _rgb(color: np.ndarray) -> tuple[int, int, int]:
+    red, green, blue = color.tolist()
+    return int(red), int(green), int(blue)

@@ -1,0 +1,160 @@
+"""What is wrong with a data set, found before a training run finds it.
+
+An error is what no run survives or what makes its numbers wrong: a file that cannot be read, NaN, a
+label outside the map. A warning is what is legal and seldom meant: millimetres, y up, a class
+without a point.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pcl_data.dataset import Dataset
+from pcl_data.scene import Scene
+
+LARGEST, SMALLEST = 500.0, 0.5  # metres: a scene beyond them is hardly in metres
+SMALLEST_INSTANCE = 10  # points
+# Names of the classes that lie at the bottom of a scene.
+_GROUND = {"floor", "road", "parking", "sidewalk", "driveable_surface", "ground", "terrain"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        level: "error" or "warning".
+        scene: name of the scene; "" for the data set as a whole.
+        rule: which check found it: `read`, `units`, `orientation`, `colours`, `labels`,
+            `instances`, `duplicates`, `classes`.
+        message: what is wrong and, if known, what to do.
+    """
+
+    level: Literal["error", "warning"]
+    scene: str
+    rule: str
+    message: str
+
+
+def validate(dataset: Dataset) -> Iterator[Finding]:
+    """Findings of every scene, and of the whole; a scene that cannot be read is one.
+
+    Args:
+        dataset: any; it is read once.
+    """
+    label_set = dataset.label_set
+    n_classes = 0 if label_set is None else label_set.n_classes
+    is_seen, n_labelled = np.zeros(n_classes, bool), 0
+    for index, name in enumerate(dataset.names):
+        try:
+            scene = dataset[index]
+        except (ValueError, FileNotFoundError) as error:
+            yield Finding("error", name, "read", str(error))
+            continue
+        yield from validate_scene(scene)
+        if scene.labels is not None and label_set is not None:
+            labels = scene.labels[scene.labels >= 0]
+            n_labelled += len(labels)
+            is_seen[labels] = True
+    if label_set is not None and n_labelled and not is_seen.all():
+        absent = [n for n, seen in zip(label_set.names, is_seen, strict=True) if not seen]
+        message = f"no point of {', '.join(absent)} in any scene"
+        yield Finding("warning", "", "classes", message)
+
+
+def validate_scene(scene: Scene) -> Iterator[Finding]:
+    """What is odd about a scene that can be read."""
+    checks = {
+        "units": _units,
+        "orientation": _orientation,
+        "colours": _colors,
+        "labels": _labels,
+        "instances": _instances,
+        "duplicates": _duplicates,
+    }
+    for rule, check in checks.items():
+        for message in check(scene):
+            yield Finding("warning", scene.name, rule, message)
+
+
+def _units(scene: Scene) -> Iterator[str]:
+    extent = float(np.ptp(scene.points, axis=0).max())
+    if not SMALLEST <= extent <= LARGEST:
+        yield f"the scene spans {extent:g} m; are its units metres?"
+    far = float(np.abs(scene.points).max())
+    if far > 1e4:
+        yield f"coordinates reach {far:g} m, where float32 is 1 mm and coarser; move the origin"
+
+
+def _orientation(scene: Scene) -> Iterator[str]:
+    """The ground is low and flat; without labels, a scene is not much higher than wide."""
+    extent = np.ptp(scene.points, axis=0)
+    ground = _ground_points(scene)
+    if ground is None:
+        if extent[2] > 2 * max(extent[:2]):
+            yield f"the scene is {extent[2]:g} m high and {max(extent[:2]):g} m wide; is z up?"
+        return
+    height = np.median(ground[:, 2]) - scene.points[:, 2].min()
+    spread = np.percentile(ground, 75, axis=0) - np.percentile(ground, 25, axis=0)
+    if spread.argmin() != 2 or height > 0.5 * extent[2]:
+        yield (
+            f"the ground spreads {spread[0]:.2g}, {spread[1]:.2g}, {spread[2]:.2g} m along x, y, z "
+            f"and lies {height:.2g} m above the lowest point; is z up?"
+        )
+
+
+def _ground_points(scene: Scene) -> np.ndarray | None:
+    if scene.labels is None or scene.label_set is None:
+        return None
+    ground = [i for i, name in enumerate(scene.label_set.names) if name in _GROUND]
+    points = scene.points[np.isin(scene.labels, ground)]
+    return points if len(points) >= 100 else None
+
+
+def _colors(scene: Scene) -> Iterator[str]:
+    if scene.colors is None:
+        return
+    low, high = int(scene.colors.min()), int(scene.colors.max())
+    if low == high:
+        yield f"every colour is {low}; is there colour at all?"
+    elif high <= 1:
+        yield "colours are 0 and 1 only; were they fractions before they became whole numbers?"
+
+
+def _labels(scene: Scene) -> Iterator[str]:
+    if scene.labels is None:
+        return
+    if (scene.labels < 0).all():
+        yield "every point is unlabelled"
+    elif scene.label_set is None:
+        yield "there are labels and no label set that says what they mean"
+
+
+def _instances(scene: Scene) -> Iterator[str]:
+    if scene.instances is None or scene.labels is None:
+        return
+    is_member = scene.instances >= 0
+    ids, inverse, counts = np.unique(
+        scene.instances[is_member], return_inverse=True, return_counts=True
+    )
+    labels = scene.labels[is_member]
+    lowest = np.full(len(ids), np.iinfo(np.int64).max)
+    highest = np.full(len(ids), -1)
+    np.minimum.at(lowest, inverse, labels)
+    np.maximum.at(highest, inverse, labels)
+    mixed = ids[lowest != highest]
+    if len(mixed):
+        yield f"{len(mixed)} instances hold several labels, {mixed[0]} the first of them"
+    tiny = ids[counts < SMALLEST_INSTANCE]
+    if len(tiny):
+        yield f"{len(tiny)} instances have fewer than {SMALLEST_INSTANCE} points, {tiny[0]} first"
+
+
+def _duplicates(scene: Scene) -> Iterator[str]:
+    points = np.ascontiguousarray(scene.points)
+    rows = np.sort(points.view([("x", "f4"), ("y", "f4"), ("z", "f4")]).ravel())
+    share = float((rows[1:] == rows[:-1]).mean()) if len(rows) > 1 else 0.0
+    if share > 0.05:
+        yield f"{share:.0%} of the points repeat another one exactly"

@@ -1,0 +1,38 @@
+"""Tests of pcl_data.parallel."""
+
+import math
+import os
+
+import pytest
+
+from pcl_data.parallel import run_each
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_every_number_comes_with_its_result(n_workers):
+    assert dict(run_each(math.factorial, [3, 4, 5], n_workers)) == {3: 6, 4: 24, 5: 120}
+
+
+def test_one_worker_keeps_the_order_and_starts_nothing_early():
+    results = run_each(math.factorial, [5, -1, 3], 1)
+    assert next(results) == (5, 120)
+    with pytest.raises(ValueError, match="negative"):
+        next(results)
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_caller():
+    with pytest.raises(ValueError, match="negative"):
+        list(run_each(math.factorial, [3, -1], 2))
+
+
+def test_the_environment_is_as_it_was(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    list(run_each(math.factorial, [3, 4], 2))
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_no_workers_are_rejected():
+    with pytest.raises(ValueError, match="n_workers must be at least 1, got 0"):
+        next(run_each(math.factorial, [3], 0))
