@@ -7,12 +7,13 @@ with Pointcept; `face.npy`, `box.npy`, `time.npy`, `pose.npy`, `frames/0000/*.np
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
-from pcl_data.label_set import LabelSet
+from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
 FILE_NAMES = {
@@ -68,7 +69,8 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     Folders of Pointcept load as they are: float64 coordinates are rounded to float32, other integer
     types become int64, and (n, 1) segments and instances become (n,); such arrays are read into
     memory. Without `segment.npy`, `segment20.npy` or `segment200.npy` is read, whichever has the
-    number of classes of `label_set`. -1 is unlabelled there as here.
+    number of classes of `label_set`. -1 is unlabelled there as here. Pointcept numbers walls and
+    unlabelled objects as instances too: with a label set, those of things alone are kept.
 
     Args:
         path: the folder.
@@ -90,7 +92,7 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
         )
     files = {name: path / f"{stem}.npy" for name, stem in FILE_NAMES.items()}
     if label_set and not files["labels"].exists():
-        files["labels"] = path / f"segment{label_set.n_classes}.npy"
+        files["labels"] = _numbered_segment(path, label_set)
     arrays = {
         name: _read_array(file, len(SCENE_ARRAYS[name][0]), SCENE_ARRAYS[name][1])
         for name, file in files.items()
@@ -99,9 +101,34 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     try:
         folders = sorted((path / "frames").glob("[0-9]*"), key=lambda folder: int(folder.name))
         frames = tuple(_read_frame(folder) for folder in folders)
-        return Scene(name=str(meta["name"]), frames=frames, label_set=label_set, **arrays)
+        scene = Scene(name=str(meta["name"]), frames=frames, label_set=label_set, **arrays)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    is_ours = (path / META_NAME).exists()
+    return scene if is_ours or label_set is None else _with_things_alone(scene, label_set)
+
+
+def _numbered_segment(path: Path, label_set: LabelSet) -> Path:
+    """The file of Pointcept that has the labels of a label set.
+
+    Raises:
+        ValueError: if there are only labels of others.
+    """
+    file = path / f"segment{label_set.n_classes}.npy"
+    others = sorted(path.glob("segment[0-9]*.npy"))
+    if others and not file.exists():
+        raise ValueError(
+            f"{path}: must hold {file.name}, the labels of {label_set.name}, "
+            f"got {', '.join(other.name for other in others)}"
+        )
+    return file
+
+
+def _with_things_alone(scene: Scene, label_set: LabelSet) -> Scene:
+    if scene.labels is None or scene.instances is None:
+        return scene
+    is_thing = np.isin(scene.labels, label_set.things)
+    return replace(scene, instances=np.where(is_thing, scene.instances, IGNORE_INDEX))
 
 
 def _write_arrays(folder: Path, arrays: dict[str, np.ndarray | None]) -> None:
