@@ -5,6 +5,7 @@ whose `Annotations/` hold one text file an object, `<class>_<number>.txt`, rows 
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -101,8 +102,10 @@ def _raw_id(file: Path) -> int:
 
 def _read_rows(file: Path) -> Float64[np.ndarray, "n 6"]:
     try:
-        rows = np.loadtxt(file, np.float64, comments=None, ndmin=2)
-    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # a file without a line of numbers
+            rows = np.loadtxt(file, np.float64, comments=None, ndmin=2)
+    except (ValueError, UserWarning):
         _name_broken_line(file)
     if rows.shape[1] != 6 or not np.isfinite(rows).all():
         _name_broken_line(file)
