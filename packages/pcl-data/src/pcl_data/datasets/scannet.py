@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -28,6 +28,12 @@ from pcl_data.splits import read_split
 SPLITS = ("train", "val", "test")
 _TABLE = "scannetv2-labels.combined.tsv"
 _COLUMNS = {NYU40.name: "nyu40id", SCANNET20.name: "nyu40id", SCANNET200.name: "id"}
+
+
+class _Group(NamedTuple):
+    id: int
+    category: str  # as in the label table
+    segments: Int64[np.ndarray, " s"]
 
 
 class ScanNet(FileDataset):
@@ -159,22 +165,19 @@ class ScanNet(FileDataset):
         file = _groups_file(folder)
         groups = _read_groups(file)
         with errors_in(file):
-            group = _group_of(ids, groups)[superpoints]
-            raw = [_raw_id(self._raw_ids, category) for _, category, _ in groups]
+            place = _group_of(ids, groups)[superpoints]
+            raw = [_raw_id(self._raw_ids, group.category) for group in groups]
             train = np.append(self.label_set.to_train(np.array(raw, np.int64)), IGNORE_INDEX)
-        labels = train[group]  # the last entry for points in no group
+        labels = train[place]  # the last entry for points in no group
         is_thing = np.isin(labels, self.label_set.things)
-        group_ids = np.array([*(group_id for group_id, _, _ in groups), -1])
-        instances = np.where(is_thing, group_ids[group], -1)
+        group_ids = np.array([*(group.id for group in groups), -1])
+        instances = np.where(is_thing, group_ids[place], -1)
         return {
             "labels": labels,
             "instances": instances,
             "superpoints": superpoints.astype(np.int64),
             "boxes": _instance_boxes(points, labels, instances),
         }
-
-
-Group = tuple[int, str, Int64[np.ndarray, " s"]]  # id, raw category, segments
 
 
 def _segments_file(folder: Path) -> Path:
@@ -227,32 +230,32 @@ def _read_segments(file: Path, n_points: int) -> Int64[np.ndarray, " n"]:
     return segments
 
 
-def _read_groups(file: Path) -> list[Group]:
+def _read_groups(file: Path) -> list[_Group]:
     content = read_json(file)
     with errors_in(file), library_errors("aggregation"):
         groups = [
-            (int(group["id"]), str(group["label"]), _whole(group["segments"]))
+            _Group(int(group["id"]), str(group["label"]), _whole(group["segments"]))
             for group in content["segGroups"]
         ]
-        ids = [group_id for group_id, _, _ in groups]
+        ids = [group.id for group in groups]
         if len(set(ids)) < len(ids) or min(ids, default=0) < 0:
             raise ValueError(f"ids {ids}, not distinct and at least 0")
     return groups
 
 
-def _whole(values: list[int]) -> Int64[np.ndarray, " s"]:
+def _whole(values: Any) -> Int64[np.ndarray, " s"]:
     array = np.asarray(values) if values else np.zeros(0, np.int64)
     if array.ndim != 1 or array.dtype.kind != "i" or array.min(initial=0) < 0:
         raise ValueError(f"an array of {array.dtype} and shape {array.shape}, not of segment ids")
     return array.astype(np.int64)
 
 
-def _group_of(ids: Int64[np.ndarray, " s"], groups: list[Group]) -> Int64[np.ndarray, " s"]:
+def _group_of(ids: Int64[np.ndarray, " s"], groups: list[_Group]) -> Int64[np.ndarray, " s"]:
     """Group of each segment, by its place in the list; -1 for none."""
     group_of = np.full(len(ids), -1)
-    for place, (_, _, segments) in enumerate(groups):
-        group_of[np.isin(ids, segments)] = place
-    if any(len(segments) for _, _, segments in groups) and (group_of < 0).all():
+    for place, group in enumerate(groups):
+        group_of[np.isin(ids, group.segments)] = place
+    if any(len(group.segments) for group in groups) and (group_of < 0).all():
         raise ValueError("segGroups must name segments of the mesh, got none of them")
     return group_of
 
