@@ -42,7 +42,10 @@ def test_names_of_classes_are_enough(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SMALL + "split: {}\n", "the file must have keys of .*, got 'split': did you mean 'splits'"),
+        (
+            SMALL + "split: {}\n",
+            "the file must have keys of .*, got 'split': did you mean 'splits'",
+        ),
         (SMALL + "xyzzy: 1\n", "the file must have keys of .*, got 'xyzzy'$"),
         (SMALL.replace("name: bench", "name: bench, colour: [0, 0, 0]"), "mean 'color'"),
         (SMALL.replace("name: bench", "id: 2"), r"classes\[1\] must have the key 'name'"),
@@ -63,6 +66,7 @@ def test_names_of_classes_are_enough(tmp_path):
         (SMALL.replace("bench", "b, color: red"), r"classes\[1\]\.color must be of type list"),
         (SMALL + "merged: {8: 9}\n", r"merged_raw_ids must lead to raw_ids, got \[9\]"),
         (SMALL + "merged: [8, 1]\n", "merged must be of type dict"),
+        (SMALL + "ignored: 3\n", "ignored must be of type list, got 3"),
         (SMALL + "ignored: [a]\n", "ignored must be of type int, got 'a'"),
         (SMALL + "label_ids: raws\n", "label_ids must be 'raw', 'train' or 'none', got 'raws'"),
         (SMALL + "splits: {val: a}\n", r"splits\.val must be of type list, got 'a'"),

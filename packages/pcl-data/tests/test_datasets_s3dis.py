@@ -1,6 +1,5 @@
 """Tests of pcl_data.datasets.s3dis on rooms that the tests write in the official layout."""
 
-import numpy as np
 import pytest
 
 from pcl_data import S3DIS13
@@ -84,7 +83,9 @@ def test_an_empty_annotation_is_an_error(tmp_path, text):
 
 def test_colours_out_of_range_are_an_error(tmp_path):
     write(tmp_path, "Area_5/a_1", {"wall_1": "0 0 0 1 2 256\n"})
-    with pytest.raises(ValueError, match=r"wall_1\.txt: colours must lie in \[0, 255\], got \[1, 2"):
+    with pytest.raises(
+        ValueError, match=r"wall_1\.txt: colours must lie in \[0, 255\], got \[1, 2"
+    ):
         S3DIS(tmp_path, "val")[0]
 
 

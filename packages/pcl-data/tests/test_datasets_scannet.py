@@ -175,7 +175,9 @@ def test_a_table_without_the_column_is_named(root):
 
 def test_an_id_that_the_label_set_does_not_know_is_an_error(root):
     (root / "scannetv2-labels.combined.tsv").write_text(TABLE.replace("\t5\n", "\t41\n"))
-    with pytest.raises(ValueError, match=r"aggregation\.json: raw must hold ids known to scannet20"):
+    with pytest.raises(
+        ValueError, match=r"aggregation\.json: raw must hold ids known to scannet20"
+    ):
         first(root)
 
 
@@ -192,9 +194,11 @@ def test_missing_files_are_named_with_their_source(root, scan):
 
 
 def test_options_are_checked(root):
-    with pytest.raises(ValueError, match="label_set must be SCANNET20, NYU40 or SCANNET200, got 's3"):
+    with pytest.raises(
+        ValueError, match="label_set must be SCANNET20, NYU40 or SCANNET200, got 's3"
+    ):
         ScanNet(root, label_set=S3DIS13)
-    with pytest.raises(ValueError, match="split must be one of .* got 'training'"):
+    with pytest.raises(ValueError, match=r"split must be one of .* got 'training'"):
         ScanNet(root, "training")
     with pytest.raises(ValueError, match="frame_step must be at least 1, got 0"):
         ScanNet(root, frame_step=0)

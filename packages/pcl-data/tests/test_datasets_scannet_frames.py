@@ -1,4 +1,4 @@
-"""Tests of pcl_data.datasets.scannet_frames on frames that the tests write, seen through ScanNet."""
+"""Tests of pcl_data.datasets.scannet_frames on frames that are written here, through ScanNet."""
 
 import json
 import struct
@@ -126,14 +126,16 @@ def test_frames_of_the_25k_have_labels_and_instances_of_things(root):
     assert frame.instances.tolist() == [[-1] * 4 + [5003] * 4] * 3 + [[-1] * 8] * 3
     frames = scene(root, "25k").frames
     Image.fromarray(labels + 41).save(folder / "label" / "000100.png")
-    with pytest.raises(ValueError, match=r"label/000100\.png: raw must hold ids known to scannet20"):
+    with pytest.raises(
+        ValueError, match=r"label/000100\.png: raw must hold ids known to scannet20"
+    ):
         frames[0]
 
 
 def test_what_is_missing_or_broken_is_named(root):
     with pytest.raises(FileNotFoundError, match=rf"scans/{NAME}/{NAME}\.sens missing"):
         ScanNet(root, [NAME], frames="sens")
-    with pytest.raises(FileNotFoundError, match="intrinsic/intrinsic_depth.txt missing"):
+    with pytest.raises(FileNotFoundError, match=r"intrinsic/intrinsic_depth\.txt missing"):
         ScanNet(root, [NAME], frames="folders")
     folder = root / "frames" / NAME
     write_folders(folder, {})

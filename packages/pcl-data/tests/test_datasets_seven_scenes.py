@@ -44,8 +44,8 @@ def test_splits_join_the_rooms(root):
 def test_points_are_unprojected_turned_upright_and_thinned(root):
     scene = SevenScenes(root, ["chess/seq-01"], frame_step=2)[0]
     assert [frame.image[0, 0, 0] for frame in scene.frames] == [0, 2]
-    # The camera at x = 0.5 sees 2 m ahead, along y; and 120 pixels, 0.41 m, to the right; the second frame
-    # sees the first point again and another one 2 pixels, 7 mm, further, in the same voxel.
+    # The camera at x = 0.5 sees 2 m ahead, along y, and 120 pixels, 0.41 m, to the right; the
+    # second frame sees the first point again and another one 2 pixels, 7 mm, further on.
     np.testing.assert_allclose(scene.points, [[0.5, 2, 0], [0.5 + 240 / 585, 2, 0]], atol=1e-6)
     assert scene.colors.tolist() == [[0, 0, 0]] * 2
     finer = SevenScenes(root, ["chess/seq-01"], frame_step=2, voxel_size=0.001)[0]
@@ -78,7 +78,7 @@ def test_frames_with_a_lost_pose_are_left_out(root):
 
 
 def test_what_is_missing_or_wrong_is_named(root):
-    with pytest.raises(ValueError, match="split must be one of .* got 'val'"):
+    with pytest.raises(ValueError, match=r"split must be one of .* got 'val'"):
         SevenScenes(root, "val")
     with pytest.raises(ValueError, match="frame_step must be at least 1, got 0"):
         SevenScenes(root, frame_step=0)

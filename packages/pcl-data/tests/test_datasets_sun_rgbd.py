@@ -8,9 +8,7 @@ from pcl_data import SUNRGBD10
 from pcl_data.datasets import SunRgbd
 from pcl_data.testing import check_dataset
 
-TABLE = np.array(
-    [[0, 2, 0, 0, 0.2, 1], [1, 4, -1, 1, 1, 1], [-1, 2, 0.5, 0.5, 0, 0]], np.float32
-)
+TABLE = np.array([[0, 2, 0, 0, 0.2, 1], [1, 4, -1, 1, 1, 1], [-1, 2, 0.5, 0.5, 0, 0]], np.float32)
 BOXES = np.array([[1.0, 2, 3, 0.5, 0.25, 1, 0.5, 3], [0, 0, 0, 1, 1, 1, -2, 9]])
 EXPORT = "sunrgbd_pc_bbox_votes_50k_v1_{}"
 
@@ -94,8 +92,8 @@ def test_the_photograph_is_a_frame_that_sees_the_points_at_their_depth(root):
         (TABLE, BOXES[:, :7], r"_bbox\.npy: boxes must have shape \(k, 8\)"),
         (TABLE, BOXES * np.nan, r"_bbox\.npy: boxes must have shape \(k, 8\) and be finite"),
         (TABLE, -BOXES, r"_bbox\.npy: boxes must have whole classes and half lengths"),
-        (TABLE, BOXES + [[0] * 7 + [0.5]], r"_bbox\.npy: boxes must have whole classes"),
-        (TABLE, BOXES + [[0] * 7 + [1]], r"_bbox\.npy: raw must hold ids known to sunrgbd10"),
+        (TABLE, BOXES + np.eye(8)[7] / 2, r"_bbox\.npy: boxes must have whole classes"),
+        (TABLE, BOXES + np.eye(8)[7], r"_bbox\.npy: raw must hold ids known to sunrgbd10"),
     ],
 )
 def test_a_broken_array_is_named_with_its_rule(tmp_path, table, boxes, message):
@@ -122,7 +120,7 @@ def test_pickled_boxes_are_rejected(tmp_path):
 
 
 def test_what_is_missing_or_wrong_is_named(root):
-    with pytest.raises(ValueError, match="split must be one of .* got 'test'"):
+    with pytest.raises(ValueError, match=r"split must be one of .* got 'test'"):
         SunRgbd(root, "test")
     with pytest.raises(FileNotFoundError, match=r"000009_pc\.npz, .*000009_bbox\.npy missing"):
         SunRgbd(root, ["000009"])

@@ -1,4 +1,4 @@
-"""Tests of pcl_data.readers.sens: streams are written here, byte by byte of the published layout."""
+"""Tests of pcl_data.readers.sens on streams that are written here in the published layout."""
 
 import io
 import struct
@@ -143,7 +143,9 @@ FRAME_AT = SIZES_AT + 36
 )
 def test_what_a_stream_cannot_hold_is_rejected_with_its_name(tmp_path, change, message):
     path = damaged(tmp_path, change)
-    with pytest.raises(ValueError, match=rf"a\.sens: must be a complete \.sens file, got: {message}"):
+    with pytest.raises(
+        ValueError, match=rf"a\.sens: must be a complete \.sens file, got: {message}"
+    ):
         open_sens(path)
 
 
@@ -168,7 +170,9 @@ def test_a_missing_stream_is_missing(tmp_path):
         (b"no zlib", "must be a complete zlib file"),
     ],
 )
-def test_depth_unpacks_to_the_size_of_its_image_and_no_further(tmp_path, monkeypatch, packed, message):
+def test_depth_unpacks_to_the_size_of_its_image_and_no_further(
+    tmp_path, monkeypatch, packed, message
+):
     monkeypatch.setitem(globals(), "depth_bytes", lambda depth, kind: packed)
     images, depths, poses = recording(1)
     (tmp_path / "a.sens").write_bytes(sens_bytes(images, depths, poses))

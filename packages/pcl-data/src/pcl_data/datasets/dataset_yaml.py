@@ -73,26 +73,34 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
 
 
 def _label_set(table: Mapping[str, Any]) -> LabelSet:
-    rows = [
-        _table(f"classes[{i}]", row, _CLASS_KEYS, needed=("name",))
-        for i, row in enumerate(_of_type("classes", table["classes"], list))
-    ]
-    if not rows:
+    classes = _of_type("classes", table["classes"], list)
+    if not classes:
         raise ValueError("classes must hold at least one class, got none")
+    rows = [_class(f"classes[{place}]", place, row) for place, row in enumerate(classes)]
+    names, raw_ids, colors, is_stuff = zip(*rows, strict=True)
     merged = _of_type("merged", table.get("merged", {}), dict)
+    ignored = _ids("ignored", _of_type("ignored", table.get("ignored", []), list))
     return LabelSet(
         name=_of_type("name", table["name"], str),
-        names=tuple(_of_type(f"classes[{i}].name", row["name"], str) for i, row in enumerate(rows)),
-        raw_ids=tuple(
-            _of_type(f"classes[{i}].id", row.get("id", i + 1), int) for i, row in enumerate(rows)
+        names=names,
+        raw_ids=raw_ids,
+        colors=colors,
+        is_stuff=is_stuff,
+        ignored_raw_ids=tuple(sorted({0, *ignored})),
+        merged_raw_ids=tuple(
+            zip(_ids("merged", merged), _ids("merged", merged.values()), strict=True)
         ),
-        colors=tuple(_color(i, row.get("color")) for i, row in enumerate(rows)),
-        is_stuff=tuple(
-            _of_type(f"classes[{i}].stuff", row.get("stuff", False), bool)
-            for i, row in enumerate(rows)
-        ),
-        ignored_raw_ids=tuple(sorted({0, *_ids("ignored", table.get("ignored", []))})),
-        merged_raw_ids=tuple(zip(_ids("merged", merged), _ids("merged", merged.values()))),
+    )
+
+
+def _class(owner: str, place: int, row: Any) -> tuple[str, int, tuple[int, int, int], bool]:
+    """Name, raw id, colour and whether it is stuff."""
+    row = _table(owner, row, _CLASS_KEYS, needed=("name",))
+    return (
+        _of_type(f"{owner}.name", row["name"], str),
+        _of_type(f"{owner}.id", row.get("id", place + 1), int),
+        _color(f"{owner}.color", row.get("color", list(NYU40.colors[place % NYU40.n_classes]))),
+        _of_type(f"{owner}.stuff", row.get("stuff", False), bool),
     )
 
 
@@ -123,11 +131,9 @@ def _names(owner: str, values: Any) -> tuple[str, ...]:
     return tuple(_of_type(owner, value, str) for value in _of_type(owner, values, list))
 
 
-def _color(place: int, value: Any) -> tuple[int, int, int]:
-    if value is None:
-        return NYU40.colors[place % NYU40.n_classes]
-    color = _ids(f"classes[{place}].color", _of_type(f"classes[{place}].color", value, list))
+def _color(owner: str, value: Any) -> tuple[int, int, int]:
+    color = _ids(owner, _of_type(owner, value, list))
     if len(color) != 3 or not all(0 <= part <= 255 for part in color):
-        raise ValueError(f"classes[{place}].color must be three numbers in 0-255, got {value}")
+        raise ValueError(f"{owner} must be three numbers in 0-255, got {value}")
     red, green, blue = color
     return red, green, blue

@@ -154,7 +154,7 @@ class ScanNet(FileDataset):
     @cached_property
     def _raw_ids(self) -> dict[str, int]:
         assert self.label_set is not None
-        return _read_table(self.root / _TABLE, _COLUMNS[self.label_set.name])
+        return read_label_table(self.root / _TABLE, _COLUMNS[self.label_set.name])
 
     def _annotation(
         self, folder: Path, points: Float32[np.ndarray, "n 3"]
@@ -204,8 +204,17 @@ def _read_alignment(file: Path) -> Float64[np.ndarray, "4 4"]:
     return np.eye(4)
 
 
-def _read_table(file: Path, column: str) -> dict[str, int]:
-    """Raw id of each raw category; the first row of a category counts."""
+def read_label_table(file: Path, column: str) -> dict[str, int]:
+    """Raw id of each raw category of `scannetv2-labels.combined.tsv`; its first row counts.
+
+    Args:
+        file: the table, separated by tabs.
+        column: of the ids: nyu40id, or id for ScanNet200.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the file, if it lacks the column or has no whole number there.
+    """
     with errors_in(file), library_errors("label table"):
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -20,8 +20,9 @@ class SceneFolder(Sequence[Scene]):
 
     Scans are files of any readable format and folders of `save_scene` or of Pointcept, in the
     folder itself and in its sub-folders, one level down. The name of a scan is its file name
-    without suffix; if two sub-folders have the same one (the rooms of Pointcept's S3DIS), the scans
-    of all sub-folders are called `<sub-folder>_<name>`. Names that begin with a dot are passed over.
+    without suffix; if two sub-folders have the same one (the rooms of Pointcept's S3DIS), the
+    scans of all sub-folders are called `<sub-folder>_<name>`. Names that begin with a dot are
+    passed over.
 
     A file `dataset.yaml` in the folder gives the meaning of the labels and splits; its form is
     described in `pcl_data.datasets.dataset_yaml`.

@@ -30,11 +30,11 @@ _UPRIGHT = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 class SevenScenes(FileDataset):
     """Sequences of frames; the points of a scene are what its frames see.
 
-    The scene of `chess/seq-01` is called `chess_seq-01`. Its frames are every `frame_step`-th one, and its
-    points and their colours come from the depth of these frames, the first in each voxel of
-    `voxel_size`. World coordinates are turned so that z is up, as far as the first camera was held
-    level. There are no labels. Colour and depth cameras are taken for one, as the data set leaves
-    them.
+    The scene of `chess/seq-01` is called `chess_seq-01`. Its frames are every `frame_step`-th one,
+    and its points and their colours come from the depth of these frames, the first in each voxel
+    of `voxel_size`. World coordinates are turned so that z is up, as far as the first camera was
+    held level. There are no labels. Colour and depth cameras are taken for one, as the data set
+    leaves them.
 
     Args:
         root: folder with a folder for each of the seven rooms.
@@ -84,7 +84,9 @@ class SevenScenes(FileDataset):
     def files(self, name: str) -> tuple[Path, ...]:
         """The images and poses of the frames that are taken; the first pose if there is none."""
         frames = self._frame_files(name)
-        files = [file for frame in frames.values() for file in (frame.color, frame.depth, frame.pose)]
+        files = [
+            file for frame in frames.values() for file in (frame.color, frame.depth, frame.pose)
+        ]
         return tuple(files) or (self._folder(name) / "frame-000000.pose.txt",)
 
     def read(self, name: str) -> Scene:

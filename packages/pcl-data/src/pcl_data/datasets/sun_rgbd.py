@@ -4,6 +4,7 @@ Song et al., "SUN RGB-D", CVPR 2015. The exports are those of sunrgbd/sunrgbd_da
 sunrgbd/matlab/extract_rgbd_data_v2.m of Qi et al., "Deep Hough Voting", ICCV 2019.
 """
 
+import io
 import os
 import zipfile
 from collections.abc import Sequence
@@ -113,8 +114,7 @@ def _read_points(file: Path) -> Shaped[np.ndarray, "n k"]:
         member = archive.getinfo("pc.npy")
         if member.file_size > MAX_ARRAY_BYTES:
             raise ValueError(f"{member.file_size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
-        with archive.open(member) as stream:
-            table = read_array(stream, member.file_size)
+        table = read_array(io.BytesIO(archive.read(member)), member.file_size)
     if table.ndim != 2 or table.shape[1] not in (3, 6) or not len(table):
         raise ValueError(f"pc must have shape (n, 6) or (n, 3), got {table.shape}")
     return table
@@ -165,7 +165,9 @@ def _columns(line: str) -> Float64[np.ndarray, "3 3"]:
 
 
 def _depth(
-    points: Float64[np.ndarray, "n 3"], intrinsics: Float64[np.ndarray, "3 3"], shape: tuple[int, ...]
+    points: Float64[np.ndarray, "n 3"],
+    intrinsics: Float64[np.ndarray, "3 3"],
+    shape: tuple[int, ...],
 ) -> Float32[np.ndarray, "h w"]:
     """Depth image of points in the camera's frame; 0 where there is none."""
     points = points[points[:, 2] > 0]

@@ -104,7 +104,9 @@ def scaled_intrinsics(
 
     Example:
         >>> import numpy as np
-        >>> matrix = np.array([[4.0, 0, 3.5], [0, 4, 2.5], [0, 0, 1]])  # the centre of 6 x 8
+        >>> matrix = np.array(
+        ...     [[4.0, 0, 3.5], [0, 4, 2.5], [0, 0, 1]]
+        ... )  # the centre of 6 x 8
         >>> scaled_intrinsics(matrix, (6, 8), (3, 4)).tolist()
         [[2.0, 0.0, 1.5], [0.0, 2.0, 1.0], [0.0, 0.0, 1.0]]
     """
