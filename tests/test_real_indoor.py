@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from pcl_data import NYU40, SCANNET20, SCANNET200, SUNRGBD10
 from pcl_data.datasets import S3DIS, ScanNet, SevenScenes, SunRgbd
-from pcl_data.datasets.scannet import read_label_table
+from pcl_data.datasets.scannet_annotation import read_label_table
 from pcl_data.readers.frame_folder import unproject
 from pcl_data.readers.ply import read_ply
 from pcl_data.testing import check_dataset

@@ -144,10 +144,11 @@ SEGS, AGGREGATION = "_vh_clean_2.0.010000.segs.json", ".aggregation.json"
         (SEGS, '{"segIndices": [7, 7, 3', "must be a complete JSON file"),
         (SEGS, {"segments": SEGMENTS}, "must be a complete segments file, got: 'segIndices'"),
         (SEGS, {"segIndices": [1.5] * 6}, "an array of float64"),
-        (SEGS, {"segIndices": [-1] * 6}, "not of segment ids"),
+        (SEGS, {"segIndices": [-1] * 6}, "not of whole ids"),
         (AGGREGATION, '{"segGroups": [', "must be a complete JSON file"),
         (AGGREGATION, {"segGroups": [{"id": 1}]}, "must be a complete aggregation file"),
         (AGGREGATION, {"segGroups": 3}, "must be a complete aggregation file"),
+        (AGGREGATION, {"segGroups": [GROUPS[0] | {"id": 0.5}]}, "an array of float64"),
         (AGGREGATION, {"segGroups": [GROUPS[0]] * 2}, r"ids \[0, 0\], not distinct"),
         (AGGREGATION, {"segGroups": [GROUPS[0] | {"segments": [8]}]}, "got none of them"),
         (
