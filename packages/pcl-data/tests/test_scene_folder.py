@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pcl_data import SCANNET20, Scene, save_scene
+from pcl_data import NYU40, S3DIS13, SCANNET20, SCANNET200, Scene, save_scene
 from pcl_data.datasets import SceneFolder
+from pcl_data.testing import check_dataset
 
 
 def write(path, text="0 0 0\n1 2 3\n"):
@@ -96,3 +97,99 @@ def test_reads_the_scans_of_scannet(real_data):
     assert len(folder) == 17
     assert folder[0].name == "scene0000_00"
     assert folder[0].label_set is SCANNET20
+
+
+YAML = """
+name: mine
+classes: [{name: floor, id: 2, stuff: true}, {name: bench, id: 7}]
+merged: {8: 7}
+splits: {val: [c, a]}
+"""
+
+
+@pytest.fixture
+def described(tmp_path):
+    write(tmp_path / "dataset.yaml", YAML)
+    for name in "abc":
+        write(tmp_path / f"{name}.txt", "0 0 0 1 2 3 2 1\n1 0 0 1 2 3 8 2\n")
+    return tmp_path
+
+
+def test_a_description_gives_label_set_ids_and_splits(described):
+    folder = SceneFolder(described, split="val")
+    assert folder.names == ("c", "a")
+    assert folder.label_set.names == ("floor", "bench")
+    assert folder[0].labels.tolist() == [0, 1]
+    assert folder[0].instances.tolist() == [-1, 2]
+    assert len(SceneFolder(described)) == 3
+    check_dataset(folder)
+
+
+def test_what_the_caller_gives_goes_before_the_description(described):
+    assert SceneFolder(described, label_ids="none")[0].labels is None
+    folder = SceneFolder(described, label_set=SCANNET20, split=["b"])
+    assert (folder.label_set, folder.label_ids, folder.names) == (SCANNET20, "train", ("b",))
+    assert folder[0].labels.tolist() == [2, 8]
+
+
+def test_a_split_that_is_not_there_is_an_error(described):
+    with pytest.raises(ValueError, match=r"split must be one of \['val'\] in .*yaml, got 'train'"):
+        SceneFolder(described, split="train")
+    for split, shown in ((["a", "z"], r"\['z'\]"), (["a", "a"], r"\['a', 'a'\]"), ([], r"\[\]")):
+        with pytest.raises(ValueError, match=f"names of scans, each once, got {shown}"):
+            SceneFolder(described, split=split)
+    write(described / "dataset.yaml", YAML.replace("merged", "merge"))
+    with pytest.raises(ValueError, match=r"dataset\.yaml: .* got 'merge': did you mean 'merged'"):
+        SceneFolder(described)
+
+
+def pointcept(folder, **arrays):
+    """A folder as Pointcept's preprocessing writes it."""
+    folder.mkdir(parents=True)
+    arrays = {"coord": np.eye(3, dtype=np.float32), "color": np.eye(3, dtype=np.uint8)} | arrays
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", np.asarray(array))
+
+
+def test_scannet_of_pointcept_is_read_as_it_is(tmp_path):
+    pointcept(
+        tmp_path / "train" / "scene0000_00",
+        normal=np.eye(3, dtype=np.float32),
+        segment20=[0, 4, -1],
+        segment200=[0, 9, 3],
+        instance=[5, 6, 7],  # walls and unlabelled objects are numbered, too
+    )
+    pointcept(tmp_path / "test" / "scene0707_00", normal=np.eye(3, dtype=np.float32))
+    folder = SceneFolder(tmp_path, label_set=SCANNET20)
+    assert folder.names == ("scene0000_00", "scene0707_00")
+    assert folder[0].labels.tolist() == [0, 4, -1]
+    assert folder[0].instances.tolist() == [-1, 6, -1]
+    assert folder[1].labels is None
+    check_dataset(folder)
+    fine = SceneFolder(tmp_path / "train", label_set=SCANNET200)[0]
+    assert fine.labels.tolist() == [0, 9, 3]
+    assert fine.instances.tolist() == [-1, 6, 7]
+    assert SceneFolder(tmp_path)[0].instances.tolist() == [5, 6, 7]  # no label set, no things
+    message = r"must hold segment40\.npy, the labels of nyu40, got segment20\.npy, segment200\.npy"
+    with pytest.raises(ValueError, match=message):
+        SceneFolder(tmp_path, label_set=NYU40)[0]
+
+
+def test_s3dis_of_pointcept_is_read_as_it_is(tmp_path):
+    for area, n in (("Area_1", 1), ("Area_2", 2)):
+        pointcept(
+            tmp_path / area / "office_1",
+            coord=np.eye(3),  # float64 in older versions
+            color=np.full((3, 3), 255.0),
+            segment=np.array([[0], [8], [12]], np.int16),
+            instance=np.array([[0], [n], [2]], np.int16),
+        )
+    folder = SceneFolder(tmp_path, label_set=S3DIS13)
+    assert folder.names == ("Area_1_office_1", "Area_2_office_1")
+    assert folder[1].name == "Area_2_office_1"
+    assert folder[1].labels.tolist() == [0, 8, 12]
+    assert folder[1].instances.tolist() == [0, 2, -1]  # none of clutter
+    assert folder[1].points.dtype == np.float32
+    assert folder[1].colors.dtype == np.uint8
+    check_dataset(folder)
+    assert SceneFolder(tmp_path / "Area_2").names == ("office_1",)

@@ -8,13 +8,14 @@ with Pointcept; `face.npy`, `box.npy`, `time.npy`, `pose.npy`, `frames/0000/*.np
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
 from pcl_data.file_errors import errors_in
-from pcl_data.label_set import LabelSet
+from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
 FILE_NAMES = {
@@ -73,7 +74,8 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     Folders of Pointcept load as they are: float64 coordinates are rounded to float32, other integer
     types become int64, and (n, 1) segments and instances become (n,); such arrays are read into
     memory. Without `segment.npy`, `segment20.npy` or `segment200.npy` is read, whichever has the
-    number of classes of `label_set`. -1 is unlabelled there as here.
+    number of classes of `label_set`. -1 is unlabelled there as here. Pointcept numbers walls and
+    unlabelled objects as instances too: with a label set, those of things alone are kept.
 
     Args:
         path: the folder.
@@ -93,12 +95,15 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
             f"{path}: label_set must be {meta['label_set']!r}, the one the scene was saved with, "
             f"got {label_set.name!r}"
         )
+    patterns = (*(f"{stem}.npy" for stem in FILE_NAMES.values()), "segment[0-9]*.npy")
     arrays = {
-        str(file.relative_to(path).with_suffix("").as_posix()): _open_array(file)
-        for pattern in ("*.npy", "frames/*/*.npy")
+        file.relative_to(path).with_suffix("").as_posix(): _open_array(file)
+        for pattern in (*patterns, "frames/[0-9]*/*.npy")
         for file in path.glob(pattern)
     }
-    return scene_of_arrays(str(path), str(meta["name"]), arrays, label_set)
+    scene = scene_of_arrays(str(path), str(meta["name"]), arrays, label_set)
+    is_ours = (path / META_NAME).exists()
+    return scene if is_ours or label_set is None else _with_things_alone(scene, label_set)
 
 
 def scene_arrays(scene: Scene) -> Iterator[tuple[str, np.ndarray]]:
@@ -126,10 +131,8 @@ def scene_of_arrays(
     Raises:
         ValueError: beginning with `owner`, if an array has the wrong shape or type.
     """
-    stems = dict(FILE_NAMES)
-    if label_set and "segment" not in arrays:
-        stems["labels"] = f"segment{label_set.n_classes}"
     with errors_in(owner):
+        stems = FILE_NAMES | {"labels": _label_stem(arrays, label_set)}
         fields = {
             field: _fitted(stem, arrays[stem], *SCENE_ARRAYS[field])
             for field, stem in stems.items()
@@ -138,6 +141,30 @@ def scene_of_arrays(
         numbers = {stem.split("/")[1] for stem in arrays if stem.startswith("frames/")}
         frames = tuple(_frame(arrays, number) for number in sorted(numbers, key=int))
         return Scene(name=name, frames=frames, label_set=label_set, **fields)
+
+
+def _label_stem(arrays: Mapping[str, np.ndarray], label_set: LabelSet | None) -> str:
+    """The array that has the labels; Pointcept numbers some after the classes of their label set.
+
+    Raises:
+        ValueError: if there are only labels of other sets.
+    """
+    if label_set is None or "segment" in arrays:
+        return "segment"
+    stem = f"segment{label_set.n_classes}"
+    others = [f"{other}.npy" for other in sorted(arrays) if other.startswith("segment")]
+    if others and stem not in arrays:
+        raise ValueError(
+            f"must hold {stem}.npy, the labels of {label_set.name}, got {', '.join(others)}"
+        )
+    return stem
+
+
+def _with_things_alone(scene: Scene, label_set: LabelSet) -> Scene:
+    if scene.labels is None or scene.instances is None:
+        return scene
+    is_thing = np.isin(scene.labels, label_set.things)
+    return replace(scene, instances=np.where(is_thing, scene.instances, IGNORE_INDEX))
 
 
 def _read_meta(path: Path) -> dict[str, str | None]:

@@ -86,12 +86,14 @@ def limited_annotations(scene: Scene, count: int, *, seed: int = 0) -> Scene:
     return replace(scene, labels=labels, instances=instances)
 
 
-def read_split(path: str | os.PathLike[str], names: Collection[str]) -> tuple[str, ...]:
+def read_split(
+    path: str | os.PathLike[str], names: Collection[str] | None = None
+) -> tuple[str, ...]:
     """Scene names of a published list, in its order: one a line, empty lines skipped.
 
     Args:
         path: the text file.
-        names: the scenes that exist.
+        names: the scenes that exist; None takes any.
 
     Raises:
         ValueError: if the list is empty, repeats a name, or holds one that is not in `names`.
@@ -101,7 +103,7 @@ def read_split(path: str | os.PathLike[str], names: Collection[str]) -> tuple[st
     if not listed:
         raise ValueError(f"{path} must hold at least one scene name, got none")
     _check_distinct(str(path), listed)
-    known = set(names)
+    known = set(listed if names is None else names)
     unknown = [name for name in listed if name not in known]
     if unknown:
         raise ValueError(f"{path} must hold names of the given scenes, got {unknown[:10]}")

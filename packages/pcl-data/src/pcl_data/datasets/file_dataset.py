@@ -31,12 +31,16 @@ class FileDataset(Sequence[Scene], ABC):
         self.root = Path(root)
         self.names = tuple(names)
         self.label_set = label_set
-        missing = self.missing_files()
+        self.require(self.root, self.missing_files())
+
+    @classmethod
+    def require(cls, root: Path, missing: Sequence[Path]) -> None:
+        """Raise `FileNotFoundError` that names what is missing below `root`, unless nothing is."""
         if missing:
-            shown = ", ".join(str(path.relative_to(self.root)) for path in missing[:10])
+            shown = ", ".join(str(path.relative_to(root)) for path in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
             raise FileNotFoundError(
-                f"{self.root} must hold {self.title}: {shown}{more} missing, from {self.source}"
+                f"{root} must hold {cls.title}: {shown}{more} missing, from {cls.source}"
             )
 
     @abstractmethod

@@ -1,0 +1,139 @@
+"""`dataset.yaml`: what the ids in a folder of one's own scans mean, and which scans make a split.
+
+```yaml
+name: workshop
+classes:              # in the order of their train ids
+  - {name: floor, id: 2, color: [152, 223, 138], stuff: true}
+  - {name: bench, id: 7}
+ignored: [1]          # further ids that are known and unlabelled; 0 always is
+merged: {8: 7}        # an id, and the id of the class that it counts as
+label_ids: raw        # what the files hold: raw (the ids above), train, or none
+splits:
+  train: [hall_1, hall_2]
+  val: [hall_3]
+```
+
+Only `name` and `classes` are needed. Of a class only the name is: its id is then its place in the
+list, from 1, and its colour one of those of NYU40.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from pcl_data.file_errors import errors_in, library_errors
+from pcl_data.label_set import NYU40, LabelSet
+from pcl_data.readers.scene_reader import LabelIds
+
+FILE_NAME = "dataset.yaml"
+_KEYS = ("name", "classes", "ignored", "merged", "label_ids", "splits")
+_CLASS_KEYS = ("name", "id", "color", "stuff")
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """What a `dataset.yaml` says.
+
+    Args:
+        label_set: of the classes.
+        label_ids: what the ids in the files are, as in `read_scene`.
+        splits: scan names of each split.
+    """
+
+    label_set: LabelSet
+    label_ids: LabelIds
+    splits: dict[str, tuple[str, ...]]
+
+
+def read_dataset_yaml(path: Path) -> DatasetDescription:
+    """The description in a file of the form above.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the file and the key, with the nearest known one if it is unknown; or
+            the value that is of another kind.
+    """
+    with errors_in(path):
+        with library_errors("YAML"):
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table = _table("the file", content, _KEYS, needed=("name", "classes"))
+        label_ids = table.get("label_ids", "raw")
+        if label_ids not in get_args(LabelIds):
+            raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {label_ids!r}")
+        splits = _of_type("splits", table.get("splits", {}), dict)
+        return DatasetDescription(
+            _label_set(table),
+            label_ids,
+            {str(name): _names(f"splits.{name}", scans) for name, scans in splits.items()},
+        )
+
+
+def _label_set(table: Mapping[str, Any]) -> LabelSet:
+    classes = _of_type("classes", table["classes"], list)
+    if not classes:
+        raise ValueError("classes must hold at least one class, got none")
+    rows = [_class(f"classes[{place}]", place, row) for place, row in enumerate(classes)]
+    names, raw_ids, colors, is_stuff = zip(*rows, strict=True)
+    merged = _of_type("merged", table.get("merged", {}), dict)
+    ignored = _ids("ignored", _of_type("ignored", table.get("ignored", []), list))
+    return LabelSet(
+        name=_of_type("name", table["name"], str),
+        names=names,
+        raw_ids=raw_ids,
+        colors=colors,
+        is_stuff=is_stuff,
+        ignored_raw_ids=tuple(sorted({0, *ignored})),
+        merged_raw_ids=tuple(
+            zip(_ids("merged", merged), _ids("merged", merged.values()), strict=True)
+        ),
+    )
+
+
+def _class(owner: str, place: int, row: Any) -> tuple[str, int, tuple[int, int, int], bool]:
+    """Name, raw id, colour and whether it is stuff."""
+    row = _table(owner, row, _CLASS_KEYS, needed=("name",))
+    return (
+        _of_type(f"{owner}.name", row["name"], str),
+        _of_type(f"{owner}.id", row.get("id", place + 1), int),
+        _color(f"{owner}.color", row.get("color", list(NYU40.colors[place % NYU40.n_classes]))),
+        _of_type(f"{owner}.stuff", row.get("stuff", False), bool),
+    )
+
+
+def _table(owner: str, value: Any, keys: Collection[str], *, needed: tuple[str, ...]) -> dict:
+    table = _of_type(owner, value, dict)
+    for key in table:
+        if key not in keys:
+            nearest = get_close_matches(str(key), keys, n=1)
+            hint = f": did you mean {nearest[0]!r}?" if nearest else ""
+            raise ValueError(f"{owner} must have keys of {', '.join(keys)}, got {key!r}{hint}")
+    missing = [key for key in needed if key not in table]
+    if missing:
+        raise ValueError(f"{owner} must have the key {missing[0]!r}")
+    return table
+
+
+def _of_type(owner: str, value: Any, kind: type) -> Any:
+    if type(value) is not kind:  # a bool is no int here
+        raise ValueError(f"{owner} must be of type {kind.__name__}, got {value!r}")
+    return value
+
+
+def _ids(owner: str, values: Collection[Any]) -> tuple[int, ...]:
+    return tuple(_of_type(owner, value, int) for value in values)
+
+
+def _names(owner: str, values: Any) -> tuple[str, ...]:
+    return tuple(_of_type(owner, value, str) for value in _of_type(owner, values, list))
+
+
+def _color(owner: str, value: Any) -> tuple[int, int, int]:
+    color = _ids(owner, _of_type(owner, value, list))
+    if len(color) != 3 or not all(0 <= part <= 255 for part in color):
+        raise ValueError(f"{owner} must be three numbers in 0-255, got {value}")
+    red, green, blue = color
+    return red, green, blue

@@ -1,0 +1,131 @@
+"""The frames of a ScanNet scan: the `.sens` stream, exported folders, or the 25k subset.
+
+Ids of the subset are NYU40 labels, and label * 1000 + number for instances (BenchmarkScripts,
+2d_helpers, of the ScanNet repository).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from pcl_data.file_errors import errors_in
+from pcl_data.label_set import IGNORE_INDEX, LabelSet
+from pcl_data.readers.frame_folder import (
+    FrameFiles,
+    is_lost,
+    read_ids,
+    read_posed_frame,
+    resized_ids,
+    tracked_poses,
+)
+from pcl_data.readers.records import read_matrix
+from pcl_data.readers.sens import open_sens
+from pcl_data.scene import Frame, LazyFrames
+
+FrameSource = Literal["none", "sens", "folders", "25k"]
+# As the exporters of ScanNet name them; those of the depth camera come first.
+_INTRINSICS = tuple(
+    name.format(camera)
+    for camera in ("depth", "color")
+    for name in ("intrinsic/intrinsic_{}.txt", "intrinsics_{}.txt", "intrinsic_{}.txt")
+)
+
+
+def scannet_frame_files(source: FrameSource, root: Path, scan: Path) -> tuple[Path, ...]:
+    """The files that must be there before frames can be listed."""
+    if source == "none":
+        return ()
+    if source == "sens":
+        return (scan / f"{scan.name}.sens",)
+    return (_intrinsics_file(_frame_folder(source, root, scan)),)
+
+
+def read_scannet_frames(
+    source: FrameSource,
+    root: Path,
+    scan: Path,
+    alignment: Float64[np.ndarray, "4 4"],
+    label_set: LabelSet,
+    *,
+    step: int,
+) -> LazyFrames:
+    """The frames of a scan whose pose is known, in order; see `ScanNet`.
+
+    Args:
+        source: where they are; not "none".
+        root: folder of the data set.
+        scan: folder of the scan.
+        alignment: from the world of the poses to that of the points.
+        label_set: of the labels of "25k".
+        step: of a stream, every step-th frame is taken.
+
+    Raises:
+        FileNotFoundError: if there is no frame.
+        ValueError: naming the file that is broken.
+    """
+    if source == "sens":
+        return _stream_frames(scan / f"{scan.name}.sens", alignment, step)
+    folder = _frame_folder(source, root, scan)
+    poses = sorted(folder.glob("pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
+    if not poses:
+        raise FileNotFoundError(f"{folder} must hold pose/*.txt, got none")
+    files = {path.stem: _files(folder, path) for path in poses}
+    tracked = tracked_poses(files)
+    intrinsics_file = _intrinsics_file(folder)
+    intrinsics = read_matrix(intrinsics_file, (4, 4))[:3, :3]
+
+    def read(name: str) -> Frame:
+        frame = read_posed_frame(
+            files[name],
+            alignment @ tracked[name],
+            intrinsics,
+            of_color="color" in intrinsics_file.name,
+        )
+        return _labelled(frame, folder, name, label_set) if source == "25k" else frame
+
+    return LazyFrames(tuple(tracked), read)
+
+
+def _stream_frames(file: Path, alignment: Float64[np.ndarray, "4 4"], step: int) -> LazyFrames:
+    stream = open_sens(file)
+    numbers = [i for i in range(0, len(stream), step) if not is_lost(stream.poses[i])]
+    broken = [i for i in numbers if not np.isfinite(stream.poses[i]).all()]
+    if broken:
+        raise ValueError(f"{file}: poses must be finite or lost, got neither in frame {broken[0]}")
+
+    def read(name: str) -> Frame:
+        frame = stream.read(int(name))
+        return replace(frame, camera_to_world=alignment @ frame.camera_to_world)
+
+    return LazyFrames([str(i) for i in numbers], read)
+
+
+def _frame_folder(source: FrameSource, root: Path, scan: Path) -> Path:
+    if source == "25k":
+        return root / "scannet_frames_25k" / scan.name
+    folders = (root / "frames" / scan.name, scan)
+    return next((folder for folder in folders if (folder / "pose").is_dir()), folders[0])
+
+
+def _intrinsics_file(folder: Path) -> Path:
+    files = [folder / name for name in _INTRINSICS]
+    return next((file for file in files if file.is_file()), files[0])
+
+
+def _files(folder: Path, pose: Path) -> FrameFiles:
+    colors = [folder / "color" / f"{pose.stem}{suffix}" for suffix in (".jpg", ".png")]
+    color = next((file for file in colors if file.is_file()), colors[0])
+    return FrameFiles(color, folder / "depth" / f"{pose.stem}.png", pose)
+
+
+def _labelled(frame: Frame, folder: Path, name: str, label_set: LabelSet) -> Frame:
+    label_file, instance_file = (folder / kind / f"{name}.png" for kind in ("label", "instance"))
+    shape = frame.image.shape[:2]
+    with errors_in(label_file):
+        labels = label_set.to_train(resized_ids(read_ids(label_file), shape))
+    instances = resized_ids(read_ids(instance_file), shape)
+    has_instance = (instances % 1000 > 0) & np.isin(labels, label_set.things)
+    return replace(frame, labels=labels, instances=np.where(has_instance, instances, IGNORE_INDEX))

@@ -1,0 +1,145 @@
+"""7-Scenes in its official layout: sequences of posed RGB-D frames of seven rooms.
+
+Shotton et al., "Scene Coordinate Regression Forests for Camera Relocalization in RGB-D Images",
+CVPR 2013; the file names, the default intrinsics and the mark 65535 of missing depth are those of
+the data set's own readme.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, UInt8
+
+from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses, unproject
+from pcl_data.readers.records import read_matrix
+from pcl_data.scene import LazyFrames, Scene
+from pcl_data.splits import read_split
+from pcl_data.voxelization import voxelize
+
+SPLITS = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
+INTRINSICS = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
+_INTRINSICS_FILE = "camera-intrinsics.txt"
+# Poses are in the axes of a first camera, held level: x right, y down, z forward.
+_UPRIGHT = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+
+class SevenScenes(FileDataset):
+    """Sequences of frames; the points of a scene are what its frames see.
+
+    The scene of `chess/seq-01` is called `chess_seq-01`. Its frames are every `frame_step`-th one,
+    and its points and their colours come from the depth of these frames, the first in each voxel
+    of `voxel_size`. World coordinates are turned so that z is up, as far as the first camera was
+    held level. There are no labels. Colour and depth cameras are taken for one, as the data set
+    leaves them.
+
+    Args:
+        root: folder with a folder for each of the seven rooms.
+        split: train, test (by the `TrainSplit.txt` and `TestSplit.txt` of the rooms that are
+            there), or sequences: `chess/seq-01`.
+        frame_step: every frame_step-th frame is taken.
+        voxel_size: least distance between points, as the edge of a voxel, metres.
+
+    Raises:
+        FileNotFoundError: if files are missing: which ones, and where they come from.
+        ValueError: if split is none of the above, frame_step is below 1 or voxel_size not positive.
+    """
+
+    title = "7-Scenes"
+    source = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes"
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str | Sequence[str] = "train",
+        *,
+        frame_step: int = 25,
+        voxel_size: float = 0.02,
+    ) -> None:
+        if frame_step < 1:
+            raise ValueError(f"frame_step must be at least 1, got {frame_step}")
+        if not voxel_size > 0:
+            raise ValueError(f"voxel_size must be positive, got {voxel_size}")
+        self.frame_step = frame_step
+        self.voxel_size = voxel_size
+        super().__init__(root, self._names(Path(root), split), None)
+
+    @classmethod
+    def _names(cls, root: Path, split: str | Sequence[str]) -> Sequence[str]:
+        if not isinstance(split, str):
+            return [sequence.replace("/", "_") for sequence in split]
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {tuple(SPLITS)} or sequences, got {split!r}")
+        lists = sorted(root.glob(f"*/{SPLITS[split]}"))
+        cls.require(root, [] if lists else [root / "chess" / SPLITS[split]])
+        return [
+            f"{file.parent.name}_seq-{_number(file, line):02d}"
+            for file in lists
+            for line in read_split(file)
+        ]
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """The images and poses of the frames that are taken; the first pose if there is none."""
+        frames = self._frame_files(name)
+        files = [
+            file for frame in frames.values() for file in (frame.color, frame.depth, frame.pose)
+        ]
+        return tuple(files) or (self._folder(name) / "frame-000000.pose.txt",)
+
+    def read(self, name: str) -> Scene:
+        """The scene of a name.
+
+        Raises:
+            ValueError: naming the file that is broken, or if no frame has depth.
+        """
+        files, intrinsics = self._frame_files(name), self._intrinsics(name)
+        poses = tracked_poses(files)
+        frames = LazyFrames(
+            tuple(poses),
+            lambda frame: read_posed_frame(files[frame], _UPRIGHT @ poses[frame], intrinsics),
+        )
+        points, colors = _fused(frames, self.voxel_size)
+        return Scene(name, points, colors=colors, frames=frames)
+
+    def _folder(self, name: str) -> Path:
+        return self.root / name.replace("_seq-", "/seq-")
+
+    def _frame_files(self, name: str) -> dict[str, FrameFiles]:
+        poses = sorted(self._folder(name).glob("frame-*.pose.txt"))[:: self.frame_step]
+        return {file.name.removesuffix(".pose.txt"): _files(file) for file in poses}
+
+    def _intrinsics(self, name: str) -> Float64[np.ndarray, "3 3"]:
+        folder = self._folder(name)
+        files = [place / _INTRINSICS_FILE for place in (folder, folder.parent)]
+        file = next((file for file in files if file.is_file()), None)
+        return INTRINSICS if file is None else read_matrix(file, (3, 3))
+
+
+def _files(pose: Path) -> FrameFiles:
+    stem = pose.name.removesuffix(".pose.txt")
+    colors = [pose.with_name(f"{stem}.color{suffix}") for suffix in (".png", ".jpg")]
+    color = next((file for file in colors if file.is_file()), colors[0])
+    return FrameFiles(color, pose.with_name(f"{stem}.depth.png"), pose)
+
+
+def _number(file: Path, line: str) -> int:
+    match = re.fullmatch(r"sequence(\d+)", line)
+    if match is None:
+        raise ValueError(f"{file}: must hold lines like 'sequence1', got {line!r}")
+    return int(match[1])
+
+
+def _fused(
+    frames: LazyFrames, voxel_size: float
+) -> tuple[Float32[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+    """Points and colours of all frames, the first of each voxel."""
+    points, colors = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
+    for frame in frames:
+        new_points, new_colors = unproject(frame)
+        points, colors = np.concatenate([points, new_points]), np.concatenate([colors, new_colors])
+        kept = voxelize(points, voxel_size).index
+        points, colors = points[kept], colors[kept]
+    return points, colors

@@ -1,0 +1,179 @@
+"""SUN RGB-D in the layout that VoteNet's scripts export.
+
+Song et al., "SUN RGB-D", CVPR 2015. The exports are those of sunrgbd/sunrgbd_data.py and
+sunrgbd/matlab/extract_rgbd_data_v2.m of Qi et al., "Deep Hough Voting", ICCV 2019.
+"""
+
+import io
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, Shaped
+
+from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.file_errors import errors_in, library_errors
+from pcl_data.label_set import SUNRGBD10
+from pcl_data.readers.npy import read_array
+from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES
+from pcl_data.readers.records import read_image
+from pcl_data.scene import Frame, LazyFrames, Scene
+
+SPLITS = ("train", "val")
+# From the axes of the points, x right, y forward, z up, to those of the camera.
+_CAMERA_OF_UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+
+
+class SunRgbd(FileDataset):
+    """Single views of rooms with oriented boxes of ten classes, for detection.
+
+    A scene is `<id>_pc.npz` (x right, y forward, z up, the camera at the origin) with the boxes of
+    `<id>_bbox.npy`. The files hold half the lengths of a box, and its heading clockwise; here they
+    are whole and counter-clockwise, as everywhere. `<id>_votes.npz` follows from the boxes and is
+    not read. The scene has its photograph as a frame if the folder `sunrgbd_trainval/`, which the
+    exports are made from, is there with `image/<id>.jpg` and `calib/<id>.txt`. The depth of the
+    frame is that of the points, of which each lies on a pixel of its own: 50,000 of all pixels.
+
+    Args:
+        root: folder that holds `sunrgbd_pc_bbox_votes_50k_v1_train` and `..._val`, or `train` and
+            `val`, or the files themselves.
+        split: train, val, or six-digit ids.
+
+    Raises:
+        FileNotFoundError: if files are missing: which ones, and where they come from.
+        ValueError: if split is none of the above.
+    """
+
+    title = "SUN RGB-D as VoteNet exports it"
+    source = "https://rgbd.cs.princeton.edu, by the scripts of facebookresearch/votenet"
+
+    def __init__(self, root: str | os.PathLike[str], split: str | Sequence[str] = "train") -> None:
+        root = Path(root)
+        if isinstance(split, str) and split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS} or ids, got {split!r}")
+        splits = (split,) if isinstance(split, str) else SPLITS
+        places = [place for name in splits for place in _places(root, name)]
+        self._folders = [place for place in places if any(place.glob("*_pc.npz"))]
+        if not self._folders:
+            self.require(root, [places[0] / "*_pc.npz"])
+        names = split
+        if isinstance(split, str):
+            files = self._folders[0].glob("*_pc.npz")
+            names = sorted(file.name.removesuffix("_pc.npz") for file in files)
+        super().__init__(root, names, SUNRGBD10)
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """Points and boxes of a view."""
+        return self._file(name, "_pc.npz"), self._file(name, "_bbox.npy")
+
+    def read(self, name: str) -> Scene:
+        """The scene of a name.
+
+        Raises:
+            ValueError: naming the file that is broken.
+        """
+        points_file, boxes_file = self.files(name)
+        with errors_in(points_file):
+            table = _read_points(points_file)
+            if table.shape[1] == 6 and not 0 <= table[:, 3:].min() <= table[:, 3:].max() <= 1:
+                raise ValueError("colours must lie in [0, 1]")
+        with errors_in(boxes_file):
+            boxes = _converted(_read_boxes(boxes_file))
+        points = table[:, :3].astype(np.float32)
+        colors = np.rint(table[:, 3:] * 255).astype(np.uint8) if table.shape[1] == 6 else None
+        return Scene(
+            name,
+            points,
+            colors=colors,
+            boxes=boxes,
+            frames=self._frames(name, points),
+            label_set=SUNRGBD10,
+        )
+
+    def _file(self, name: str, suffix: str) -> Path:
+        files = [folder / f"{name}{suffix}" for folder in self._folders]
+        return next((file for file in files if file.is_file()), files[0])
+
+    def _frames(self, name: str, points: Float32[np.ndarray, "n 3"]) -> LazyFrames | tuple[()]:
+        folder = self.root / "sunrgbd_trainval"
+        image, calibration = folder / "image" / f"{name}.jpg", folder / "calib" / f"{name}.txt"
+        if not (image.is_file() and calibration.is_file()):
+            return ()
+        return LazyFrames([name], lambda _: _read_frame(image, calibration, points))
+
+
+def _places(root: Path, split: str) -> list[Path]:
+    """Where the files of a split may be."""
+    return [root / f"sunrgbd_pc_bbox_votes_50k_v1_{split}", root / split, root]
+
+
+def _read_points(file: Path) -> Shaped[np.ndarray, "n k"]:
+    with library_errors("NPZ"), zipfile.ZipFile(file) as archive:
+        member = archive.getinfo("pc.npy")
+        if member.file_size > MAX_ARRAY_BYTES:
+            raise ValueError(f"{member.file_size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
+        table = read_array(io.BytesIO(archive.read(member)), member.file_size)
+    if table.ndim != 2 or table.shape[1] not in (3, 6) or not len(table):
+        raise ValueError(f"pc must have shape (n, 6) or (n, 3), got {table.shape}")
+    return table
+
+
+def _read_boxes(file: Path) -> Shaped[np.ndarray, "k 8"]:
+    with library_errors("NPY"), file.open("rb") as stream:
+        boxes = read_array(stream, file.stat().st_size)
+    if boxes.ndim != 2 or boxes.shape[1] != 8 or not np.isfinite(boxes).all():
+        raise ValueError(f"boxes must have shape (k, 8) and be finite, got {boxes.shape}")
+    return boxes
+
+
+def _converted(boxes: Shaped[np.ndarray, "k 8"]) -> Float32[np.ndarray, "k 8"]:
+    """Boxes with full sizes and counter-clockwise headings."""
+    classes = boxes[:, 7].astype(np.int64)
+    if not (np.array_equal(classes, boxes[:, 7]) and (boxes[:, 3:6] >= 0).all()):
+        raise ValueError("boxes must have whole classes and half lengths of at least 0")
+    labels = SUNRGBD10.to_train(classes + 1)
+    converted = np.column_stack([boxes[:, :3], 2 * boxes[:, 3:6], -boxes[:, 6], labels])
+    return converted.astype(np.float32)
+
+
+def _read_frame(image: Path, calibration: Path, points: Float32[np.ndarray, "n 3"]) -> Frame:
+    """The photograph with the depth of the points.
+
+    The calibration file has two lines of nine numbers, column by column: the rotation from the
+    camera's axes (x right, y forward, z up) to the upright ones, and the intrinsics, which count
+    pixels from 1.
+    """
+    with errors_in(calibration), library_errors("calibration"):
+        lines = calibration.read_text(encoding="utf-8").splitlines()
+        tilt, intrinsics = (_columns(line) for line in lines[:2])
+    intrinsics[:2, 2] -= 1
+    camera_to_world = np.eye(4)
+    camera_to_world[:3, :3] = tilt @ _CAMERA_OF_UPRIGHT.T
+    pixels = read_image(image)
+    with errors_in(calibration):
+        depth = _depth(points @ camera_to_world[:3, :3], intrinsics, pixels.shape[:2])
+        return Frame(pixels, depth, intrinsics, camera_to_world)
+
+
+def _columns(line: str) -> Float64[np.ndarray, "3 3"]:
+    matrix = np.array(line.split(), np.float64).reshape(3, 3, order="F")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"a matrix {matrix.tolist()}")
+    return matrix
+
+
+def _depth(
+    points: Float64[np.ndarray, "n 3"],
+    intrinsics: Float64[np.ndarray, "3 3"],
+    shape: tuple[int, ...],
+) -> Float32[np.ndarray, "h w"]:
+    """Depth image of points in the camera's frame; 0 where there is none."""
+    points = points[points[:, 2] > 0]
+    columns, rows, z = (points @ intrinsics.T).T
+    columns, rows = (np.rint(axis / z).astype(np.int64) for axis in (columns, rows))
+    is_in = (columns >= 0) & (columns < shape[1]) & (rows >= 0) & (rows < shape[0])
+    depth = np.zeros(shape, np.float32)
+    depth[rows[is_in], columns[is_in]] = points[is_in, 2]
+    return depth
