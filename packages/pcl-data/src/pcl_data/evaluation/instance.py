@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
 from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.protocol import Protocol, Result
 from pcl_data.label_set import LabelSet
 
 OVERLAPS = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)  # AP averages all but the last
@@ -40,7 +41,7 @@ class ClassAP:
 
 
 @dataclass(frozen=True)
-class InstanceResult:
+class InstanceResult(Result):
     """Scores as fractions, averaged over the classes in the truth; NaN if there are none.
 
     Attributes:
@@ -48,14 +49,13 @@ class InstanceResult:
         ap50: at overlap 0.50.
         ap25: at overlap 0.25.
         per_class: the same three for each countable class, by name.
-        protocol: label set, unit and rule, for instance "scannet20/points/min_region=100".
+        protocol: for instance "scannet20/val/points/min_region=100"; see `Protocol`.
     """
 
     ap: float
     ap50: float
     ap25: float
     per_class: dict[str, ClassAP]
-    protocol: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,7 @@ class InstanceEvaluator:
         label_set: the classes; `label_set.things` are the ones scored.
         min_region: points below which predictions and instances do not count. The benchmark uses
             100, on mesh vertices.
+        protocol: how the predictions were made, for the name of the result.
 
     Raises:
         ValueError: if `min_region` is below 1.
@@ -94,11 +95,18 @@ class InstanceEvaluator:
         0.5
     """
 
-    def __init__(self, label_set: LabelSet, *, min_region: int = 100):
+    def __init__(
+        self,
+        label_set: LabelSet,
+        *,
+        min_region: int = 100,
+        protocol: Protocol = Protocol(),
+    ):
         if min_region < 1:
             raise ValueError(f"min_region must be at least 1, got {min_region}")
         self.label_set = label_set
         self.min_region = min_region
+        self.protocol = protocol
         self._is_thing = np.zeros(label_set.n_classes + 1, dtype=bool)  # last one: label -1
         self._is_thing[list(label_set.things)] = True
         self._scenes: dict[int, list[_ClassInScene]] = {c: [] for c in label_set.things}
@@ -158,7 +166,7 @@ class InstanceEvaluator:
                 name: ClassAP(float(row[:-1].mean()), float(row[0]), float(row[-1]))
                 for name, row in zip(names, table, strict=True)
             },
-            protocol=f"{self.label_set.name}/points/min_region={self.min_region}",
+            protocol=self.protocol.name(self.label_set, f"min_region={self.min_region}"),
         )
 
 
