@@ -24,8 +24,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.id_range import check_equally_long, check_ids
 from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.segments import number_segments
 from pcl_data.label_set import LabelSet
 
 OVERLAPS = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)  # AP averages all but the last
@@ -182,10 +183,7 @@ def _check_scene(
     check_ids("labels", labels, -1, n_classes - 1)
     check_ids("instances", instances, -1)
     check_ids("mask_labels", mask_labels, 0, n_classes - 1)
-    if len(instances) != len(labels):
-        raise ValueError(
-            f"instances must be as many as labels ({len(labels)}), got {len(instances)}"
-        )
+    check_equally_long(labels=labels, instances=instances)
     if not len(masks) == len(mask_labels) == len(scores):
         raise ValueError(
             "masks, mask_labels and scores must be equally many, "
@@ -225,13 +223,10 @@ def _truth_regions(
     The instances of a class come in the order of their ids.
     """
     is_annotated = is_thing[labels] & (instances >= 0)
-    _, number = np.unique(instances[is_annotated], return_inverse=True)
-    key = number * len(is_thing) + labels[is_annotated]
-    counts = np.bincount(key)
-    present = np.flatnonzero(counts)
+    number, classes = number_segments(labels[is_annotated], instances[is_annotated], len(is_thing))
     region = np.zeros(len(labels), dtype=np.int64)
-    region[is_annotated] = 1 + np.searchsorted(present, key)
-    return region, present % len(is_thing), counts[present]
+    region[is_annotated] = 1 + number
+    return region, classes, np.bincount(number)
 
 
 def _class_in_scene(

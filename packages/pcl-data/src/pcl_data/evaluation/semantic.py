@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.id_range import check_equally_long, check_ids
 from pcl_data.evaluation.protocol import Protocol, Result
 from pcl_data.label_set import LabelSet
 
@@ -87,10 +87,7 @@ class SemanticEvaluator:
         n_classes = self.label_set.n_classes
         check_ids("labels", labels, -1, n_classes - 1)
         check_ids("predictions", predictions, -1, n_classes - 1)
-        if len(predictions) != len(labels):
-            raise ValueError(
-                f"predictions must be as many as labels ({len(labels)}), got {len(predictions)}"
-            )
+        check_equally_long(labels=labels, predictions=predictions)
         is_labelled = labels >= 0
         row = labels[is_labelled].astype(np.int64)
         column = predictions[is_labelled].astype(np.int64)
