@@ -1,5 +1,17 @@
 """Files for viewers and for the servers of benchmarks."""
 
 from pcl_data.export.ply import write_ply
+from pcl_data.export.scannet import (
+    InstancePrediction,
+    read_scannet_instances,
+    read_scannet_labels,
+    write_scannet_submission,
+)
 
-__all__ = ["write_ply"]
+__all__ = [
+    "InstancePrediction",
+    "read_scannet_instances",
+    "read_scannet_labels",
+    "write_ply",
+    "write_scannet_submission",
+]
