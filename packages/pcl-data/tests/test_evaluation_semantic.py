@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_data.evaluation import SemanticEvaluator, SemanticResult
-from pcl_data.label_set import SCANNET20, SCANNET200
+from pcl_data.label_set import NUSCENES16, SCANNET20, SCANNET200, SEMANTICKITTI19, LabelSet
 
 N_CLASSES = 20
 points = st.lists(
@@ -146,3 +146,63 @@ def test_rejects(labels, predictions, message):
     with pytest.raises(ValueError, match=message):
         update(evaluator, np.array(labels), np.array(predictions))
     assert evaluator.compute().confusion_matrix.sum() == 0
+
+
+# The LiDAR benchmarks count with 0 for ignored and 1, 2, ... for the classes.
+
+
+def lidar_scores(pairs: list[tuple[int, int]], label_set: LabelSet) -> list[float]:
+    evaluator = SemanticEvaluator(label_set)
+    evaluator.update(*np.array(pairs, np.int64).reshape(-1, 2).T - 1)
+    return list(evaluator.compute().per_class.values())
+
+
+def semantickitti_scores(pairs: list[tuple[int, int]]) -> list[float]:
+    """IoU of classes 1 to 19, as np_ioueval.py counts: only the truth's ignored points go."""
+    kept = [(y, p) for y, p in pairs if y != 0]
+    ious = []
+    for c in range(1, 20):
+        tp = sum(1 for y, p in kept if y == p == c)
+        fp = sum(1 for y, p in kept if p == c) - tp
+        fn = sum(1 for y, p in kept if y == c) - tp
+        ious.append(tp / (tp + fp + fn + 1e-15))
+    return ious
+
+
+def nuscenes_scores(pairs: list[tuple[int, int]]) -> list[float]:
+    """IoU of classes 1 to 16, as lidarseg/utils.py counts: the row and the column 0 go."""
+    kept = [(y, p) for y, p in pairs if y != 0 and p != 0]
+    ious = []
+    for c in range(1, 17):
+        tp = sum(1 for y, p in kept if y == p == c)
+        union = sum(1 for y, p in kept if y == c) + sum(1 for y, p in kept if p == c) - tp
+        ious.append(tp / union if union else math.nan)
+    return ious
+
+
+def lidar_pairs(n_classes: int, predicted_from: int):
+    truth, predicted = st.integers(0, n_classes), st.integers(predicted_from, n_classes)
+    return st.lists(st.tuples(truth, predicted), max_size=60)
+
+
+@given(lidar_pairs(19, 0))
+def test_semantickitti_scores_are_the_official_ones_where_a_class_occurs(pairs):
+    ours = np.array(lidar_scores(pairs, SEMANTICKITTI19))
+    # the script adds 1e-15 to a union and gives 0 to a class that does not occur
+    np.testing.assert_allclose(np.nan_to_num(ours), semantickitti_scores(pairs), atol=1e-12)
+    occurs = [any(c in (y, p) for y, p in pairs if y) for c in range(1, 20)]
+    assert (~np.isnan(ours)).tolist() == occurs
+
+
+@given(lidar_pairs(16, 1))
+def test_nuscenes_scores_are_the_official_ones_where_every_point_is_predicted(pairs):
+    ours = lidar_scores(pairs, NUSCENES16)
+    np.testing.assert_allclose(ours, nuscenes_scores(pairs), atol=1e-12)
+
+
+def test_unpredicted_points_are_misses_where_nuscenes_would_forget_them():
+    # its script refuses such predictions; its formula would give a perfect score
+    pairs = [(1, 1), (1, 0)]
+    assert nuscenes_scores(pairs)[0] == 1
+    assert semantickitti_scores(pairs)[0] == pytest.approx(1 / 2)
+    assert lidar_scores(pairs, NUSCENES16)[0] == 1 / 2

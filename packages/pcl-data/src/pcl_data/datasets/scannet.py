@@ -60,8 +60,6 @@ class ScanNet(FileDataset):
 
     title = "ScanNet v2"
     source = "http://www.scan-net.org, on signed terms"
-    label_set: LabelSet
-
     def __init__(
         self,
         root: str | os.PathLike[str],
@@ -86,6 +84,7 @@ class ScanNet(FileDataset):
             raise ValueError(f"frame_step must be at least 1, got {frame_step}")
         self.frames: FrameSource = frames
         self.frame_step = frame_step
+        self._classes = label_set
         super().__init__(root, self._names(Path(root), split), label_set)
 
     @classmethod
@@ -122,7 +121,7 @@ class ScanNet(FileDataset):
         points = (mesh.points @ alignment[:3, :3].T + alignment[:3, 3]).astype(np.float32)
         annotation = {}
         if self._is_labelled(name):
-            annotation = read_annotation(folder, points, self._raw_ids, self.label_set)
+            annotation = read_annotation(folder, points, self._raw_ids, self._classes)
         frames = self._read_frames(folder, alignment)
         with errors_in(mesh_file):
             return Scene(
@@ -148,12 +147,12 @@ class ScanNet(FileDataset):
         if self.frames == "none":
             return ()
         return read_scannet_frames(
-            self.frames, self.root, folder, alignment, self.label_set, step=self.frame_step
+            self.frames, self.root, folder, alignment, self._classes, step=self.frame_step
         )
 
     @cached_property
     def _raw_ids(self) -> dict[str, int]:
-        return read_label_table(self.root / TABLE_NAME, _COLUMNS[self.label_set.name])
+        return read_label_table(self.root / TABLE_NAME, _COLUMNS[self._classes.name])
 
 
 def _read_alignment(file: Path) -> Float64[np.ndarray, "4 4"]:

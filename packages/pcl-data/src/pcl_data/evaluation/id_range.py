@@ -1,4 +1,4 @@
-"""A check that an array holds ids of a given range."""
+"""Checks of the arrays given to an evaluator: ids in range, equal lengths."""
 
 import numpy as np
 
@@ -25,3 +25,41 @@ def check_ids(name: str, values: np.ndarray, low: int, high: int | None = None) 
     if smallest < low or (high is not None and largest > high):
         rule = f"be at least {low}" if high is None else f"lie in [{low}, {high}]"
         raise ValueError(f"{name} must {rule}, got [{smallest}, {largest}]")
+
+
+def check_equally_long(**arrays: np.ndarray) -> None:
+    """Return quietly if the arrays, by their names, are as long as the first of them.
+
+    Raises:
+        ValueError: naming the first one that is not.
+    """
+    (reference, first), *others = arrays.items()
+    for name, array in others:
+        if len(array) != len(first):
+            raise ValueError(
+                f"{name} must be as many as {reference} ({len(first)}), got {len(array)}"
+            )
+
+
+def check_segmentations(
+    n_classes: int,
+    labels: np.ndarray,
+    instances: np.ndarray,
+    predicted_labels: np.ndarray,
+    predicted_instances: np.ndarray,
+) -> None:
+    """Return quietly if these are labels and instance ids of the same points, -1 where unknown.
+
+    Raises:
+        ValueError: if the lengths differ or an id is out of range.
+    """
+    check_ids("labels", labels, -1, n_classes - 1)
+    check_ids("instances", instances, -1)
+    check_ids("predicted_labels", predicted_labels, -1, n_classes - 1)
+    check_ids("predicted_instances", predicted_instances, -1)
+    check_equally_long(
+        labels=labels,
+        instances=instances,
+        predicted_labels=predicted_labels,
+        predicted_instances=predicted_instances,
+    )

@@ -24,7 +24,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.id_range import check_equally_long, check_ids
+from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.segments import number_segments
 from pcl_data.label_set import LabelSet
 
 OVERLAPS = (*np.arange(0.5, 0.95, 0.05).tolist(), 0.25)  # AP averages all but the last
@@ -40,7 +42,7 @@ class ClassAP:
 
 
 @dataclass(frozen=True)
-class InstanceResult:
+class InstanceResult(Result):
     """Scores as fractions, averaged over the classes in the truth; NaN if there are none.
 
     Attributes:
@@ -48,14 +50,13 @@ class InstanceResult:
         ap50: at overlap 0.50.
         ap25: at overlap 0.25.
         per_class: the same three for each countable class, by name.
-        protocol: label set, unit and rule, for instance "scannet20/points/min_region=100".
+        protocol: for instance "scannet20/val/points/min_region=100"; see `Protocol`.
     """
 
     ap: float
     ap50: float
     ap25: float
     per_class: dict[str, ClassAP]
-    protocol: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class InstanceEvaluator:
         label_set: the classes; `label_set.things` are the ones scored.
         min_region: points below which predictions and instances do not count. The benchmark uses
             100, on mesh vertices.
+        protocol: how the predictions were made, for the name of the result.
 
     Raises:
         ValueError: if `min_region` is below 1.
@@ -94,11 +96,18 @@ class InstanceEvaluator:
         0.5
     """
 
-    def __init__(self, label_set: LabelSet, *, min_region: int = 100):
+    def __init__(
+        self,
+        label_set: LabelSet,
+        *,
+        min_region: int = 100,
+        protocol: Protocol = Protocol(),
+    ):
         if min_region < 1:
             raise ValueError(f"min_region must be at least 1, got {min_region}")
         self.label_set = label_set
         self.min_region = min_region
+        self.protocol = protocol
         self._is_thing = np.zeros(label_set.n_classes + 1, dtype=bool)  # last one: label -1
         self._is_thing[list(label_set.things)] = True
         self._scenes: dict[int, list[_ClassInScene]] = {c: [] for c in label_set.things}
@@ -158,7 +167,7 @@ class InstanceEvaluator:
                 name: ClassAP(float(row[:-1].mean()), float(row[0]), float(row[-1]))
                 for name, row in zip(names, table, strict=True)
             },
-            protocol=f"{self.label_set.name}/points/min_region={self.min_region}",
+            protocol=self.protocol.name(self.label_set, f"min_region={self.min_region}"),
         )
 
 
@@ -174,10 +183,7 @@ def _check_scene(
     check_ids("labels", labels, -1, n_classes - 1)
     check_ids("instances", instances, -1)
     check_ids("mask_labels", mask_labels, 0, n_classes - 1)
-    if len(instances) != len(labels):
-        raise ValueError(
-            f"instances must be as many as labels ({len(labels)}), got {len(instances)}"
-        )
+    check_equally_long(labels=labels, instances=instances)
     if not len(masks) == len(mask_labels) == len(scores):
         raise ValueError(
             "masks, mask_labels and scores must be equally many, "
@@ -217,13 +223,10 @@ def _truth_regions(
     The instances of a class come in the order of their ids.
     """
     is_annotated = is_thing[labels] & (instances >= 0)
-    _, number = np.unique(instances[is_annotated], return_inverse=True)
-    key = number * len(is_thing) + labels[is_annotated]
-    counts = np.bincount(key)
-    present = np.flatnonzero(counts)
+    number, classes = number_segments(labels[is_annotated], instances[is_annotated], len(is_thing))
     region = np.zeros(len(labels), dtype=np.int64)
-    region[is_annotated] = 1 + np.searchsorted(present, key)
-    return region, present % len(is_thing), counts[present]
+    region[is_annotated] = 1 + number
+    return region, classes, np.bincount(number)
 
 
 def _class_in_scene(

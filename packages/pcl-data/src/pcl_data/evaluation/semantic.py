@@ -1,7 +1,18 @@
 """Semantic segmentation scores: class IoU, their mean and the mean class accuracy.
 
-The rules are those of the ScanNet benchmark (Dai et al., CVPR 2017; its script
-`evaluate_semantic_label.py`), at points: run it on vertices to compare with published numbers.
+The rules are those of three benchmarks, at points: run it on vertices, or on every point of a
+sweep, to compare with published numbers.
+
+- ScanNet (Dai et al., CVPR 2017; its script `evaluate_semantic_label.py`): exactly.
+- SemanticKITTI (Behley et al., ICCV 2019; `np_ioueval.py`): only points that the truth ignores are
+  left out, and predicting the ignored class on another point is a miss: the same. Its mean counts a
+  class that is neither in the truth nor predicted as 0, where we leave it out; in the official
+  validation sequence every class occurs.
+- nuScenes-lidarseg (Caesar et al., CVPR 2020; `lidarseg/utils.py`): the row and the column of the
+  ignored class are dropped, so that points predicted as ignored would not count at all; but the
+  script refuses such predictions. Where every point is predicted the scores are the same.
+
+None of them limits the range of the points.
 """
 
 from dataclasses import dataclass
@@ -10,12 +21,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.id_range import check_equally_long, check_ids
+from pcl_data.evaluation.protocol import Protocol, Result
 from pcl_data.label_set import LabelSet
 
 
 @dataclass(frozen=True, eq=False)
-class SemanticResult:
+class SemanticResult(Result):
     """Scores as fractions; `protocol` says how they were counted.
 
     Attributes:
@@ -24,14 +36,13 @@ class SemanticResult:
         per_class: IoU of each class, by name; NaN for a class neither in the truth nor predicted.
         confusion_matrix: point counts, rows = truth, columns = prediction; the last column holds
             the points predicted as unknown (-1).
-        protocol: label set and unit, for instance "scannet20/points".
+        protocol: for instance "scannet20/val/points/no-tta"; see `Protocol`.
     """
 
     miou: float
     macc: float
     per_class: dict[str, float]
     confusion_matrix: Int[np.ndarray, "c columns"]
-    protocol: str
 
 
 class SemanticEvaluator:
@@ -45,6 +56,7 @@ class SemanticEvaluator:
 
     Args:
         label_set: the classes.
+        protocol: how the predictions were made, for the name of the result.
 
     Example:
         >>> import numpy as np
@@ -53,10 +65,13 @@ class SemanticEvaluator:
         >>> evaluator.update(np.array([0, 0, 1, -1]), np.array([0, 1, 1, 0]))
         >>> evaluator.compute().miou
         0.5
+        >>> print(evaluator.compute())
+        scannet20/points: miou 0.5000, macc 0.7500
     """
 
-    def __init__(self, label_set: LabelSet):
+    def __init__(self, label_set: LabelSet, *, protocol: Protocol = Protocol()):
         self.label_set = label_set
+        self.protocol = protocol
         self._confusion = np.zeros((label_set.n_classes, label_set.n_classes + 1), dtype=np.int64)
 
     def update(self, labels: Int[np.ndarray, " n"], predictions: Int[np.ndarray, " n"]) -> None:
@@ -72,10 +87,7 @@ class SemanticEvaluator:
         n_classes = self.label_set.n_classes
         check_ids("labels", labels, -1, n_classes - 1)
         check_ids("predictions", predictions, -1, n_classes - 1)
-        if len(predictions) != len(labels):
-            raise ValueError(
-                f"predictions must be as many as labels ({len(labels)}), got {len(predictions)}"
-            )
+        check_equally_long(labels=labels, predictions=predictions)
         is_labelled = labels >= 0
         row = labels[is_labelled].astype(np.int64)
         column = predictions[is_labelled].astype(np.int64)
@@ -95,7 +107,7 @@ class SemanticEvaluator:
             macc=class_mean(_fraction(hits, in_truth)),
             per_class=dict(zip(self.label_set.names, iou.tolist(), strict=True)),
             confusion_matrix=confusion,
-            protocol=f"{self.label_set.name}/points",
+            protocol=self.protocol.name(self.label_set),
         )
 
 

@@ -2,5 +2,18 @@
 
 from pcl_data.export.html import write_html
 from pcl_data.export.ply import write_ply
+from pcl_data.export.scannet import (
+    InstancePrediction,
+    read_scannet_instances,
+    read_scannet_labels,
+    write_scannet_submission,
+)
 
-__all__ = ["write_html", "write_ply"]
+__all__ = [
+    "InstancePrediction",
+    "read_scannet_instances",
+    "read_scannet_labels",
+    "write_html",
+    "write_ply",
+    "write_scannet_submission",
+]
