@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from pcl_data import NYU40
+from pcl_data import NUSCENES16, NYU40, S3DIS13, SCANNET20, SCANNET200, SEMANTICKITTI25
 from pcl_data.datasets import dataset_yaml
-from pcl_data.datasets.dataset_yaml import read_dataset_yaml
+from pcl_data.datasets.dataset_yaml import read_dataset_yaml, write_dataset_yaml
 
 SMALL = "name: mine\nclasses: [{name: floor}, {name: bench}]\n"
 
@@ -76,3 +76,40 @@ def test_names_of_classes_are_enough(tmp_path):
 def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(ValueError, match=rf"(?s)dataset\.yaml: .*{message}"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "label_set",
+    [SCANNET20, SCANNET200, S3DIS13, SEMANTICKITTI25, NUSCENES16],
+    ids=lambda label_set: label_set.name,
+)
+def test_a_written_label_set_is_read_back_whole(tmp_path, label_set):
+    path = tmp_path / "dataset.yaml"
+    write_dataset_yaml(path, label_set, {"train": ["a", "b"]})
+    description = read_dataset_yaml(path)
+    assert description.label_set == label_set
+    assert description.label_ids == "train"
+    assert description.splits == {"train": ("a", "b")}
+
+
+def test_writing_again_keeps_other_splits(tmp_path):
+    path = tmp_path / "dataset.yaml"
+    write_dataset_yaml(path, SCANNET20, {"train": ["a"]})
+    write_dataset_yaml(path, SCANNET20, {"val": ["b"]})
+    write_dataset_yaml(path, SCANNET20, {"train": ["a", "c"]})
+    assert read_dataset_yaml(path).splits == {"train": ("a", "c"), "val": ("b",)}
+
+
+def test_another_label_set_does_not_replace_the_first(tmp_path):
+    path = tmp_path / "dataset.yaml"
+    write_dataset_yaml(path, SCANNET20, {})
+    with pytest.raises(ValueError, match=r"must be of s3dis13 with train ids, got scannet20 with"):
+        write_dataset_yaml(path, S3DIS13, {})
+    path.write_text(SMALL)
+    with pytest.raises(ValueError, match=r"got mine with raw ids"):
+        write_dataset_yaml(path, S3DIS13, {})
+
+
+def test_a_frequency_is_given_for_every_class(tmp_path):
+    with pytest.raises(ValueError, match=r"classes\[1\].frequency must be head, common or tail"):
+        read(tmp_path, "name: m\nclasses: [{name: a, frequency: head}, {name: b}]\n")

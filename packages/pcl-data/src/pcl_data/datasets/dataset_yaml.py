@@ -14,10 +14,11 @@ splits:
 ```
 
 Only `name` and `classes` are needed. Of a class only the name is: its id is then its place in the
-list, from 1, and its colour one of those of NYU40.
+list, from 1, and its colour one of those of NYU40. `frequency` (head, common or tail) is given for
+every class or for none.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,13 +26,14 @@ from typing import Any, get_args
 
 import yaml
 
+from pcl_data.atomic_files import whole_file
 from pcl_data.file_errors import errors_in, library_errors
-from pcl_data.label_set import NYU40, LabelSet
+from pcl_data.label_set import NYU40, Frequency, LabelSet
 from pcl_data.readers.scene_reader import LabelIds
 
 FILE_NAME = "dataset.yaml"
 _KEYS = ("name", "classes", "ignored", "merged", "label_ids", "splits")
-_CLASS_KEYS = ("name", "id", "color", "stuff")
+_CLASS_KEYS = ("name", "id", "color", "stuff", "frequency")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,49 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
         )
 
 
+def write_dataset_yaml(
+    path: Path, label_set: LabelSet, splits: Mapping[str, Sequence[str]]
+) -> None:
+    """Write the description of scans that hold train ids; a file that is there keeps its splits.
+
+    Args:
+        path: the file.
+        label_set: of the labels.
+        splits: scan names of each split; a split that the file has is replaced.
+
+    Raises:
+        ValueError: if the file that is there is broken, or of another label set.
+    """
+    known: dict[str, Sequence[str]] = {}
+    if path.is_file():
+        description = read_dataset_yaml(path)
+        if description.label_set != label_set or description.label_ids != "train":
+            raise ValueError(
+                f"{path}: must be of {label_set.name} with train ids, "
+                f"got {description.label_set.name} with {description.label_ids} ids"
+            )
+        known |= description.splits
+    columns = {
+        "name": label_set.names,
+        "id": label_set.raw_ids,
+        "color": map(list, label_set.colors),
+        "stuff": label_set.is_stuff,
+    }
+    columns |= {"frequency": label_set.frequency} if label_set.frequency else {}
+    content = {
+        "name": label_set.name,
+        "classes": [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ],
+        "ignored": [raw for raw in label_set.ignored_raw_ids if raw],
+        "merged": dict(label_set.merged_raw_ids),
+        "label_ids": "train",
+        "splits": {name: list(names) for name, names in (known | dict(splits)).items()},
+    }
+    with whole_file(path) as file:
+        file.write(yaml.safe_dump(content, sort_keys=False, default_flow_style=None).encode())
+
+
 def _label_set(table: Mapping[str, Any]) -> LabelSet:
     classes = _of_type("classes", table["classes"], list)
     if not classes:
@@ -86,6 +131,7 @@ def _label_set(table: Mapping[str, Any]) -> LabelSet:
         raw_ids=raw_ids,
         colors=colors,
         is_stuff=is_stuff,
+        frequency=_frequency(rows),
         ignored_raw_ids=tuple(sorted({0, *ignored})),
         merged_raw_ids=tuple(
             zip(_ids("merged", merged), _ids("merged", merged.values()), strict=True)
@@ -102,6 +148,16 @@ def _class(owner: str, place: int, row: Any) -> tuple[str, int, tuple[int, int, 
         _color(f"{owner}.color", row.get("color", list(NYU40.colors[place % NYU40.n_classes]))),
         _of_type(f"{owner}.stuff", row.get("stuff", False), bool),
     )
+
+
+def _frequency(rows: Sequence[Mapping[str, Any]]) -> tuple[Frequency, ...] | None:
+    values = tuple(row.get("frequency") for row in rows)
+    if set(values) == {None}:
+        return None
+    for i, value in enumerate(values):
+        if value not in get_args(Frequency):
+            raise ValueError(f"classes[{i}].frequency must be head, common or tail, got {value!r}")
+    return values  # type: ignore[return-value]
 
 
 def _table(owner: str, value: Any, keys: Collection[str], *, needed: tuple[str, ...]) -> dict:

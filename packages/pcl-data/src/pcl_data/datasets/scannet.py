@@ -60,6 +60,7 @@ class ScanNet(FileDataset):
 
     title = "ScanNet v2"
     source = "http://www.scan-net.org, on signed terms"
+
     def __init__(
         self,
         root: str | os.PathLike[str],

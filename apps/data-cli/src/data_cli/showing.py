@@ -1,0 +1,50 @@
+"""`data-cli show`: a picture or a page of one scene."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_cli.opening import chosen, open_dataset
+from pcl_data.export import write_html
+from pcl_data.painting import scene_layers
+from pcl_data.rendering import render_points, write_png
+
+
+def show_scene(
+    root: Path,
+    kind: str,
+    split: str | None,
+    options: Sequence[str],
+    name: str | None,
+    out: Path | None,
+    layer: str | None,
+    *,
+    cut_above: float | None,
+) -> Path:
+    """Write the scene to `out` and return where it is.
+
+    Raises:
+        ValueError: if there is no such scene or layer, or the file is no .png or .html.
+    """
+    dataset = open_dataset(root, kind, split, options)
+    names = list(dataset.names)
+    scene = dataset[names.index(chosen("scene", name, names)) if name is not None else 0]
+    layers = scene_layers(scene)
+    first = chosen("layer", layer, layers) if layer is not None else next(iter(layers))
+    out = out or Path(f"{scene.name.replace('/', '_')}.html")
+    if out.suffix == ".png":
+        image = render_points(
+            scene.points, layers[first].colors, width=1200, height=900, cut_above=cut_above
+        )
+        write_png(image, out)
+    elif out.suffix == ".html":
+        layers = {first: layers[first]} | layers
+        write_html(
+            out,
+            scene.points,
+            {key: painted.colors for key, painted in layers.items()},
+            title=scene.name,
+            legends={key: painted.legend for key, painted in layers.items()},
+        )
+    else:
+        raise ValueError(f"out must end in .png or .html, got {out}")
+    return out

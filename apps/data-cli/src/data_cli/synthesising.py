@@ -1,0 +1,48 @@
+"""`data-cli synth`: generated worlds as files."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from pcl_data.datasets.synthetic_streets import write_nuscenes_layout, write_semantickitti_layout
+
+from data_cli.opening import chosen, read_options
+from data_cli.progress import counting
+from pcl_appkit.cli import print_json
+from pcl_data.datasets import SyntheticRooms, SyntheticStreets
+from pcl_data.preparation import prepare
+
+WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
+LAYOUTS: dict[str, Callable[..., Any]] = {
+    "semantickitti": write_semantickitti_layout,
+    "nuscenes": write_nuscenes_layout,
+}
+
+
+def synthesise(
+    world: str,
+    out: Path,
+    options: Sequence[str],
+    *,
+    count: int,
+    seed: int,
+    layout: str,
+    n_workers: int,
+    as_json: bool,
+) -> None:
+    """Make `count` rooms or sequences and write them to `out`."""
+    make = WORLDS[chosen("world", world, WORLDS)]
+    layouts = ["scenes", *LAYOUTS] if world == "streets" else ["scenes"]
+    chosen("layout", layout, layouts)
+    dataset = make(count, seed=seed, **read_options(make, options))
+    dataset.prepare(n_workers)
+    if layout == "scenes":
+        with counting("scenes", len(dataset)) as done:
+            prepare(dataset, out, n_workers=n_workers, report=done)
+    else:
+        LAYOUTS[layout](dataset, out)
+    if as_json:
+        print_json({"out": out, "scenes": len(dataset), "layout": layout})
+    else:
+        typer.echo(f"{len(dataset)} scenes in {out}")

@@ -1,0 +1,134 @@
+"""Tests of pcl_data.preparation."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from pcl_data import S3DIS13, SCANNET20, Scene
+from pcl_data.datasets import SceneFolder
+from pcl_data.datasets.dataset_yaml import read_dataset_yaml
+from pcl_data.preparation import changed_files, prepare, read_manifest
+
+
+class Worlds:
+    """Scenes by name; reading is counted, and may fail."""
+
+    def __init__(self, names, label_set=SCANNET20, broken=()):
+        self.names, self.label_set, self.broken, self.reads = list(names), label_set, broken, []
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        name = self.names[index]
+        self.reads.append(name)
+        if name in self.broken:
+            raise ValueError(f"{name}.ply is broken")
+        points = np.full((3, 3), len(name), np.float32)
+        return Scene(name, points, labels=np.array([0, 4, -1]), label_set=self.label_set)
+
+
+def test_every_scene_is_written_and_the_folder_describes_itself(tmp_path):
+    manifest = prepare(Worlds(["a", "08/b"]), tmp_path / "out", split="train")
+    assert manifest.keys() == {"a", "08_b"}
+    folder = SceneFolder(tmp_path / "out", split="train")
+    assert folder.names == ("a", "08_b")
+    assert folder.label_set == SCANNET20
+    assert folder[1].labels.tolist() == [0, 4, -1]
+
+
+def test_the_manifest_has_the_size_and_hash_of_every_file(tmp_path):
+    manifest = prepare(Worlds(["a"]), tmp_path)
+    assert manifest == read_manifest(tmp_path)
+    files = {path.name: path for path in (tmp_path / "a").iterdir()}
+    assert manifest["a"].keys() == files.keys() == {"coord.npy", "segment.npy", "scene.json"}
+    for name, (size, digest) in manifest["a"].items():
+        content = files[name].read_bytes()
+        assert (size, digest) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_workers_write_the_same_files(tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for name in "abc":
+        (scans / f"{name}.txt").write_text("0 0 0\n1 2 3\n")
+    alone = prepare(SceneFolder(scans), tmp_path / "alone")
+    assert prepare(SceneFolder(scans), tmp_path / "two", n_workers=2) == alone
+
+
+def test_what_is_there_is_not_read_again(tmp_path):
+    prepare(Worlds("ab"), tmp_path, split="train")
+    again = Worlds("abc")
+    done = []
+    prepare(again, tmp_path, split="val", report=done.append)
+    assert again.reads == ["c"]
+    assert sorted(done) == ["a", "b", "c"]
+    splits = read_dataset_yaml(tmp_path / "dataset.yaml").splits
+    assert splits == {"train": ("a", "b"), "val": ("a", "b", "c")}
+
+
+def test_scenes_before_a_broken_one_stay_and_are_listed(tmp_path):
+    with pytest.raises(ValueError, match=r"b\.ply is broken"):
+        prepare(Worlds("abc", broken="b"), tmp_path)
+    assert read_manifest(tmp_path).keys() == {"a"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a",
+        "dataset.yaml",
+        "manifest.json",
+    ]
+    assert prepare(Worlds("abc"), tmp_path).keys() == {"a", "b", "c"}
+
+
+def test_a_scene_without_manifest_is_hashed_and_not_read(tmp_path):
+    prepare(Worlds("ab"), tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    again = Worlds("ab")
+    assert prepare(again, tmp_path).keys() == {"a", "b"}
+    assert again.reads == []
+
+
+def test_changed_and_missing_files_are_found(tmp_path):
+    prepare(Worlds("ab"), tmp_path)
+    assert changed_files(tmp_path) == []
+    (tmp_path / "a" / "segment.npy").unlink()
+    content = bytearray((tmp_path / "b" / "coord.npy").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "b" / "coord.npy").write_bytes(bytes(content))
+    assert sorted(changed_files(tmp_path)) == ["a/segment.npy", "b/coord.npy"]
+
+
+def test_two_names_that_become_one_are_rejected(tmp_path):
+    with pytest.raises(ValueError, match="names that differ after / became _"):
+        prepare(Worlds(["a/b", "a_b"]), tmp_path)
+
+
+def test_another_label_set_is_rejected(tmp_path):
+    prepare(Worlds("a"), tmp_path)
+    with pytest.raises(ValueError, match="must be of s3dis13"):
+        prepare(Worlds("a", S3DIS13), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"scenes": {"a": 1}}', '{"scenes": {"a": {"b": 1}}}']
+)
+def test_a_broken_manifest_is_named(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ValueError, match=r"manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_without_manifest_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"manifest\.json"):
+        changed_files(tmp_path)
+
+
+def test_data_sets_without_labels_have_no_description(tmp_path):
+    class Bare(Worlds):
+        def __getitem__(self, index):
+            return Scene(self.names[index], np.zeros((1, 3), np.float32))
+
+    prepare(Bare("a", None), tmp_path)
+    assert not (tmp_path / "dataset.yaml").exists()
+    assert json.loads((tmp_path / "manifest.json").read_text())["scenes"].keys() == {"a"}
