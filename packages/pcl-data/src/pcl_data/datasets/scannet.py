@@ -60,7 +60,6 @@ class ScanNet(FileDataset):
 
     title = "ScanNet v2"
     source = "http://www.scan-net.org, on signed terms"
-    label_set: LabelSet
 
     def __init__(
         self,
@@ -86,6 +85,7 @@ class ScanNet(FileDataset):
             raise ValueError(f"frame_step must be at least 1, got {frame_step}")
         self.frames: FrameSource = frames
         self.frame_step = frame_step
+        self._id_column = _COLUMNS[label_set.name]
         super().__init__(root, self._names(Path(root), split), label_set)
 
     @classmethod
@@ -114,6 +114,7 @@ class ScanNet(FileDataset):
             ValueError: naming the file that is broken, the category that the label table lacks, or
                 the counts of vertices and segments that differ.
         """
+        assert self.label_set is not None
         folder = self._folder(name)
         mesh_file = folder / f"{name}_vh_clean_2.ply"
         with errors_in(mesh_file):
@@ -123,7 +124,7 @@ class ScanNet(FileDataset):
         annotation = {}
         if self._is_labelled(name):
             annotation = read_annotation(folder, points, self._raw_ids, self.label_set)
-        frames = self._read_frames(folder, alignment)
+        frames = self._read_frames(folder, alignment, self.label_set)
         with errors_in(mesh_file):
             return Scene(
                 name,
@@ -143,17 +144,17 @@ class ScanNet(FileDataset):
         return self._folder(name).parent.name == "scans"
 
     def _read_frames(
-        self, folder: Path, alignment: Float64[np.ndarray, "4 4"]
+        self, folder: Path, alignment: Float64[np.ndarray, "4 4"], label_set: LabelSet
     ) -> LazyFrames | tuple[()]:
         if self.frames == "none":
             return ()
         return read_scannet_frames(
-            self.frames, self.root, folder, alignment, self.label_set, step=self.frame_step
+            self.frames, self.root, folder, alignment, label_set, step=self.frame_step
         )
 
     @cached_property
     def _raw_ids(self) -> dict[str, int]:
-        return read_label_table(self.root / TABLE_NAME, _COLUMNS[self.label_set.name])
+        return read_label_table(self.root / TABLE_NAME, self._id_column)
 
 
 def _read_alignment(file: Path) -> Float64[np.ndarray, "4 4"]:
