@@ -111,5 +111,7 @@ def test_another_label_set_does_not_replace_the_first(tmp_path):
 
 
 def test_a_frequency_is_given_for_every_class(tmp_path):
-    with pytest.raises(ValueError, match=r"classes\[1\].frequency must be head, common or tail"):
+    with pytest.raises(ValueError, match="classes must all have a frequency, or none of them"):
         read(tmp_path, "name: m\nclasses: [{name: a, frequency: head}, {name: b}]\n")
+    with pytest.raises(ValueError, match=r"classes\[0\]\.frequency must be head, common or tail"):
+        read(tmp_path, "name: m\nclasses: [{name: a, frequency: rare}]\n")

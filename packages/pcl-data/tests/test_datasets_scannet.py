@@ -20,6 +20,7 @@ GROUPS = [
 TABLE = (
     "id\traw_category\tcategory\tnyu40id\n"
     "1\twall\twall\t1\n10\toffice chair\tchair\t5\n56\ttrash can\ttrash can\t39\n"
+    "2\toffice chair\tagain\t40\n"  # the first row of a category counts
 )
 TURN = "axisAlignment = 0 -1 0 10 1 0 0 0 0 0 1 -1 0 0 0 1"  # 90 degrees, and a shift
 

@@ -115,7 +115,7 @@ def test_frames_of_the_25k_have_labels_and_instances_of_things(root):
     labels = np.zeros((12, 16), np.uint8)
     labels[:6, :8], labels[:6, 8:], labels[6:, :8] = 1, 5, 40  # wall, chair, other property
     instances = 1000 * labels.astype(np.uint16)
-    instances[:6, 8:] += 3
+    instances[:6, 8:14] += 3  # the last pixel of the chair has no number
     instances[6:, :8] += 1
     for kind, ids in (("label", labels), ("instance", instances)):
         (folder / kind).mkdir()
@@ -123,7 +123,7 @@ def test_frames_of_the_25k_have_labels_and_instances_of_things(root):
     (frame,) = scene(root, "25k").frames
     chair = SCANNET20.names.index("chair")
     assert frame.labels.tolist() == [[0] * 4 + [chair] * 4] * 3 + [[-1] * 8] * 3
-    assert frame.instances.tolist() == [[-1] * 4 + [5003] * 4] * 3 + [[-1] * 8] * 3
+    assert frame.instances.tolist() == [[-1] * 4 + [5003] * 3 + [-1]] * 3 + [[-1] * 8] * 3
     frames = scene(root, "25k").frames
     Image.fromarray(labels + 41).save(folder / "label" / "000100.png")
     with pytest.raises(

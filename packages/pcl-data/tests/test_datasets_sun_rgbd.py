@@ -62,8 +62,8 @@ def test_the_photograph_is_a_frame_that_sees_the_points_at_their_depth(root):
     tilt = np.array([[1, 0, 0], [0, 0.8, 0.6], [0, -0.6, 0.8]])  # the camera looks down
     camera = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from y forward to z forward
     matrix = np.array([[100.0, 0, 51], [0, 100, 41], [0, 0, 1]])  # pixels from 1
-    rays = np.array([[0.1, 0.2, 1], [-0.3, 0, 1], [0, 0, 1]])
-    points = (rays * [[2], [3], [4]]) @ camera @ tilt.T
+    rays = np.array([[0.1, 0.2, 1], [-0.3, 0, 1], [0, 0, 1], [0, 0.1, -1]])  # one behind
+    points = (rays * [[2], [3], [4], [5]]) @ camera @ tilt.T
     write(root / EXPORT.format("val"), "000001", points.astype(np.float32))
     exported = root / "sunrgbd_trainval"
     for kind in ("image", "calib"):

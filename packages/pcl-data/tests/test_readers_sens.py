@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from collections import Counter
 
@@ -178,6 +179,18 @@ def test_depth_unpacks_to_the_size_of_its_image_and_no_further(
     (tmp_path / "a.sens").write_bytes(sens_bytes(images, depths, poses))
     with pytest.raises(ValueError, match=rf"a\.sens: frame 0: {message}"):
         open_sens(tmp_path / "a.sens").read(0)
+
+
+def test_little_memory_is_asked_for_by_depth_that_unpacks_to_much(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "depth_bytes", lambda depth, kind: zlib.compress(bytes(10**8)))
+    images, depths, poses = recording(1)
+    (tmp_path / "a.sens").write_bytes(sens_bytes(images, depths, poses))
+    stream = open_sens(tmp_path / "a.sens")
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="got more"):
+        stream.read(0)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
 
 
 def test_a_raw_image_of_another_length_is_rejected(tmp_path):

@@ -193,3 +193,6 @@ def test_s3dis_of_pointcept_is_read_as_it_is(tmp_path):
     assert folder[1].colors.dtype == np.uint8
     check_dataset(folder)
     assert SceneFolder(tmp_path / "Area_2").names == ("office_1",)
+    write(tmp_path / "lobby.txt")
+    names = ("Area_1_office_1", "Area_2_office_1", "lobby")
+    assert SceneFolder(tmp_path, label_set=S3DIS13).names == names

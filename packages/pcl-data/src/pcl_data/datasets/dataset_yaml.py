@@ -122,7 +122,9 @@ def _label_set(table: Mapping[str, Any]) -> LabelSet:
     if not classes:
         raise ValueError("classes must hold at least one class, got none")
     rows = [_class(f"classes[{place}]", place, row) for place, row in enumerate(classes)]
-    names, raw_ids, colors, is_stuff = zip(*rows, strict=True)
+    names, raw_ids, colors, is_stuff, frequency = zip(*rows, strict=True)
+    if None in frequency and set(frequency) != {None}:
+        raise ValueError("classes must all have a frequency, or none of them")
     merged = _of_type("merged", table.get("merged", {}), dict)
     ignored = _ids("ignored", _of_type("ignored", table.get("ignored", []), list))
     return LabelSet(
@@ -131,7 +133,7 @@ def _label_set(table: Mapping[str, Any]) -> LabelSet:
         raw_ids=raw_ids,
         colors=colors,
         is_stuff=is_stuff,
-        frequency=_frequency(rows),
+        frequency=None if None in frequency else frequency,
         ignored_raw_ids=tuple(sorted({0, *ignored})),
         merged_raw_ids=tuple(
             zip(_ids("merged", merged), _ids("merged", merged.values()), strict=True)
@@ -139,25 +141,21 @@ def _label_set(table: Mapping[str, Any]) -> LabelSet:
     )
 
 
-def _class(owner: str, place: int, row: Any) -> tuple[str, int, tuple[int, int, int], bool]:
-    """Name, raw id, colour and whether it is stuff."""
+def _class(
+    owner: str, place: int, row: Any
+) -> tuple[str, int, tuple[int, int, int], bool, Frequency | None]:
+    """Name, raw id, colour, whether it is stuff, how common it is."""
     row = _table(owner, row, _CLASS_KEYS, needed=("name",))
+    frequency = row.get("frequency")
+    if frequency not in (None, *get_args(Frequency)):
+        raise ValueError(f"{owner}.frequency must be head, common or tail, got {frequency!r}")
     return (
         _of_type(f"{owner}.name", row["name"], str),
         _of_type(f"{owner}.id", row.get("id", place + 1), int),
         _color(f"{owner}.color", row.get("color", list(NYU40.colors[place % NYU40.n_classes]))),
         _of_type(f"{owner}.stuff", row.get("stuff", False), bool),
+        frequency,
     )
-
-
-def _frequency(rows: Sequence[Mapping[str, Any]]) -> tuple[Frequency, ...] | None:
-    values = tuple(row.get("frequency") for row in rows)
-    if set(values) == {None}:
-        return None
-    for i, value in enumerate(values):
-        if value not in get_args(Frequency):
-            raise ValueError(f"classes[{i}].frequency must be head, common or tail, got {value!r}")
-    return values  # type: ignore[return-value]
 
 
 def _table(owner: str, value: Any, keys: Collection[str], *, needed: tuple[str, ...]) -> dict:

@@ -85,7 +85,7 @@ class ScanNet(FileDataset):
             raise ValueError(f"frame_step must be at least 1, got {frame_step}")
         self.frames: FrameSource = frames
         self.frame_step = frame_step
-        self._classes = label_set
+        self._id_column = _COLUMNS[label_set.name]
         super().__init__(root, self._names(Path(root), split), label_set)
 
     @classmethod
@@ -114,6 +114,7 @@ class ScanNet(FileDataset):
             ValueError: naming the file that is broken, the category that the label table lacks, or
                 the counts of vertices and segments that differ.
         """
+        assert self.label_set is not None
         folder = self._folder(name)
         mesh_file = folder / f"{name}_vh_clean_2.ply"
         with errors_in(mesh_file):
@@ -122,8 +123,8 @@ class ScanNet(FileDataset):
         points = (mesh.points @ alignment[:3, :3].T + alignment[:3, 3]).astype(np.float32)
         annotation = {}
         if self._is_labelled(name):
-            annotation = read_annotation(folder, points, self._raw_ids, self._classes)
-        frames = self._read_frames(folder, alignment)
+            annotation = read_annotation(folder, points, self._raw_ids, self.label_set)
+        frames = self._read_frames(folder, alignment, self.label_set)
         with errors_in(mesh_file):
             return Scene(
                 name,
@@ -143,17 +144,17 @@ class ScanNet(FileDataset):
         return self._folder(name).parent.name == "scans"
 
     def _read_frames(
-        self, folder: Path, alignment: Float64[np.ndarray, "4 4"]
+        self, folder: Path, alignment: Float64[np.ndarray, "4 4"], label_set: LabelSet
     ) -> LazyFrames | tuple[()]:
         if self.frames == "none":
             return ()
         return read_scannet_frames(
-            self.frames, self.root, folder, alignment, self._classes, step=self.frame_step
+            self.frames, self.root, folder, alignment, label_set, step=self.frame_step
         )
 
     @cached_property
     def _raw_ids(self) -> dict[str, int]:
-        return read_label_table(self.root / TABLE_NAME, _COLUMNS[self._classes.name])
+        return read_label_table(self.root / TABLE_NAME, self._id_column)
 
 
 def _read_alignment(file: Path) -> Float64[np.ndarray, "4 4"]:
