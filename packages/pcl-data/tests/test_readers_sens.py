@@ -135,7 +135,7 @@ FRAME_AT = SIZES_AT + 36
         (put("<i", SIZES_AT + 4, 2), "depth compression occi, not raw or zlib"),
         (put("<II", SIZES_AT + 8, 2**31, 2**31), "color images of 2147483648 x 2147483648"),
         (put("<II", SIZES_AT + 16, 0, 4), "depth images of 0 x 4"),
-        (put("<f", SIZES_AT + 24, 0.0), r"depth shift 0\.0"),
+        (put("<f", SIZES_AT + 24, 0.5), r"depth shift 0\.5"),
         (put("<f", SIZES_AT + 24, float("nan")), "depth shift nan"),
         (put("<Q", SIZES_AT + 28, 2**60), "1152921504606846976 frames in"),
         (put("<Q", FRAME_AT + 80, 2**63), r"frame 0 of 3 up to byte 92233720368547\d+"),

@@ -173,7 +173,7 @@ def _read_header(file: io.BufferedReader, n_bytes: int) -> np.void:
             raise ValueError(f"{kind} compression {name}, not {' or '.join(known)}")
         if not 0 < size[0] * size[1] <= MAX_PIXELS:
             raise ValueError(f"{kind} images of {size[0]} x {size[1]} pixels")
-    if not 0 < header["depth_shift"] < np.inf:
+    if not 1 <= header["depth_shift"] < np.inf:  # steps of 1 m and less
         raise ValueError(f"depth shift {header['depth_shift']}")
     return header
 
