@@ -38,7 +38,13 @@ def test_a_point_at_the_radius_matches():
     a = np.zeros((1, 3))
     b = np.array([[0.5, 0, 0], [0, 0, 0.50001], [0, -0.5, 0]])
     assert correspondences(a, b, radius=0.5).tolist() == [[0, 0], [0, 2]]
-    assert correspondences(a, b, radius=0.5, max_matches=1).tolist() == [[0, 0]]  # lower of a tie
+
+
+def test_of_equally_near_points_the_lower_index_is_kept():
+    sphere = np.concatenate([np.eye(3), -np.eye(3)] * 8) / 2
+    b = np.random.default_rng(0).permutation(sphere)
+    found = correspondences(np.zeros((1, 3)), b, radius=0.5, max_matches=3)
+    assert found.tolist() == [[0, 0], [0, 1], [0, 2]]
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 3), (3, 0), (0, 0), (3, 3)])

@@ -169,7 +169,7 @@ def test_frames_that_measured_nothing_are_in_no_pair():
     assert mine_pairs([]).pairs.shape == (0, 2)
 
 
-def test_frames_are_read_once_and_in_order():
+def test_frames_are_read_on_demand_and_not_again_for_every_pair():
     walk, read = make_walk(5), []
 
     def read_frame(name: str) -> Frame:
@@ -177,6 +177,6 @@ def test_frames_are_read_once_and_in_order():
         return walk[int(name)]
 
     mined = mine_pairs(LazyFrames(["0", "1", "2", "3", "4"], read_frame))
-    assert read[-5:] == ["0", "1", "2", "3", "4"]
-    assert len(read) <= 6  # the check of the types looks at one
+    assert set(read) == {"0", "1", "2", "3", "4"}
+    assert len(read) <= 8  # once each, and the checks of the types look at some
     np.testing.assert_array_equal(mined.pairs, mine_pairs(walk).pairs)

@@ -1,5 +1,7 @@
 """Tests of pcl_data.pairs.pair_list."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,7 +44,22 @@ def test_a_file_stays_as_it_was_if_the_new_pairs_are_bad(tmp_path):
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"pairs must lie in \[0, 3\), the names, got \[0, 3\]"):
         save_pairs(path, NAMES[:3], PAIRS)
+    with pytest.raises(ValueError, match=r"pairs must lie in \[0, 4\), the names, got \[-1, 2\]"):
+        save_pairs(path, NAMES, FramePairs(np.array([[-1, 2]]), np.array([0.5])))
     assert path.read_bytes() == before
+
+
+def test_a_file_stays_as_it_was_if_the_disk_fails(tmp_path, monkeypatch):
+    path = tmp_path / "pairs.txt"
+    save_pairs(path, NAMES, PAIRS)
+
+    def fail(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        save_pairs(path, NAMES, FramePairs(PAIRS.pairs[:1], PAIRS.overlap[:1]))
+    assert len(path.read_text().splitlines()) == 3
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -52,4 +52,4 @@ def correspondences(
         is_kept = np.arange(len(a)) - np.searchsorted(a, a) < max_matches
         a, b = a[is_kept], b[is_kept]
     order = np.lexsort([b, a])
-    return np.stack([a[order], b[order]], axis=1).astype(np.int64)
+    return np.stack([a[order], b[order]], axis=1)

@@ -132,8 +132,6 @@ def _count_near(
     neighbours = _neighbours(coords)
     ends = np.cumsum(sizes)
     for row, (start, end) in enumerate(zip(ends - sizes, ends, strict=True)):
-        if start == end:
-            continue
         witness = np.full(len(coords), -1)
         witness[cell[start:end]] = np.arange(start, end)
         near = np.flatnonzero((neighbours @ (witness >= 0))[cell])

@@ -66,10 +66,9 @@ def cut_views(
             raise ValueError(f"{argument} must lie in (0, 1], got {share}")
     n_view = ceil(size * n)
     n_shared = int(generator.integers(ceil(min_overlap * n_view), n_view, endpoint=True))
-    n_window = min(2 * n_view - n_shared, n)
     plan = points[:, :2].astype(np.float64)
     distance = np.square(plan - plan[generator.integers(n)]).sum(axis=1)
-    window = np.argsort(distance, kind="stable")[:n_window]
+    window = np.argsort(distance, kind="stable")[: 2 * n_view - n_shared]
     angle = generator.uniform(0, 2 * np.pi)
     along = plan[window] @ [np.cos(angle), np.sin(angle)]
     window = window[np.argsort(along, kind="stable")]
