@@ -1,12 +1,13 @@
-"""Frame pairs of real recordings; skipped where they are absent."""
+"""Frame pairs and label budgets of real recordings; skipped where they are absent."""
 
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pcl_data import Frame, LazyFrames, voxelize
+from pcl_data import SCANNET20, Frame, LazyFrames, Scene, voxelize
 from pcl_data.pairs import correspondences, load_pairs, mine_pairs, save_pairs, unproject
 from pcl_data.readers.records import read_depth, read_image, read_matrix
+from pcl_data.splits import limited_boxes, read_split, reconstruction_budget
 
 pytestmark = pytest.mark.real
 
@@ -102,3 +103,34 @@ def test_pairs_of_a_recording_are_written_and_read(real_data, tmp_path):
     loaded = load_pairs(tmp_path / "pairs.txt", frames.names)
     np.testing.assert_array_equal(loaded.pairs, mined.pairs)
     np.testing.assert_array_equal(loaded.overlap, mined.overlap)
+
+
+def test_the_parts_of_scannet_are_those_of_the_benchmark(real_data):
+    path = real_data / "scannet" / "scannetv2_train.txt"
+    names = read_split(path, path.read_text().split())
+    sizes = [len(reconstruction_budget(names, percent / 100).scenes) for percent in (1, 5, 10, 20)]
+    assert [len(names), *sizes] == [1201, 12, 60, 120, 240]
+
+
+def test_each_box_of_a_real_room_keeps_one_object_of_its_class(real_data):
+    """The boxes of these files are the bounds of whole objects, and 50,000 points a part of them."""
+    n_boxes = n_kept = 0
+    for path in sorted((real_data / "scannet" / "points50k").glob("*.npz")):
+        arrays = np.load(path)
+        classes = SCANNET20.to_train(arrays["bbox"][:, 6].astype(np.int64))
+        heading = np.zeros(len(classes))
+        boxes = np.column_stack([arrays["bbox"][:, :6], heading, classes]).astype(np.float32)
+        scene = Scene(
+            path.stem,
+            arrays["coord"].astype(np.float32),
+            labels=SCANNET20.to_train(arrays["nyu40"].astype(np.int64)),
+            instances=arrays["instance"].astype(np.int64) - 1,
+            boxes=boxes[classes >= 0],
+            label_set=SCANNET20,
+        )
+        limited = limited_boxes(scene, 4)
+        things = np.unique(limited.instances[limited.instances >= 0])
+        assert len(limited.boxes) == 4
+        assert set(limited.labels[limited.labels >= 0]) == set(limited.boxes[:, 7])
+        n_boxes, n_kept = n_boxes + 4, n_kept + len(things)
+    assert n_kept == n_boxes, (n_kept, n_boxes)

@@ -1,10 +1,10 @@
-"""Mining frame pairs: seconds and peak memory for 100 frames of 640 x 480, against all-pairs search.
+"""Mining frame pairs: seconds and memory for 100 frames of 640 x 480, against search in all pairs.
 
-A box room of 8 x 6 x 3 m with 20 boxes, rendered by slab tests along a walk (depth noise of 0.2 % and
-5 % missing pixels), as 16-bit millimetres in memory; each frame is decoded when it is asked for. The
-alternatives search on clouds that are thinned already: a tree of every frame is asked for all points
-of every other frame at once, and point by point, as the published script does (with another
-library's tree). Both are timed on some pairs and extrapolated to all.
+A box room of 8 x 6 x 3 m with 20 boxes, rendered by slab tests along a walk (depth noise of 0.2 %
+and 5 % missing pixels), as 16-bit millimetres in memory; each frame is decoded when it is asked
+for. The alternatives search on clouds that are thinned already: a tree of every frame is asked for
+all points of every other frame at once, and point by point, as the published script does (with
+another library's tree). Both are timed on some pairs and extrapolated to all.
 
     OPENBLAS_NUM_THREADS=1 python packages/pcl-data/benchmarks/bench_pairs.py [frames]
 """

@@ -18,7 +18,10 @@ def make_clouds(seed) -> tuple[np.ndarray, np.ndarray]:
 def test_matches_are_all_pairs_in_the_radius_sorted_by_the_first(seed, radius):
     a, b = make_clouds(seed)
     expected = [
-        [i, j] for i in range(len(a)) for j in range(len(b)) if np.linalg.norm(a[i] - b[j]) <= radius
+        [i, j]
+        for i in range(len(a))
+        for j in range(len(b))
+        if np.linalg.norm(a[i] - b[j]) <= radius
     ]
     assert correspondences(a, b, radius=radius).tolist() == expected
 

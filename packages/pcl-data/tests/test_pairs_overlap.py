@@ -39,8 +39,9 @@ def test_overlap_is_the_larger_share_of_thinned_points_with_a_neighbour(seed, vo
 
 def test_a_point_at_the_radius_is_a_neighbour():
     a = np.array([[0.125, 0.125, 0.125], [8, 8, 8]])
-    assert frame_overlap(a, a[:1] + [0, 0.5, 0], voxel_size=0.25, radius=0.5) == 1.0
-    assert frame_overlap(a[:1], a[:1] + [0, 0.5, 0], voxel_size=0.25, radius=0.4999) == 0.0
+    b = np.array([[0.125, 0.625, 0.125]])
+    assert frame_overlap(a, b, voxel_size=0.25, radius=0.5) == 1.0
+    assert frame_overlap(a, b, voxel_size=0.25, radius=0.4999) == 0.0
 
 
 def test_dense_places_weigh_no_more_than_others():

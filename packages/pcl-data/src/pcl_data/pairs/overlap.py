@@ -3,13 +3,13 @@
 Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene Contexts", CVPR
 2021: each frame is thinned to one point a voxel, and the overlap of two frames is the share of the
 points of one that have a point of the other within a radius, the larger share of the two directions
-(`compute_full_overlapping.py`: 5 cm voxels, 7.5 cm radius, pairs from 0.3). The paper's appendix A
+(`compute_full_overlapping.py`: 5 cm voxels, 7.5 cm radius, pairs from 0.3). Appendix A of the paper
 writes 2.5 cm for the radius.
 
-The published script asks a tree of every frame for every point of every other frame. Here all frames
-share one grid of cells as wide as the radius: a point is compared with the frames that have points
-in its cell or a neighbouring one, first with one witness in its own cell, and only where that is too
-far with the tree of the frame. The counts are the same, to the point.
+The published script asks a tree of every frame for every point of every other frame. Here all
+frames share one grid of cells as wide as the radius: a point is compared with the frames that have
+points in its cell or a neighbouring one, first with one witness in its own cell, and only where
+that is too far with the tree of the frame. The counts are the same, to the point.
 
 We depart from the script in the grid of the thinning, which is fixed in the world and not at the
 corner of each cloud. As there, the point of a voxel is the mean of its points.
@@ -31,8 +31,8 @@ from pcl_data.voxelization import voxelize
 class FramePairs(NamedTuple):
     """Pairs of overlapping frames.
 
-    `pairs` are the numbers of the two frames, the smaller first, in ascending order; `overlap` is in
-    [0, 1].
+    `pairs` are the numbers of the two frames, of mined ones the smaller first and in ascending
+    order; `overlap` is in [0, 1].
     """
 
     pairs: Int64[np.ndarray, "m 2"]

@@ -1,8 +1,8 @@
 """Two overlapping partial views cut from one point cloud.
 
 For scenes without camera frames, or to spare the frames: Wu et al., "Masked Scene Contrast", CVPR
-2023, section 3.2, make the views of contrastive pre-training from the assembled scene. They crop the
-two independently, which promises no overlap; here the overlap is drawn, and the views follow.
+2023, make the views of contrastive pre-training from the assembled scene. They crop the two
+independently, which promises no overlap; here the overlap is drawn, and the views follow.
 """
 
 from math import ceil
