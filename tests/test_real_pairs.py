@@ -106,14 +106,13 @@ def test_pairs_of_a_recording_are_written_and_read(real_data, tmp_path):
 
 
 def test_the_parts_of_scannet_are_those_of_the_benchmark(real_data):
-    path = real_data / "scannet" / "scannetv2_train.txt"
-    names = read_split(path, path.read_text().split())
+    names = read_split(real_data / "scannet" / "scannetv2_train.txt")
     sizes = [len(reconstruction_budget(names, percent / 100).scenes) for percent in (1, 5, 10, 20)]
     assert [len(names), *sizes] == [1201, 12, 60, 120, 240]
 
 
 def test_each_box_of_a_real_room_keeps_one_object_of_its_class(real_data):
-    """The boxes of these files are the bounds of whole objects, and 50,000 points a part of them."""
+    """The boxes of these files bound whole objects, of which the 50,000 points are a part."""
     n_boxes = n_kept = 0
     for path in sorted((real_data / "scannet" / "points50k").glob("*.npz")):
         arrays = np.load(path)

@@ -67,6 +67,7 @@ def test_repeated_names_are_rejected():
 def test_a_published_list_is_read_in_its_order(tmp_path):
     (tmp_path / "12.txt").write_text("b\r\n\n a \nc")
     assert read_split(tmp_path / "12.txt", ["a", "b", "c", "d"]) == ("b", "a", "c")
+    assert read_split(tmp_path / "12.txt") == ("b", "a", "c")
 
 
 @pytest.mark.parametrize(

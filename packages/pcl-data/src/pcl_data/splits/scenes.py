@@ -55,7 +55,9 @@ def limited_reconstructions(
     return tuple(sorted(in_order[i] for i in order[:count]))
 
 
-def read_split(path: str | os.PathLike[str], names: Collection[str]) -> tuple[str, ...]:
+def read_split(
+    path: str | os.PathLike[str], names: Collection[str] | None = None
+) -> tuple[str, ...]:
     """Scene names of a published list, in its order: one a line, empty lines skipped.
 
     A line may also be the path of a SemanticKITTI sweep, as in the lists of Kong et al., "LaserMix
@@ -64,7 +66,7 @@ def read_split(path: str | os.PathLike[str], names: Collection[str]) -> tuple[st
 
     Args:
         path: the text file.
-        names: the scenes that exist.
+        names: the scenes that exist; None takes any.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -76,7 +78,7 @@ def read_split(path: str | os.PathLike[str], names: Collection[str]) -> tuple[st
     if not listed:
         raise ValueError(f"{path} must hold at least one scene name, got none")
     _check_distinct(str(path), listed)
-    known = set(names)
+    known = set(listed if names is None else names)
     unknown = [name for name in listed if name not in known]
     if unknown:
         raise ValueError(f"{path} must hold names of the given scenes, got {unknown[:10]}")
