@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from pcl_data import NYU40, SCANNET20, SCANNET200, SUNRGBD10
 from pcl_data.datasets import S3DIS, ScanNet, SevenScenes, SunRgbd
 from pcl_data.datasets.scannet_annotation import read_label_table
-from pcl_data.readers.frame_folder import unproject
+from pcl_data.pairs import unproject
 from pcl_data.readers.ply import read_ply
 from pcl_data.testing import check_dataset
 
@@ -65,7 +65,7 @@ def test_frames_lie_on_the_mesh(real_data):
     assert len(scene.frames) == 50
     tree = cKDTree(scene.points)
     for i in range(0, 50, 10):
-        points, colors = unproject(scene.frames[i])
+        points, colors, _ = unproject(scene.frames[i])
         distance, vertex = tree.query(points[::50])
         assert np.mean(distance < 0.1) > 0.9
         difference = np.abs(colors[::50].astype(int) - scene.colors[vertex]).mean(axis=1)
@@ -166,7 +166,7 @@ def test_a_photograph_of_sun_rgbd_has_the_colours_of_its_points(real_data, tmp_p
     scene = dataset[0]
     assert [SUNRGBD10.names[int(label)] for label in scene.boxes[:, 7]] == ["night_stand", "bed"]
     (frame,) = scene.frames
-    points, colors = unproject(frame)
+    points, colors, _ = unproject(frame)
     distance, row = cKDTree(scene.points).query(points)
     assert distance.max() < 0.005  # 530 pixels a radian, rounded, and 1/1000 of a pixel
     np.testing.assert_array_equal(colors, scene.colors[row])  # bit for bit

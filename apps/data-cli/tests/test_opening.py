@@ -58,5 +58,5 @@ def test_every_layout_says_what_an_empty_folder_lacks(tmp_path, kind):
 
 def test_a_known_word_is_itself():
     assert chosen("kind", "waymo", KINDS) == "waymo"
-    with pytest.raises(ValueError, match="kind must be one of none, got 'x'$"):
+    with pytest.raises(ValueError, match=r"kind must be one of none, got 'x'$"):
         chosen("kind", "x", [])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcl_data import Frame
 from pcl_data.readers.frame_folder import (
     FrameFiles,
     read_ids,
@@ -12,7 +11,6 @@ from pcl_data.readers.frame_folder import (
     resized_ids,
     scaled_intrinsics,
     tracked_poses,
-    unproject,
 )
 
 INTRINSICS = np.array([[4.0, 0, 1.5], [0, 4, 1], [0, 0, 1]])
@@ -90,17 +88,3 @@ def test_ids_are_resized_to_the_nearest():
     assert resized_ids(ids, (2, 3)).tolist() == [[7, 9, 11], [19, 21, 23]]
     assert resized_ids(ids, (4, 6)).tolist() == ids.tolist()
     assert resized_ids(ids[:1, :2], (2, 4)).tolist() == [[0, 0, 1, 1]] * 2
-
-
-def test_unprojected_pixels_project_onto_themselves():
-    rng = np.random.default_rng(0)
-    depth = rng.uniform(0.5, 4, (3, 4)).astype(np.float32)
-    depth[1, 2] = 0
-    image = rng.integers(0, 256, (3, 4, 3)).astype(np.uint8)
-    points, colors = unproject(Frame(image, depth, INTRINSICS, POSE))
-    assert len(points) == 11
-    camera = (points - POSE[:3, 3]) @ POSE[:3, :3]
-    x, y, z = INTRINSICS @ camera.T
-    columns, rows = np.rint(x / z).astype(int), np.rint(y / z).astype(int)
-    np.testing.assert_allclose(depth[rows, columns], z, rtol=1e-5)
-    np.testing.assert_array_equal(image[rows, columns], colors)

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from pcl_data.datasets.file_dataset import FileDataset
-from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses, unproject
+from pcl_data.pairs import unproject
+from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
 from pcl_data.scene import LazyFrames, Scene
 from pcl_data.splits import read_split
@@ -138,7 +139,7 @@ def _fused(
     """Points and colours of all frames, the first of each voxel."""
     points, colors = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
     for frame in frames:
-        new_points, new_colors = unproject(frame)
+        new_points, new_colors, _ = unproject(frame)
         points, colors = np.concatenate([points, new_points]), np.concatenate([colors, new_colors])
         kept = voxelize(points, voxel_size).index
         points, colors = points[kept], colors[kept]

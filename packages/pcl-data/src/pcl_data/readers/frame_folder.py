@@ -124,17 +124,6 @@ def resized_ids(ids: Shaped[np.ndarray, "a b"], shape: tuple[int, ...]) -> np.nd
     return ids[rows[:, None], columns]
 
 
-def unproject(frame: Frame) -> tuple[Float32[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-    """World coordinates and colours of the pixels with depth, row by row."""
-    assert frame.depth is not None
-    rows, columns = np.nonzero(frame.depth)
-    pixels = np.stack([columns, rows, np.ones_like(rows)], axis=1)
-    rays = pixels @ np.linalg.inv(frame.intrinsics).T
-    points = rays * frame.depth[rows, columns, None]
-    rotation, translation = frame.camera_to_world[:3, :3], frame.camera_to_world[:3, 3]
-    return (points @ rotation.T + translation).astype(np.float32), frame.image[rows, columns]
-
-
 def read_ids(path: Path) -> Int64[np.ndarray, "h w"]:
     """The ids in an image of one channel, 8 or 16 bits.
 

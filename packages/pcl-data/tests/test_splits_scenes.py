@@ -1,12 +1,10 @@
-"""Tests of pcl_data.splits."""
+"""Tests of pcl_data.splits.scenes."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcl_data import Scene
-from pcl_data.splits import limited_annotations, limited_reconstructions, read_split
+from pcl_data.splits import limited_reconstructions, read_split
 
 NAMES = [f"scene{i:04d}_00" for i in range(100)]
 
@@ -66,41 +64,10 @@ def test_repeated_names_are_rejected():
         limited_reconstructions(["a", "b", "a"], count=1)
 
 
-def make_scene(name="room", n=40) -> Scene:
-    labels = np.arange(n) % 5 - 1
-    return Scene(name, np.zeros((n, 3), np.float32), labels=labels, instances=np.arange(n) // 4)
-
-
-@given(st.integers(1, 50), st.integers(1, 50))
-def test_annotations_are_kept_at_the_same_points_of_a_larger_budget(a, b):
-    scene = make_scene()
-    small, large = (limited_annotations(scene, count) for count in sorted([a, b]))
-    kept = small.labels != -1
-    assert kept.sum() == min(a, b, 32)  # 8 of 40 points are unlabelled
-    np.testing.assert_array_equal(small.labels[kept], scene.labels[kept])
-    np.testing.assert_array_equal(small.instances, np.where(kept, scene.instances, -1))
-    assert (large.labels[kept] != -1).all()
-
-
-def test_annotations_depend_on_scene_and_seed():
-    chosen = {
-        tuple(np.flatnonzero(limited_annotations(make_scene(name), 5, seed=seed).labels != -1))
-        for name in ("room", "hall")
-        for seed in range(3)
-    }
-    assert len(chosen) == 6
-
-
-def test_annotations_need_labels_and_a_count():
-    with pytest.raises(ValueError, match="scene 'room': labels must be given, got None"):
-        limited_annotations(Scene("room", np.zeros((1, 3), np.float32)), 1)
-    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        limited_annotations(make_scene(), 0)
-
-
 def test_a_published_list_is_read_in_its_order(tmp_path):
     (tmp_path / "12.txt").write_text("b\r\n\n a \nc")
     assert read_split(tmp_path / "12.txt", ["a", "b", "c", "d"]) == ("b", "a", "c")
+    assert read_split(tmp_path / "12.txt") == ("b", "a", "c")
 
 
 @pytest.mark.parametrize(
@@ -117,8 +84,16 @@ def test_bad_lists_are_rejected(tmp_path, text, message):
         read_split(tmp_path / "12.txt", ["a", "b"])
 
 
-@pytest.mark.real
-def test_the_lists_of_scannet_are_read(real_data):
-    path = real_data / "scannet" / "scannetv2_train.txt"
-    names = path.read_text().split()
-    assert len(read_split(path, names)) == 1201
+def test_a_list_of_sweep_files_gives_the_names_of_the_sweeps(tmp_path):
+    lines = ["/data/train/00/velodyne/000012.bin", "07/velodyne/001100.bin", "10/000001"]
+    (tmp_path / "1pct.txt").write_text("\n".join(lines))
+    names = ["00/000012", "07/001100", "10/000001", "10/000002"]
+    assert read_split(tmp_path / "1pct.txt", names) == ("00/000012", "07/001100", "10/000001")
+
+
+def test_a_list_that_is_no_text_or_missing_is_rejected(tmp_path):
+    (tmp_path / "12.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"12\.txt: "):
+        read_split(tmp_path / "12.txt", ["a"])
+    with pytest.raises(FileNotFoundError):
+        read_split(tmp_path / "none.txt", ["a"])

@@ -1,22 +1,17 @@
-"""Label budgets: which scenes, and which points of a scene, may be learned from.
-
-The settings of Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene
-Contexts", CVPR 2021, section 5: limited reconstructions (a part of the scenes) and limited
-annotations (a few points in each scene). Subsets are random, fixed by a seed, and nested: a smaller
-one lies in a larger one. Prefer the published lists, read by `read_split`, where there are any.
-"""
+"""Budgets of scenes: a random part of them, or a published list."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 
-from pcl_data.label_set import IGNORE_INDEX
-from pcl_data.scene import Scene
+from pcl_data.file_errors import errors_in
+
+# As LaserMix's lists name the sweeps of SemanticKITTI; `SemanticKitti` calls this one 00/000012.
+_SWEEP_PATH = re.compile(r"(?:.*/)?(\d\d)/velodyne/(\d{6})\.bin")
 
 
 def limited_reconstructions(
@@ -60,46 +55,26 @@ def limited_reconstructions(
     return tuple(sorted(in_order[i] for i in order[:count]))
 
 
-def limited_annotations(scene: Scene, count: int, *, seed: int = 0) -> Scene:
-    """The scene with labels and instances of `count` random labelled points only.
-
-    All other labels and instances become -1. A scene with fewer labelled points keeps them all.
-
-    Args:
-        scene: with labels.
-        count: number of points to keep.
-        seed: with the name of the scene it fixes the points, nested over counts.
-
-    Raises:
-        ValueError: if the scene has no labels or count is below 1.
-    """
-    if scene.labels is None:
-        raise ValueError(f"scene {scene.name!r}: labels must be given, got None")
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    generator = np.random.default_rng([seed, crc32(scene.name.encode())])
-    labelled = np.flatnonzero(scene.labels != IGNORE_INDEX)
-    is_dropped = np.ones(len(scene.points), bool)
-    is_dropped[generator.permutation(labelled)[:count]] = False
-    labels = np.where(is_dropped, IGNORE_INDEX, scene.labels)
-    instances = None if scene.instances is None else np.where(is_dropped, -1, scene.instances)
-    return replace(scene, labels=labels, instances=instances)
-
-
 def read_split(
     path: str | os.PathLike[str], names: Collection[str] | None = None
 ) -> tuple[str, ...]:
     """Scene names of a published list, in its order: one a line, empty lines skipped.
+
+    A line may also be the path of a SemanticKITTI sweep, as in the lists of Kong et al., "LaserMix
+    for Semi-Supervised LiDAR Semantic Segmentation", CVPR 2023: `.../00/velodyne/000012.bin` is
+    the sweep `00/000012`.
 
     Args:
         path: the text file.
         names: the scenes that exist; None takes any.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the list is empty, repeats a name, or holds one that is not in `names`.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    listed = tuple(line.strip() for line in lines if line.strip())
+    with errors_in(path):
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    listed = tuple(_SWEEP_PATH.sub(r"\1/\2", line.strip()) for line in lines if line.strip())
     if not listed:
         raise ValueError(f"{path} must hold at least one scene name, got none")
     _check_distinct(str(path), listed)
