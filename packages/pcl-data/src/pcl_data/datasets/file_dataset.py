@@ -1,7 +1,7 @@
 """The part that all data sets in files share: names, a check of the files, reading on demand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar
@@ -31,7 +31,11 @@ class FileDataset(Sequence[Scene], ABC):
         self.root = Path(root)
         self.names = tuple(names)
         self.label_set = label_set
-        missing = self.missing_files()
+        self.require(self.missing_files())
+
+    def require(self, paths: Iterable[Path]) -> None:
+        """Raise `FileNotFoundError` that names files of the data set and their source, if missing."""
+        missing = [path for path in paths if not path.is_file()]
         if missing:
             shown = ", ".join(str(path.relative_to(self.root)) for path in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""

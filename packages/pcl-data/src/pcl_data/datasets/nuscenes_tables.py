@@ -1,0 +1,262 @@
+"""The tables of nuScenes, joined to the key frames that are asked for.
+
+Schema: docs/schema_nuscenes.md of the devkit (Caesar et al., "nuScenes: A multimodal dataset for
+autonomous driving", CVPR 2020). Each table is read once and gives only the rows and fields that are
+needed: those of the whole data set hold millions of rows.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from pcl_data.datasets.nuscenes_splits import scene_names
+from pcl_data.label_set import NUSCENES16
+from pcl_data.readers.file_errors import errors_in, library_errors
+from pcl_data.rigid import quaternion_rotation, rigid
+
+LIDAR = "LIDAR_TOP"
+CAMERAS = (
+    "CAM_FRONT",
+    "CAM_FRONT_RIGHT",
+    "CAM_BACK_RIGHT",
+    "CAM_BACK",
+    "CAM_BACK_LEFT",
+    "CAM_FRONT_LEFT",
+)
+_SAMPLE_DATA = (
+    "token",
+    "sample_token",
+    "ego_pose_token",
+    "calibrated_sensor_token",
+    "timestamp",
+    "is_key_frame",
+    "filename",
+)
+TABLES = ("scene", "sample", "sample_data", "calibrated_sensor", "ego_pose", "sensor")
+# Categories of boxes; lidarseg numbers them from 1 in this order.
+_CATEGORIES = """
+animal human.pedestrian.adult human.pedestrian.child human.pedestrian.construction_worker
+human.pedestrian.personal_mobility human.pedestrian.police_officer human.pedestrian.stroller
+human.pedestrian.wheelchair movable_object.barrier movable_object.debris
+movable_object.pushable_pullable movable_object.trafficcone static_object.bicycle_rack
+vehicle.bicycle vehicle.bus.bendy vehicle.bus.rigid vehicle.car vehicle.construction
+vehicle.emergency.ambulance vehicle.emergency.police vehicle.motorcycle vehicle.trailer
+vehicle.truck
+""".split()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one sensor measured at one time, and where it was.
+
+    Attributes:
+        token: of the row of `sample_data`.
+        filename: of the measurement, below the root of the data set.
+        timestamp: microseconds.
+        sensor_to_ego: translation and quaternion of the calibration.
+        ego_to_world: translation and quaternion of the vehicle at this time.
+        intrinsics: rows of the camera matrix, none of a LiDAR.
+    """
+
+    token: str
+    filename: str
+    timestamp: int
+    sensor_to_ego: tuple[Sequence[float], Sequence[float]]
+    ego_to_world: tuple[Sequence[float], Sequence[float]]
+    intrinsics: Sequence[Sequence[float]]
+
+    def sensor_to_world(self) -> Float64[np.ndarray, "4 4"]:
+        """The pose of the sensor.
+
+        Raises:
+            ValueError: naming the reading, if one of the two poses is none.
+        """
+        with errors_in(f"sample_data {self.token}"), library_errors("pose"):
+            return _pose(*self.ego_to_world) @ _pose(*self.sensor_to_ego)
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """One annotated sweep and what belongs to it.
+
+    Attributes:
+        lidar: the sweep.
+        sweeps: those before it, the latest first.
+        cameras: the images of the same time by channel, in the order of `CAMERAS`.
+        boxes: (k, 11) centre, width, length, height (metres), quaternion w, x, y, z, train id; in
+            the world. None where none of the key frames that were asked for is annotated.
+    """
+
+    lidar: Reading
+    sweeps: tuple[Reading, ...]
+    cameras: dict[str, Reading]
+    boxes: Float64[np.ndarray, "k 11"] | None
+
+
+def load_key_frames(
+    folder: Path, split: str | Sequence[str], *, n_sweeps: int, cameras: bool
+) -> dict[str, KeyFrame]:
+    """Key frames by sample token, in the order of scenes and times, or of `split`.
+
+    Args:
+        folder: the tables.
+        split: name of an official split, or sample tokens.
+        n_sweeps: sweeps of a key frame, itself included; there are fewer when its scene begins.
+        cameras: whether key frames have `cameras`.
+
+    Raises:
+        FileNotFoundError: if a table is missing.
+        ValueError: naming the table that is broken, or lacks a row or a field that is needed.
+    """
+    samples, neighbours = _samples(folder, split)
+    wanted = set(samples)
+    channels = _sensors(folder, (LIDAR, *CAMERAS) if cameras else (LIDAR,))
+
+    def is_needed(row: dict[str, Any]) -> bool:
+        channel = channels.get(row["calibrated_sensor_token"], ("", None))[0]
+        is_key = row["is_key_frame"] and row["sample_token"] in wanted
+        is_sweep = n_sweeps > 1 and channel == LIDAR and row["sample_token"] in neighbours
+        return bool(channel) and (is_key or is_sweep)
+
+    fields = (*_SAMPLE_DATA, "prev") if n_sweeps > 1 else _SAMPLE_DATA
+    path = folder / "sample_data.json"
+    rows = read_table(path, fields, is_needed)
+    readings = _readings(folder, rows, channels)
+    keys = {
+        (row["sample_token"], channels[row["calibrated_sensor_token"]][0]): row["token"]
+        for row in rows
+        if row["is_key_frame"]
+    }
+    previous = {row["token"]: row.get("prev") for row in rows}
+    boxes = _boxes(folder, wanted)
+
+    def key_frame(sample: str) -> KeyFrame:
+        at = {
+            channel: readings[_find(keys, (sample, channel), path)]
+            for channel in (LIDAR, *(CAMERAS if cameras else ()))
+        }
+        lidar = at.pop(LIDAR)
+        sweeps: list[Reading] = []
+        while len(sweeps) < n_sweeps - 1 and (token := previous[(sweeps or [lidar])[-1].token]):
+            sweeps.append(_find(readings, token, path))
+        return KeyFrame(lidar, tuple(sweeps), at, None if boxes is None else boxes[sample])
+
+    return {sample: key_frame(sample) for sample in samples}
+
+
+def read_table(
+    path: Path, fields: Iterable[str], keep: Callable[[dict[str, Any]], bool] | None = None
+) -> list[dict[str, Any]]:
+    """The named fields of those rows of a table that `keep` wants.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no table, or a row lacks a field.
+    """
+
+    def reduced(row: dict[str, Any]) -> dict[str, Any] | None:
+        lacking = [field for field in fields if field not in row]
+        if lacking:
+            raise ValueError(f"a row without {lacking[0]}")
+        return {field: row[field] for field in fields} if keep is None or keep(row) else None
+
+    with errors_in(path), library_errors("JSON"):
+        rows = json.loads(path.read_text(encoding="utf-8"), object_hook=reduced)
+        if not isinstance(rows, list) or any(not isinstance(row, dict | None) for row in rows):
+            raise ValueError("no list of rows")
+    return [row for row in rows if row is not None]
+
+
+def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[str]]:
+    """Samples that are wanted, in order, and all the samples of their scenes."""
+    rows = read_table(folder / "sample.json", ("token", "timestamp", "scene_token"))
+    if isinstance(split, str):
+        names = scene_names(split)
+        scenes = {row["name"]: row["token"] for row in read_table(folder / "scene.json", ("name", "token"))}
+        order = {_find(scenes, name, folder / "scene.json"): name for name in names}
+        rows = [row for row in rows if row["scene_token"] in order]
+        rows.sort(key=lambda row: (order[row["scene_token"]], row["timestamp"]))
+        samples = [row["token"] for row in rows]
+        return samples, set(samples)
+    scene_of = {row["token"]: row["scene_token"] for row in rows}
+    scene_tokens = {_find(scene_of, sample, folder / "sample.json") for sample in split}
+    return list(split), {sample for sample, scene in scene_of.items() if scene in scene_tokens}
+
+
+def _sensors(folder: Path, channels: Iterable[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Channel and calibration by token, of the channels only."""
+    rows = read_table(folder / "sensor.json", ("token", "channel"))
+    channel_of = {row["token"]: row["channel"] for row in rows if row["channel"] in channels}
+    fields = ("token", "sensor_token", "translation", "rotation", "camera_intrinsic")
+    rows = read_table(
+        folder / "calibrated_sensor.json", fields, lambda row: row["sensor_token"] in channel_of
+    )
+    return {row["token"]: (channel_of[row["sensor_token"]], row) for row in rows}
+
+
+def _readings(
+    folder: Path, rows: list[dict[str, Any]], channels: dict[str, tuple[str, dict[str, Any]]]
+) -> dict[str, Reading]:
+    """Rows of `sample_data` with their poses, by token."""
+    path = folder / "ego_pose.json"
+    needed = {row["ego_pose_token"] for row in rows}
+    poses = read_table(path, ("token", "translation", "rotation"), lambda row: row["token"] in needed)
+    vehicle = {row["token"]: (row["translation"], row["rotation"]) for row in poses}
+    readings = {}
+    for row in rows:
+        calibration = channels[row["calibrated_sensor_token"]][1]
+        readings[row["token"]] = Reading(
+            row["token"],
+            row["filename"],
+            row["timestamp"],
+            (calibration["translation"], calibration["rotation"]),
+            _find(vehicle, row["ego_pose_token"], path),
+            calibration["camera_intrinsic"],
+        )
+    return readings
+
+
+def _boxes(folder: Path, samples: set[str]) -> dict[str, Float64[np.ndarray, "k 11"]] | None:
+    path = folder / "sample_annotation.json"
+    if not path.is_file():
+        return None
+    fields = ("sample_token", "instance_token", "translation", "size", "rotation")
+    rows = read_table(path, fields, lambda row: row["sample_token"] in samples)
+    if not rows:  # the table of v1.0-test is empty
+        return None
+    categories = read_table(folder / "category.json", ("token", "name"))
+    label_of = {row["token"]: _box_label(row["name"]) for row in categories}
+    instances = read_table(folder / "instance.json", ("token", "category_token"))
+    category_of = {row["token"]: row["category_token"] for row in instances}
+    boxes: dict[str, list[list[float]]] = {sample: [] for sample in samples}
+    for row in rows:
+        category = _find(category_of, row["instance_token"], folder / "instance.json")
+        label = _find(label_of, category, folder / "category.json")
+        numbers = [*row["translation"], *row["size"], *row["rotation"], label]
+        boxes[row["sample_token"]].append(numbers)
+    with errors_in(path), library_errors("table of boxes"):
+        return {key: np.array(rows, np.float64).reshape(-1, 11) for key, rows in boxes.items()}
+
+
+def _box_label(category: str) -> int:
+    """Train id; -1 for categories outside of `NUSCENES16`, those of points only among them."""
+    if category not in _CATEGORIES:
+        return -1
+    return int(NUSCENES16.to_train(np.array([_CATEGORIES.index(category) + 1]))[0])
+
+
+def _pose(translation: Sequence[float], rotation: Sequence[float]) -> Float64[np.ndarray, "4 4"]:
+    quaternion = np.array(rotation, np.float64)
+    return rigid(quaternion_rotation(quaternion), np.array(translation, np.float64))
+
+
+def _find(table: dict[Any, Any], key: Any, path: Path) -> Any:
+    if key not in table:
+        raise ValueError(f"{path}: must hold a row for {key}, got none")
+    return table[key]
