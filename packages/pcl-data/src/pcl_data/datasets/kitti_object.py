@@ -55,8 +55,9 @@ class KittiObject(FileDataset):
         *,
         cameras: bool = False,
     ) -> None:
+        self.root = Path(root)
         self.cameras = cameras
-        super().__init__(root, _names(Path(root), split), KITTI8)
+        super().__init__(root, self._names(split), KITTI8)
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Sweep, calibration, boxes and image, as far as needed."""
@@ -96,6 +97,24 @@ class KittiObject(FileDataset):
             intrinsics, camera_offset = pinhole(projection)
         image = read_image(self._path(name, camera, "png"))
         return Frame(image, None, intrinsics, camera_to_lidar @ camera_offset)
+
+    def _names(self, split: str | Sequence[str]) -> tuple[str, ...]:
+        if not isinstance(split, str):
+            names = tuple(split)
+        elif split in ("training", "testing"):
+            paths = sorted((self.root / split / "velodyne").glob("*.bin"))
+            numbers = [path.stem for path in paths] or ["000000"]  # found missing, and named, later
+            names = tuple(f"{split}/{number}" for number in numbers)
+        elif split in ("train", "val"):
+            path = self.root / "ImageSets" / f"{split}.txt"
+            self.require([path])
+            names = tuple(f"training/{line}" for line in path.read_text(encoding="utf-8").split())
+        else:
+            raise ValueError(f"split must be training, testing, train or val, got {split!r}")
+        wrong = [name for name in names if not re.fullmatch(r"(training|testing)/\d{6}", name)]
+        if wrong:
+            raise ValueError(f"split must hold names like training/000001, got {wrong[0]!r}")
+        return names
 
 
 def read_kitti_boxes(
@@ -142,20 +161,3 @@ def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
         rectification = rigid(matrices["R0_rect"], np.zeros(3))
         lidar_to_camera = rectification @ rigid(lidar[:, :3], lidar[:, 3])
     return np.linalg.inv(lidar_to_camera), matrices["P2"]
-
-
-def _names(root: Path, split: str | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(split, str):
-        names = tuple(split)
-    elif split in ("training", "testing"):
-        paths = sorted((root / split / "velodyne").glob("*.bin"))
-        names = tuple(f"{split}/{path.stem}" for path in paths) or (f"{split}/000000",)
-    elif split in ("train", "val"):
-        lines = (root / "ImageSets" / f"{split}.txt").read_text(encoding="utf-8").split()
-        names = tuple(f"training/{number}" for number in lines)
-    else:
-        raise ValueError(f"split must be training, testing, train or val, got {split!r}")
-    wrong = [name for name in names if not re.fullmatch(r"(training|testing)/\d{6}", name)]
-    if wrong:
-        raise ValueError(f"split must hold names like training/000001, got {wrong[0]!r}")
-    return names

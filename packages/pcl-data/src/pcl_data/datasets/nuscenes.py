@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64
 from pcl_data.datasets.file_dataset import FileDataset
 from pcl_data.datasets.nuscenes_tables import TABLES, Reading, load_key_frames
 from pcl_data.label_set import IGNORE_INDEX, NUSCENES16
-from pcl_data.readers.file_errors import errors_in, library_errors
+from pcl_data.readers.file_errors import errors_in
 from pcl_data.readers.lidar_labels import check_length, read_nuscenes_lidarseg
 from pcl_data.readers.lidar_sweep import read_sweep
 from pcl_data.readers.records import read_image
@@ -141,10 +141,9 @@ class NuScenes(FileDataset):
     def _frame(self, name: str, channel: str) -> Frame:
         key = self._key_frames[name]
         camera = key.cameras[channel]
-        with errors_in(f"sample_data {camera.token}"), library_errors("calibration"):
-            intrinsics = np.array(camera.intrinsics, np.float64).reshape(3, 3)
         camera_to_lidar = np.linalg.inv(key.lidar.sensor_to_world()) @ camera.sensor_to_world()
-        return Frame(read_image(self.root / camera.filename), None, intrinsics, camera_to_lidar)
+        image = read_image(self.root / camera.filename)
+        return Frame(image, None, camera.sensor.intrinsics, camera_to_lidar)
 
 
 def boxes_in(

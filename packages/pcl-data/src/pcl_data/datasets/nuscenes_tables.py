@@ -51,6 +51,21 @@ vehicle.truck
 """.split()
 
 
+@dataclass(frozen=True, eq=False)
+class Sensor:
+    """One calibration of a sensor: each vehicle and drive has its own.
+
+    Attributes:
+        channel: such as `LIDAR_TOP`.
+        to_ego: its pose on the vehicle.
+        intrinsics: camera matrix in pixels, None of a LiDAR.
+    """
+
+    channel: str
+    to_ego: Float64[np.ndarray, "4 4"]
+    intrinsics: Float64[np.ndarray, "3 3"] | None
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one sensor measured at one time, and where it was.
@@ -59,26 +74,24 @@ class Reading:
         token: of the row of `sample_data`.
         filename: of the measurement, below the root of the data set.
         timestamp: microseconds.
-        sensor_to_ego: translation and quaternion of the calibration.
-        ego_to_world: translation and quaternion of the vehicle at this time.
-        intrinsics: rows of the camera matrix, none of a LiDAR.
+        sensor: what measured.
+        ego_pose: translation and quaternion of the vehicle at this time, unchecked.
     """
 
     token: str
     filename: str
     timestamp: int
-    sensor_to_ego: tuple[Sequence[float], Sequence[float]]
-    ego_to_world: tuple[Sequence[float], Sequence[float]]
-    intrinsics: Sequence[Sequence[float]]
+    sensor: Sensor
+    ego_pose: tuple[Any, Any]
 
     def sensor_to_world(self) -> Float64[np.ndarray, "4 4"]:
         """The pose of the sensor.
 
         Raises:
-            ValueError: naming the reading, if one of the two poses is none.
+            ValueError: naming the reading, if the pose of the vehicle is none.
         """
         with errors_in(f"sample_data {self.token}"), library_errors("pose"):
-            return _pose(*self.ego_to_world) @ _pose(*self.sensor_to_ego)
+            return _pose(*self.ego_pose) @ self.sensor.to_ego
 
 
 @dataclass(frozen=True)
@@ -116,20 +129,23 @@ def load_key_frames(
     """
     samples, neighbours = _samples(folder, split)
     wanted = set(samples)
-    channels = _sensors(folder, (LIDAR, *CAMERAS) if cameras else (LIDAR,))
+    channels = (LIDAR, *CAMERAS) if cameras else (LIDAR,)
+    sensors = _sensors(folder, channels)
 
     def is_needed(row: dict[str, Any]) -> bool:
-        channel = channels.get(row["calibrated_sensor_token"], ("", None))[0]
-        is_key = row["is_key_frame"] and row["sample_token"] in wanted
-        is_sweep = n_sweeps > 1 and channel == LIDAR and row["sample_token"] in neighbours
-        return bool(channel) and (is_key or is_sweep)
+        sensor = sensors.get(row["calibrated_sensor_token"])
+        if sensor is None:
+            return False
+        if row["is_key_frame"] and row["sample_token"] in wanted:
+            return True
+        return n_sweeps > 1 and sensor.channel == LIDAR and row["sample_token"] in neighbours
 
     fields = (*_SAMPLE_DATA, "prev") if n_sweeps > 1 else _SAMPLE_DATA
     path = folder / "sample_data.json"
     rows = read_table(path, fields, is_needed)
-    readings = _readings(folder, rows, channels)
+    readings = _readings(folder, rows, sensors)
     keys = {
-        (row["sample_token"], channels[row["calibrated_sensor_token"]][0]): row["token"]
+        (row["sample_token"], readings[row["token"]].sensor.channel): readings[row["token"]]
         for row in rows
         if row["is_key_frame"]
     }
@@ -137,10 +153,7 @@ def load_key_frames(
     boxes = _boxes(folder, wanted)
 
     def key_frame(sample: str) -> KeyFrame:
-        at = {
-            channel: readings[_find(keys, (sample, channel), path)]
-            for channel in (LIDAR, *(CAMERAS if cameras else ()))
-        }
+        at = {channel: _find(keys, (sample, channel), path) for channel in channels}
         lidar = at.pop(LIDAR)
         sweeps: list[Reading] = []
         while len(sweeps) < n_sweeps - 1 and (token := previous[(sweeps or [lidar])[-1].token]):
@@ -189,36 +202,43 @@ def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[s
     return list(split), {sample for sample, scene in scene_of.items() if scene in scene_tokens}
 
 
-def _sensors(folder: Path, channels: Iterable[str]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Channel and calibration by token, of the channels only."""
+def _sensors(folder: Path, channels: Iterable[str]) -> dict[str, Sensor]:
+    """Those of the channels, by token of `calibrated_sensor`."""
     rows = read_table(folder / "sensor.json", ("token", "channel"))
     channel_of = {row["token"]: row["channel"] for row in rows if row["channel"] in channels}
+    path = folder / "calibrated_sensor.json"
     fields = ("token", "sensor_token", "translation", "rotation", "camera_intrinsic")
-    rows = read_table(
-        folder / "calibrated_sensor.json", fields, lambda row: row["sensor_token"] in channel_of
-    )
-    return {row["token"]: (channel_of[row["sensor_token"]], row) for row in rows}
+    rows = read_table(path, fields, lambda row: row["sensor_token"] in channel_of)
+    sensors = {}
+    with errors_in(path), library_errors("table of calibrations"):
+        for row in rows:
+            channel = channel_of[row["sensor_token"]]
+            matrix = np.array(row["camera_intrinsic"], np.float64)
+            sensors[row["token"]] = Sensor(
+                channel,
+                _pose(row["translation"], row["rotation"]),
+                None if channel == LIDAR else matrix.reshape(3, 3),
+            )
+    return sensors
 
 
 def _readings(
-    folder: Path, rows: list[dict[str, Any]], channels: dict[str, tuple[str, dict[str, Any]]]
+    folder: Path, rows: list[dict[str, Any]], sensors: dict[str, Sensor]
 ) -> dict[str, Reading]:
     """Rows of `sample_data` with their poses, by token."""
     path = folder / "ego_pose.json"
     needed = {row["ego_pose_token"] for row in rows}
-    poses = read_table(path, ("token", "translation", "rotation"), lambda row: row["token"] in needed)
-    vehicle = {row["token"]: (row["translation"], row["rotation"]) for row in poses}
+    fields = ("token", "translation", "rotation")
+    poses = read_table(path, fields, lambda row: row["token"] in needed)
+    pose_of = {row["token"]: (row["translation"], row["rotation"]) for row in poses}
     readings = {}
     for row in rows:
-        calibration = channels[row["calibrated_sensor_token"]][1]
-        readings[row["token"]] = Reading(
-            row["token"],
-            row["filename"],
-            row["timestamp"],
-            (calibration["translation"], calibration["rotation"]),
-            _find(vehicle, row["ego_pose_token"], path),
-            calibration["camera_intrinsic"],
-        )
+        if not (isinstance(row["filename"], str) and isinstance(row["timestamp"], int)):
+            raise ValueError(f"{folder}/sample_data.json: must name file and time, got {row}")
+        sensor = sensors[row["calibrated_sensor_token"]]
+        pose = _find(pose_of, row["ego_pose_token"], path)
+        token = row["token"]
+        readings[token] = Reading(token, row["filename"], row["timestamp"], sensor, pose)
     return readings
 
 
@@ -251,7 +271,7 @@ def _box_label(category: str) -> int:
     return int(NUSCENES16.to_train(np.array([_CATEGORIES.index(category) + 1]))[0])
 
 
-def _pose(translation: Sequence[float], rotation: Sequence[float]) -> Float64[np.ndarray, "4 4"]:
+def _pose(translation: Any, rotation: Any) -> Float64[np.ndarray, "4 4"]:
     quaternion = np.array(rotation, np.float64)
     return rigid(quaternion_rotation(quaternion), np.array(translation, np.float64))
 

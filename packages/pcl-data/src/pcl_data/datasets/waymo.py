@@ -7,7 +7,6 @@ components and columns as in `v2/perception` of its code at commit 9d0be7c.
 import re
 from collections.abc import Sequence
 from functools import partial
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pcl_data.datasets.waymo_range_image import range_image_points, uniform_incl
 from pcl_data.label_set import WAYMO22
 from pcl_data.readers.file_errors import errors_in
 from pcl_data.readers.lidar_labels import thing_instances
-from pcl_data.readers.records import read_image
+from pcl_data.readers.records import decode_image
 from pcl_data.scene import Frame, LazyFrames, Scene
 
 CAMERAS = ("FRONT", "FRONT_LEFT", "FRONT_RIGHT", "SIDE_LEFT", "SIDE_RIGHT")  # from 1
@@ -29,6 +28,7 @@ _TOP = 1  # the LiDAR on the roof, the only one with labels
 _LIDAR = ("lidar", "lidar_calibration", "lidar_pose", "vehicle_pose")
 # Waymo's cameras look along x, with y left and z up.
 _AXES = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
+_INCLINATIONS = ("beam_inclination.min", "beam_inclination.max", "beam_inclination.values")
 _INTRINSICS = ("intrinsic.f_u", "intrinsic.f_v", "intrinsic.c_u", "intrinsic.c_v")
 
 
@@ -115,9 +115,8 @@ class Waymo(FileDataset):
     def _points(
         self, name: str, ranges: list[np.ndarray], vehicle_to_world: np.ndarray
     ) -> np.ndarray:
-        fields = ("extrinsic.transform", *(f"beam_inclination.{end}" for end in ("min", "max")))
         path = self._path(name, "lidar_calibration")
-        fields += ("beam_inclination.values",)
+        fields = ("extrinsic.transform", *_INCLINATIONS)
         calibration = Row(path, "LiDARCalibrationComponent", fields, laser_name=_TOP)
         lidar_to_vehicle = calibration.transform("extrinsic")
         pose = self._row(name, "lidar_pose", "LiDARPoseComponent", ["range_image_return1"])
@@ -171,7 +170,7 @@ class Waymo(FileDataset):
         row = Row(path, "CameraImageComponent", ("image", "pose.transform"), **keys)
         to_vehicle = np.linalg.inv(self._vehicle_to_world(name)) @ row.transform("pose")
         with errors_in(path):
-            image = read_image(BytesIO(row.value("image")))
+            image = decode_image(row.value("image"))
         intrinsics = np.array([[f_u, 0, c_u], [0, f_v, c_v], [0, 0, 1]], np.float64)
         return Frame(image, None, intrinsics, to_vehicle @ calibration.transform("extrinsic") @ _AXES)
 
@@ -210,13 +209,13 @@ def _frame_key(name: str) -> dict[str, int]:
 
 def _inclinations(calibration: Row, n_rows: int) -> Float64[np.ndarray, " h"]:
     """Of the rows from the lowest; evenly spread where the calibration lists none."""
-    values = calibration.optional("beam_inclination.values")
+    lowest, highest, listed = _INCLINATIONS
+    values = calibration.optional(listed)
     if values is None:
-        ends = (calibration.value(f"beam_inclination.{end}") for end in ("min", "max"))
-        return uniform_inclinations(*ends, n_rows)
+        return uniform_inclinations(calibration.value(lowest), calibration.value(highest), n_rows)
     if len(values) != n_rows:
         raise ValueError(
-            f"{calibration.path}: beam_inclination.values must be {n_rows}, one a row of the range "
+            f"{calibration.path}: {listed} must be {n_rows}, one a row of the range "
             f"image, got {len(values)}"
         )
     return np.array(values, np.float64)

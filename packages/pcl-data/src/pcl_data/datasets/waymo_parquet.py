@@ -59,10 +59,14 @@ class Row:
         Raises:
             ValueError: if there is none.
         """
-        value = self._cells[field].as_py()
+        value = self.optional(field)
         if value is None:
             raise ValueError(f"{self.path}: {field} must have a value, got none")
         return value
+
+    def optional(self, field: str) -> Any:
+        """The value of a field, or None."""
+        return self._cells[field].as_py()
 
     def transform(self, field: str) -> Float64[np.ndarray, "4 4"]:
         """The rigid transform of a field.

@@ -12,7 +12,7 @@ MAX_RANGE = 1000.0  # metres; automotive sensors reach 250
 
 
 def read_sweep(
-    path: Path, n_columns: int, full_intensity: float
+    path: Path, n_columns: int, full_intensity: int
 ) -> tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, " n"]]:
     """Points in the frame of the sensor, and the intensity of each as a fraction.
 
@@ -43,6 +43,6 @@ def read_sweep(
         if not is_fraction.all():
             row = int(np.argmin(is_fraction))
             raise ValueError(
-                f"intensity must lie in [0, {full_intensity:g}], got {rows[row, 3]} in row {row}"
+                f"intensity must lie in [0, {full_intensity}], got {rows[row, 3]} in row {row}"
             )
     return points, intensity
