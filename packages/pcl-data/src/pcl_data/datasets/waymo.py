@@ -95,7 +95,7 @@ class Waymo(FileDataset):
         vehicle_to_world = self._vehicle_to_world(name)
         images = [f"range_image_return{number}" for number in range(1, self.n_returns + 1)]
         sweep = self._row(name, "lidar", "LiDARComponent", images)
-        ranges = [sweep.image(image, 4) for image in images]
+        ranges = [sweep.image(image, 4, np.float32) for image in images]
         points = self._points(name, ranges, vehicle_to_world)
         strengths = np.concatenate([image[image[..., 0] > 0, 1] for image in ranges])
         labels = instances = None
@@ -120,7 +120,7 @@ class Waymo(FileDataset):
         calibration = Row(path, "LiDARCalibrationComponent", fields, laser_name=_TOP)
         lidar_to_vehicle = calibration.transform("extrinsic")
         pose = self._row(name, "lidar_pose", "LiDARPoseComponent", ["range_image_return1"])
-        pixel_poses = pose.image("range_image_return1", 6)
+        pixel_poses = pose.image("range_image_return1", 6, np.float32)
         inclinations = _inclinations(calibration, len(pixel_poses))
         with errors_in(self._path(name, "lidar")):
             for image in ranges:
@@ -142,7 +142,7 @@ class Waymo(FileDataset):
         parts = []
         with errors_in(row.path):
             for image, measured in zip(images, ranges, strict=True):
-                pairs = row.image(image, 2)
+                pairs = row.image(image, 2, np.int32)
                 if pairs.shape[:2] != measured.shape[:2]:
                     raise ValueError(
                         f"{image} must have the size of the range image {measured.shape[:2]}, "

@@ -4,6 +4,8 @@ Columns are named `[Component].field.subfield`, keys `key.field`: `v2/component.
 Dataset code at commit 9d0be7c.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ def key_values(path: Path, key: str) -> Int64[np.ndarray, " n"]:
         ImportError: if pyarrow is not installed.
         ValueError: if it is no such file.
     """
-    with errors_in(path), library_errors("parquet"):
-        return _column(_open(path), f"key.{key}")
+    with _opened(path) as file:
+        return _column(file, f"key.{key}")
 
 
 class Row:
@@ -44,8 +46,7 @@ class Row:
     def __init__(self, path: Path, component: str, fields: tuple[str, ...], **keys: int) -> None:
         self.path = path
         columns = {f"[{component}].{field}": field for field in fields}
-        with errors_in(path), library_errors("parquet"):
-            file = _open(path)
+        with _opened(path) as file:
             rows = [_column(file, f"key.{key}") == value for key, value in keys.items()]
             found = np.flatnonzero(np.all(rows, axis=0))
             if len(found) != 1:
@@ -78,30 +79,32 @@ class Row:
             matrix = np.array(self.value(f"{field}.transform"), np.float64).reshape(4, 4)
             return rigid(matrix[:3, :3], matrix[:3, 3])
 
-    def image(self, field: str, n_channels: int) -> np.ndarray:
+    def image(self, field: str, n_channels: int, dtype: type[np.generic]) -> np.ndarray:
         """The (h, w, n_channels) array of a field with `values` and `shape`.
 
         Raises:
-            ValueError: if the two do not fit, or a value is not finite.
+            ValueError: if the two do not fit, or a value is not finite or of another kind of number.
         """
-        shape = self.value(f"{field}.shape")
+        shape, values = self.value(f"{field}.shape"), self._cells[f"{field}.values"]
         with errors_in(self.path), library_errors("parquet"):
-            if self._cells[f"{field}.values"].values is None:
-                raise ValueError(f"{field} has no values")
-            values = self._cells[f"{field}.values"].values.to_numpy(zero_copy_only=False)
             if len(shape) != 3 or min(shape) < 1 or shape[2] != n_channels:
                 raise ValueError(f"{field} has shape {shape}, not h x w x {n_channels}")
-            if np.prod(shape, dtype=object) != len(values) or not np.isfinite(values).all():
-                raise ValueError(f"{field} has not the finite values of a {shape} image")
-            return values.reshape(shape)
+            if not values.is_valid or len(values) != shape[0] * shape[1] * shape[2]:
+                raise ValueError(f"{field} has not one value for each pixel and channel of {shape}")
+            array = values.values.to_numpy(zero_copy_only=False)
+            if array.dtype.kind != np.dtype(dtype).kind or not np.isfinite(array).all():
+                raise ValueError(f"{field} has values that are no finite {dtype.__name__}")
+            return array.astype(dtype).reshape(shape)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise ImportError("Waymo needs pyarrow: pip install 'pcl-data[waymo]'") from error
-    return ParquetFile(path)
+    with errors_in(path), library_errors("parquet"), ParquetFile(path) as file:
+        yield file
 
 
 def _column(file: Any, name: str) -> Int64[np.ndarray, " n"]:
