@@ -94,7 +94,9 @@ def add_data(root, tables, scene, number, channel, time, is_key):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes([17, 24, 0, 15, 16, 30, 31]))
     translation, rotation = vehicle(time)
-    tables["ego_pose"].append({"token": f"e-{token}", "translation": translation, "rotation": rotation})
+    tables["ego_pose"].append(
+        {"token": f"e-{token}", "translation": translation, "rotation": rotation}
+    )
     row = {"token": token, "sample_token": f"{scene}-{number}", "ego_pose_token": f"e-{token}"}
     row |= {"calibrated_sensor_token": f"c-{channel}", "timestamp": time, "is_key_frame": is_key}
     tables["sample_data"].append(row | {"filename": filename, "prev": ""})
@@ -210,9 +212,7 @@ def test_boxes_are_in_the_frame_of_the_lidar(root):
     assert load(root)[1].boxes.shape == (0, 8)
 
 
-@given(
-    st.floats(-3, 3), st.lists(st.floats(-50, 50), min_size=6, max_size=6), st.floats(-3, 3)
-)
+@given(st.floats(-3, 3), st.lists(st.floats(-50, 50), min_size=6, max_size=6), st.floats(-3, 3))
 def test_boxes_turn_with_a_level_sensor(turn, places, sensor_turn):
     pose = rigid(Rotation.from_euler("z", sensor_turn).as_matrix(), np.array(places[:3]))
     box = np.array([[*places[3:], 2, 5, 1.5, *quaternion(turn, 0, 0), 3]])
@@ -301,17 +301,32 @@ FIRST = f"scene-0103-LIDAR_TOP-{START + 20_000_000}"
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (without("ego_pose", token=f"e-{FIRST}"), rf"ego_pose\.json: must hold a row for e-{FIRST}"),
-        (without("sample_data", token=FIRST), r"sample_data\.json: .* \('scene-0103-0', 'LIDAR_TOP'\)"),
+        (
+            without("ego_pose", token=f"e-{FIRST}"),
+            rf"ego_pose\.json: must hold a row for e-{FIRST}",
+        ),
+        (
+            without("sample_data", token=FIRST),
+            r"sample_data\.json: .* \('scene-0103-0', 'LIDAR_TOP'\)",
+        ),
         (without("sensor", channel="CAM_BACK"), r"sample_data\.json: .*'CAM_BACK'\)"),
         (without("instance", token="i-vehicle.car"), r"instance\.json: .* i-vehicle\.car"),
         (without("category", name="vehicle.car"), r"category\.json: .* k-vehicle\.car"),
-        (change("ego_pose", "rotation", [1, 1, 0, 0]), rf"{FIRST}: .*a quaternion must have length 1"),
+        (
+            change("ego_pose", "rotation", [1, 1, 0, 0]),
+            rf"{FIRST}: .*a quaternion must have length 1",
+        ),
         (change("ego_pose", "translation", [1, 1, "x"]), rf"{FIRST}: .*could not convert"),
         (change("ego_pose", "translation", [1, 1]), rf"{FIRST}: must be a complete pose"),
         (change("sample_data", "timestamp", "noon"), r"sample_data\.json: must name file and time"),
-        (change("sample_annotation", "size", [1, 2]), r"sample_annotation\.json: must be a complete"),
-        (change("sample_annotation", "rotation", [2, 0, 0, 0]), r"annotation of scene-0103-0: a quat"),
+        (
+            change("sample_annotation", "size", [1, 2]),
+            r"sample_annotation\.json: must be a complete",
+        ),
+        (
+            change("sample_annotation", "rotation", [2, 0, 0, 0]),
+            r"annotation of scene-0103-0: a quat",
+        ),
         (change("calibrated_sensor", "camera_intrinsic", [[1]]), r"calibrated_sensor\.json: must"),
     ],
 )

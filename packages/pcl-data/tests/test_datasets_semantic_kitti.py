@@ -15,7 +15,9 @@ WORLD = np.array([[12.0, 2, -1.5], [15, -3, 1], [20, 0.5, 0.25], [9, 1, -1]])
 P2 = np.array([[20, 0, 20, 9.0], [0, 20, 15, -0.1], [0, 0, 1, 0.01]])
 # x right, y down, z forward of a LiDAR with x forward, y left, z up, and a little tilt.
 _AXES = np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0.0]])
-TR = rigid(_AXES @ Rotation.from_euler("xyz", [0.01, -0.02, 0.03]).as_matrix(), np.array([0, -0.1, 0.3]))
+TR = rigid(
+    _AXES @ Rotation.from_euler("xyz", [0.01, -0.02, 0.03]).as_matrix(), np.array([0, -0.1, 0.3])
+)
 
 
 def lidar_pose(number):

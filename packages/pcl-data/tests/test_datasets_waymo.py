@@ -110,7 +110,9 @@ def write_segment(root, split="training", listed=True):
             lidar.append(frame_key(time, laser_name=laser) | cells)
         key = frame_key(time, laser_name=1)
         pose.append(key | image_cells("range_image_return1", poses))
-        vehicle.append(frame_key(time) | {"world_from_vehicle.transform": vehicle_pose(time).ravel()})
+        vehicle.append(
+            frame_key(time) | {"world_from_vehicle.transform": vehicle_pose(time).ravel()}
+        )
         if time in LABELED:
             cells = image_cells("range_image_return1", classes)
             labels.append(key | cells | image_cells("range_image_return2", classes))
@@ -332,9 +334,7 @@ def labels_row(image, **more):
         (
             "lidar",
             "LiDARComponent",
-            labels_row(
-                np.zeros((1, 1, 4)), **{"range_image_return1.shape": [2**20, 2**20, 4]}
-            ),
+            labels_row(np.zeros((1, 1, 4)), **{"range_image_return1.shape": [2**20, 2**20, 4]}),
             r"has not one value for each pixel and channel of \[1048576, 1048576, 4\]",
         ),
         (

@@ -64,11 +64,15 @@ def test_objects_stay_apart_on_the_way_through_a_file(tmp_path, pairs):
 def test_a_submission_has_the_score_of_its_predictions(tmp_path):
     generator = np.random.default_rng(0)
     truth = generator.integers(-1, 16, 500)
-    guess = np.where(generator.random(500) < 0.7, np.maximum(truth, 0), generator.integers(0, 16, 500))
+    guess = np.where(
+        generator.random(500) < 0.7, np.maximum(truth, 0), generator.integers(0, 16, 500)
+    )
     write_semantickitti_submission(tmp_path, [("08/000000", guess, None)])
     write_nuscenes_submission(tmp_path, [("abc", guess)], eval_set="val")
     kitti = read_semantickitti_labels(tmp_path / "sequences/08/predictions/000000.label")[0]
-    nuscenes = read_nuscenes_lidarseg(tmp_path / "lidarseg/val/abc_lidarseg.bin", challenge_ids=True)
+    nuscenes = read_nuscenes_lidarseg(
+        tmp_path / "lidarseg/val/abc_lidarseg.bin", challenge_ids=True
+    )
     for label_set, again in ((SEMANTICKITTI19, kitti), (NUSCENES16, nuscenes)):
         scores = []
         for predictions in (guess, again):
@@ -130,8 +134,16 @@ def test_the_nuscenes_layout_is_that_of_the_server(tmp_path):
 @pytest.mark.parametrize(
     ("predictions", "inputs", "message"),
     [
-        ([("abc", np.array([0, -1]))], {"lidar"}, r"labels of abc must lie in \[0, 16\), got \[-1, 0\]"),
-        ([("abc", np.array([16]))], {"lidar"}, r"labels of abc must lie in \[0, 16\), got \[16, 16\]"),
+        (
+            [("abc", np.array([0, -1]))],
+            {"lidar"},
+            r"labels of abc must lie in \[0, 16\), got \[-1, 0\]",
+        ),
+        (
+            [("abc", np.array([16]))],
+            {"lidar"},
+            r"labels of abc must lie in \[0, 16\), got \[16, 16\]",
+        ),
         ([("a/b", np.array([0]))], {"lidar"}, "tokens of letters and digits, got 'a/b'"),
         ([], {"lidar", "sonar"}, r"inputs must be among camera, .*, got \['lidar', 'sonar'\]"),
     ],

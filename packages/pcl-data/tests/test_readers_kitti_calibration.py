@@ -40,7 +40,7 @@ def test_broken_calibrations_name_file_and_rule(tmp_path, text, message):
 
 @given(st.lists(st.floats(-20, 20), min_size=3, max_size=3).map(np.array))
 def test_the_pinhole_sees_what_the_projection_sees(point):
-    point = point + [0, 0, 30]  # before the camera
+    point = point + np.array([0, 0, 30])  # before the camera
     x, y, z = P2 @ [*point, 1]
     intrinsics, camera_to_reference = pinhole(P2)
     in_camera = transform_points(np.linalg.inv(camera_to_reference), point[None])[0]

@@ -86,7 +86,9 @@ def test_ids_outside_lidarseg_are_an_error(tmp_path, challenge, value):
 def test_no_label_at_all_is_an_empty_array(tmp_path):
     path = write(tmp_path / "a.bin", [], "u1")
     assert read_nuscenes_lidarseg(path, challenge_ids=True).shape == (0,)
-    with pytest.raises(ValueError, match=r"a\.bin: must hold one label for each of 3 points, got 0"):
+    with pytest.raises(
+        ValueError, match=r"a\.bin: must hold one label for each of 3 points, got 0"
+    ):
         check_length(path, np.zeros(0, np.int64), 3)
 
 

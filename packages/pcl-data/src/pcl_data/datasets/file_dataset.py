@@ -34,7 +34,7 @@ class FileDataset(Sequence[Scene], ABC):
         self.require(self.missing_files())
 
     def require(self, paths: Iterable[Path]) -> None:
-        """Raise `FileNotFoundError` that names files of the data set and their source, if missing."""
+        """Raise `FileNotFoundError` that names those that are missing, and their source."""
         missing = [path for path in paths if not path.is_file()]
         if missing:
             shown = ", ".join(str(path.relative_to(self.root)) for path in missing[:10])

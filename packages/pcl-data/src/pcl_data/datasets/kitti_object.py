@@ -117,9 +117,7 @@ class KittiObject(FileDataset):
         return names
 
 
-def read_kitti_boxes(
-    path: Path, camera_to_lidar: np.ndarray
-) -> Float32[np.ndarray, "k 8"]:
+def read_kitti_boxes(path: Path, camera_to_lidar: np.ndarray) -> Float32[np.ndarray, "k 8"]:
     """Boxes of a file of `label_2` in the frame of the LiDAR, without those of DontCare.
 
     A line is: class, truncation, occlusion, angle, image box (4), height, width, length (metres),

@@ -36,9 +36,9 @@ class NuScenes(FileDataset):
     train id -1 if their category is not in `NUSCENES16`. Instances are not read.
 
     With `n_sweeps`, the points of the sweeps before the key frame follow its own, moved into its
-    LiDAR frame by the poses, with label -1; `times` are theirs relative to the key frame, at most 0.
-    As in the devkit, points of past sweeps with |x| and |y| below 1 m at their own time are left
-    out, and a scene that has just begun has fewer sweeps. The key frame keeps all its points, since
+    LiDAR frame by the poses, with label -1; `times` are relative to the key frame, at most 0. As in
+    the devkit, points of past sweeps with |x| and |y| below 1 m at their own time are left out, and
+    a scene that has just begun has fewer sweeps. Unlike there, the key frame keeps all its points:
     its labels are counted by them.
 
     Needed are the tables in `root/VERSION`, the files that they name, and
@@ -87,8 +87,9 @@ class NuScenes(FileDataset):
         """Sweeps, images and labels, as far as needed."""
         frame = self._key_frames[name]
         readings = (frame.lidar, *frame.sweeps, *frame.cameras.values())
-        paths = [self.root / reading.filename for reading in readings]
-        return (*paths, *([] if self._labels(name) is None else [self._labels(name)]))
+        labels = self._labels(name)
+        paths = (self.root / reading.filename for reading in readings)
+        return (*paths, *(() if labels is None else (labels,)))
 
     def read(self, name: str) -> Scene:
         """The key frame of a sample token.

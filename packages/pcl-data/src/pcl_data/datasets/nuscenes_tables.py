@@ -8,7 +8,6 @@ needed: those of the whole data set hold millions of rows.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +39,31 @@ _SAMPLE_DATA = (
 )
 TABLES = ("scene", "sample", "sample_data", "calibrated_sensor", "ego_pose", "sensor")
 # Categories of boxes; lidarseg numbers them from 1 in this order.
-_CATEGORIES = """
-animal human.pedestrian.adult human.pedestrian.child human.pedestrian.construction_worker
-human.pedestrian.personal_mobility human.pedestrian.police_officer human.pedestrian.stroller
-human.pedestrian.wheelchair movable_object.barrier movable_object.debris
-movable_object.pushable_pullable movable_object.trafficcone static_object.bicycle_rack
-vehicle.bicycle vehicle.bus.bendy vehicle.bus.rigid vehicle.car vehicle.construction
-vehicle.emergency.ambulance vehicle.emergency.police vehicle.motorcycle vehicle.trailer
-vehicle.truck
-""".split()
+_CATEGORIES = [
+    "animal",
+    "human.pedestrian.adult",
+    "human.pedestrian.child",
+    "human.pedestrian.construction_worker",
+    "human.pedestrian.personal_mobility",
+    "human.pedestrian.police_officer",
+    "human.pedestrian.stroller",
+    "human.pedestrian.wheelchair",
+    "movable_object.barrier",
+    "movable_object.debris",
+    "movable_object.pushable_pullable",
+    "movable_object.trafficcone",
+    "static_object.bicycle_rack",
+    "vehicle.bicycle",
+    "vehicle.bus.bendy",
+    "vehicle.bus.rigid",
+    "vehicle.car",
+    "vehicle.construction",
+    "vehicle.emergency.ambulance",
+    "vehicle.emergency.police",
+    "vehicle.motorcycle",
+    "vehicle.trailer",
+    "vehicle.truck",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +73,12 @@ class Sensor:
     Attributes:
         channel: such as `LIDAR_TOP`.
         to_ego: its pose on the vehicle.
-        intrinsics: camera matrix in pixels, None of a LiDAR.
+        intrinsics: camera matrix in pixels; zeros of a LiDAR.
     """
 
     channel: str
     to_ego: Float64[np.ndarray, "4 4"]
-    intrinsics: Float64[np.ndarray, "3 3"] | None
+    intrinsics: Float64[np.ndarray, "3 3"]
 
 
 @dataclass(frozen=True)
@@ -191,7 +206,10 @@ def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[s
     rows = read_table(folder / "sample.json", ("token", "timestamp", "scene_token"))
     if isinstance(split, str):
         names = scene_names(split)
-        scenes = {row["name"]: row["token"] for row in read_table(folder / "scene.json", ("name", "token"))}
+        scenes = {
+            row["name"]: row["token"]
+            for row in read_table(folder / "scene.json", ("name", "token"))
+        }
         order = {_find(scenes, name, folder / "scene.json"): name for name in names}
         rows = [row for row in rows if row["scene_token"] in order]
         rows.sort(key=lambda row: (order[row["scene_token"]], row["timestamp"]))
@@ -213,12 +231,11 @@ def _sensors(folder: Path, channels: Iterable[str]) -> dict[str, Sensor]:
     with errors_in(path), library_errors("table of calibrations"):
         for row in rows:
             channel = channel_of[row["sensor_token"]]
-            matrix = np.array(row["camera_intrinsic"], np.float64)
-            sensors[row["token"]] = Sensor(
-                channel,
-                _pose(row["translation"], row["rotation"]),
-                None if channel == LIDAR else matrix.reshape(3, 3),
-            )
+            pose = _pose(row["translation"], row["rotation"])
+            matrix = np.zeros((3, 3))
+            if channel != LIDAR:
+                matrix = np.array(row["camera_intrinsic"], np.float64).reshape(3, 3)
+            sensors[row["token"]] = Sensor(channel, pose, matrix)
     return sensors
 
 

@@ -87,6 +87,7 @@ class SemanticKitti(FileDataset):
         folder, number = self._place(name)
         points, intensity = read_sweep(folder / "velodyne" / f"{number}.bin", 4, 1)
         labels = instances = None
+        assert self.label_set is not None
         if folder.name not in SEQUENCES["test"]:
             path = folder / "labels" / f"{number}.label"
             labels, instances = read_semantickitti_labels(path, self.label_set)

@@ -35,15 +35,14 @@ _INTRINSICS = ("intrinsic.f_u", "intrinsic.f_v", "intrinsic.c_u", "intrinsic.c_v
 class Waymo(FileDataset):
     """Sweeps of the top LiDAR of Waymo, named `training/SEGMENT/MICROSECONDS`.
 
-    `points` are in the frame of the vehicle: x forward, y left, z up, the road at about 0; where the
-    vehicle moved while the LiDAR turned, each point is corrected by the pose of its pixel.
-    `sensor_to_world` is the pose of the vehicle. Intensity has no unit and no bound in the files: it
-    is tanh of theirs, as in public detectors. Instances are objects of the things.
+    `points` are in the frame of the vehicle: x forward, y left, z up, the road at about 0. Each is
+    corrected by the pose of its pixel, since the vehicle moves while the LiDAR turns.
+    `sensor_to_world` is the pose of the vehicle. Intensity has no unit and no bound in the files;
+    here it is the tanh of theirs, as in public detectors. Instances are objects of the things.
 
-    Scenes of `training` and `validation` are the frames that have labels (about one in seven), those
-    of `testing` all frames, without labels. Cameras come with the distortion of their lenses, which
-    `intrinsics` leave out, and with one pose for an image, although its columns are exposed one after
-    the other.
+    Scenes of `training` and `validation` are the frames that have labels, about one in seven, those
+    of `testing` are all frames, without labels. `intrinsics` leave out the distortion of the
+    lenses, and an image has one pose, although its columns are exposed one after the other.
 
     Needed are `root/SPLIT/COMPONENT/SEGMENT.parquet` for the components `lidar`,
     `lidar_calibration`, `lidar_pose`, `vehicle_pose`, `lidar_segmentation` (but for `testing`) and,
@@ -172,7 +171,9 @@ class Waymo(FileDataset):
         with errors_in(path):
             image = decode_image(row.value("image"))
         intrinsics = np.array([[f_u, 0, c_u], [0, f_v, c_v], [0, 0, 1]], np.float64)
-        return Frame(image, None, intrinsics, to_vehicle @ calibration.transform("extrinsic") @ _AXES)
+        return Frame(
+            image, None, intrinsics, to_vehicle @ calibration.transform("extrinsic") @ _AXES
+        )
 
     def _row(self, name: str, tag: str, component: str, images: list[str]) -> Row:
         """The row of the top LiDAR in a component of range images."""

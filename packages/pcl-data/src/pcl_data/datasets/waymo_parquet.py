@@ -1,7 +1,7 @@
 """Rows of the parquet files of Waymo, read by pyarrow (the extra `waymo`).
 
-Columns are named `[Component].field.subfield`, keys `key.field`: `v2/component.py` of the Waymo Open
-Dataset code at commit 9d0be7c.
+Columns are named `[Component].field.subfield`, keys `key.field`: `v2/component.py` of the Waymo
+Open Dataset code at commit 9d0be7c.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ class Row:
         """The (h, w, n_channels) array of a field with `values` and `shape`.
 
         Raises:
-            ValueError: if the two do not fit, or a value is not finite or of another kind of number.
+            ValueError: if the two do not fit, or a value is not finite or no such number.
         """
         shape, values = self.value(f"{field}.shape"), self._cells[f"{field}.values"]
         with errors_in(self.path), library_errors("parquet"):

@@ -1,17 +1,15 @@
 """Geometry of Waymo's range images: from pixels to points in the frame of the vehicle.
 
-Formulas of `utils/range_image_utils.py` and `utils/transform_utils.py` of the Waymo Open Dataset code
-(Sun et al., "Scalability in Perception for Autonomous Driving", CVPR 2020) at commit 9d0be7c; in
-float64, where that code has float32.
+Formulas of `utils/range_image_utils.py` and `utils/transform_utils.py` of the Waymo Open Dataset
+code (Sun et al., "Scalability in Perception for Autonomous Driving", CVPR 2020) at commit 9d0be7c;
+in float64, where that code has float32.
 """
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 
-def uniform_inclinations(
-    lowest: float, highest: float, n_rows: int
-) -> Float64[np.ndarray, " h"]:
+def uniform_inclinations(lowest: float, highest: float, n_rows: int) -> Float64[np.ndarray, " h"]:
     """Inclinations of the middles of `n_rows` rows between two angles, ascending.
 
     Example:
@@ -36,8 +34,8 @@ def range_image_points(
         a = \pi \, (2 (w - c - 1/2) / w - 1) - \operatorname{atan2}(E_{10}, E_{00}), \qquad
         x = V^{-1} P_{rc} \, E \, d \, (\cos a \cos i, \sin a \cos i, \sin i)
 
-    with E the pose of the LiDAR on the vehicle, P the pose of the vehicle when the laser fired and V
-    that of the frame.
+    with E the pose of the LiDAR on the vehicle, P the pose of the vehicle when the laser fired and
+    V that of the frame.
 
     Args:
         ranges: metres; not positive where nothing came back.

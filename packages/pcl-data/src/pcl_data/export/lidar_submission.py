@@ -1,7 +1,7 @@
 """Predictions on LiDAR sweeps as the servers of the benchmarks take them.
 
-Formats: the README of semantic-kitti-api (Behley et al., ICCV 2019) and eval/lidarseg/README.md of the
-nuScenes devkit, version 1.2.0. `pcl_data.readers` reads the files back.
+Formats: the README of semantic-kitti-api (Behley et al., ICCV 2019) and eval/lidarseg/README.md of
+the nuScenes devkit, version 1.2.0. `pcl_data.readers` reads the files back.
 """
 
 import json
@@ -22,9 +22,7 @@ _MOST_INSTANCES = 2**16 - 1
 
 def write_semantickitti_submission(
     folder: str | os.PathLike[str],
-    predictions: Iterable[
-        tuple[str, Integer[np.ndarray, " n"], Integer[np.ndarray, " n"] | None]
-    ],
+    predictions: Iterable[tuple[str, Integer[np.ndarray, " n"], Integer[np.ndarray, " n"] | None]],
     *,
     label_set: LabelSet = SEMANTICKITTI19,
 ) -> None:
@@ -44,7 +42,9 @@ def write_semantickitti_submission(
         >>> import numpy as np
         >>> from pcl_data.readers import read_semantickitti_labels
         >>> folder = Path(tempfile.mkdtemp())
-        >>> write_semantickitti_submission(folder, [("11/000000", np.array([0, 8, -1]), None)])
+        >>> write_semantickitti_submission(
+        ...     folder, [("11/000000", np.array([0, 8, -1]), None)]
+        ... )
         >>> path = folder / "sequences" / "11" / "predictions" / "000000.label"
         >>> read_semantickitti_labels(path)[0].tolist()
         [0, 8, -1]

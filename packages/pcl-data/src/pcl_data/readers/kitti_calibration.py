@@ -46,8 +46,8 @@ def pinhole(
 ) -> tuple[Float64[np.ndarray, "3 3"], Float64[np.ndarray, "4 4"]]:
     """Intrinsics of a rectified camera, and its pose in the frame of camera 0.
 
-    A projection is `K [I | t]`: all rectified cameras look the same way, and `t` leads from camera 0
-    to this one.
+    A projection is `K [I | t]`: all rectified cameras look the same way, and `t` leads from camera
+    0 to this one.
 
     Raises:
         ValueError: if the left part of the projection is no matrix K of focal lengths and centre.

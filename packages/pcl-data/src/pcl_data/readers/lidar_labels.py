@@ -35,9 +35,7 @@ def read_semantickitti_labels(
     return labels, thing_instances(labels, values >> 16, label_set)
 
 
-def read_nuscenes_lidarseg(
-    path: Path, *, challenge_ids: bool = False
-) -> Int64[np.ndarray, " n"]:
+def read_nuscenes_lidarseg(path: Path, *, challenge_ids: bool = False) -> Int64[np.ndarray, " n"]:
     """Train id of `NUSCENES16` of each point of a `_lidarseg.bin` file, one uint8 a point.
 
     Args:
@@ -74,4 +72,6 @@ def check_length(path: Path, labels: Integer[np.ndarray, " n"], n_points: int) -
     """Raise `ValueError` unless a label file holds one label for each point of its sweep."""
     with errors_in(path):
         if len(labels) != n_points:
-            raise ValueError(f"must hold one label for each of {n_points} points, got {len(labels)}")
+            raise ValueError(
+                f"must hold one label for each of {n_points} points, got {len(labels)}"
+            )
