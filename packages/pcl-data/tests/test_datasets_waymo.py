@@ -317,7 +317,7 @@ def labels_row(image, **more):
             "lidar_segmentation",
             "LiDARSegmentationLabelComponent",
             labels_row(np.zeros((HEIGHT, 2, 2), int)),
-            r"must have the size of the range image \(6, 40\), got \(6, 2\)",
+            r"must have the same size, got \(6, 2\) and \(6, 40\)",
         ),
         (
             "lidar_segmentation",
@@ -347,7 +347,7 @@ def labels_row(image, **more):
             "lidar",
             "LiDARComponent",
             labels_row(np.ones((HEIGHT, 3, 4))),
-            r"must have the size of its poses \(6, 40\), got \(6, 3\)",
+            r"must have the same size, got \(6, 3\) and \(6, 40\)",
         ),
         (
             "lidar",
@@ -382,7 +382,7 @@ def labels_row(image, **more):
                 **{"beam_inclination.min": 0.0, "beam_inclination.max": 1.0},
                 "beam_inclination.values": [0.1, 0.2],
             },
-            r"beam_inclination\.values must be 6, one a row of the range image, got 2",
+            r"beam_inclination\.values must be 6 angles, one a row of the range image, got \[0\.1",
         ),
         (
             "lidar_calibration",

@@ -189,10 +189,10 @@ def read_table(
     """
 
     def reduced(row: dict[str, Any]) -> dict[str, Any] | None:
-        lacking = [field for field in fields if field not in row]
-        if lacking:
-            raise ValueError(f"a row without {lacking[0]}")
-        return {field: row[field] for field in fields} if keep is None or keep(row) else None
+        try:
+            return {field: row[field] for field in fields} if keep is None or keep(row) else None
+        except KeyError as error:
+            raise ValueError(f"a row without {error.args[0]}") from error
 
     with errors_in(path), library_errors("JSON"):
         rows = json.loads(path.read_text(encoding="utf-8"), object_hook=reduced)

@@ -122,12 +122,7 @@ class Waymo(FileDataset):
         pixel_poses = pose.image("range_image_return1", 6, np.float32)
         inclinations = _inclinations(calibration, len(pixel_poses))
         with errors_in(self._path(name, "lidar")):
-            for image in ranges:
-                if image.shape[:2] != pixel_poses.shape[:2]:
-                    raise ValueError(
-                        f"a range image must have the size of its poses {pixel_poses.shape[:2]}, "
-                        f"got {image.shape[:2]}"
-                    )
+            _check_sizes(ranges, pixel_poses)
         poses = (lidar_to_vehicle, pixel_poses, vehicle_to_world)
         parts = [range_image_points(image[..., 0], inclinations, *poses) for image in ranges]
         return np.concatenate(parts).astype(np.float32)
@@ -138,17 +133,11 @@ class Waymo(FileDataset):
         """Train ids and instances; the channels are instance and class."""
         component = "LiDARSegmentationLabelComponent"
         row = self._row(name, "lidar_segmentation", component, images)
-        parts = []
+        pairs = [row.image(image, 2, np.int32) for image in images]
         with errors_in(row.path):
-            for image, measured in zip(images, ranges, strict=True):
-                pairs = row.image(image, 2, np.int32)
-                if pairs.shape[:2] != measured.shape[:2]:
-                    raise ValueError(
-                        f"{image} must have the size of the range image {measured.shape[:2]}, "
-                        f"got {pairs.shape[:2]}"
-                    )
-                parts.append(pairs[measured[..., 0] > 0])
-            numbers, raw = np.concatenate(parts).T
+            _check_sizes(pairs, ranges[0])
+            returned = zip(pairs, ranges, strict=True)
+            numbers, raw = np.concatenate([pair[image[..., 0] > 0] for pair, image in returned]).T
             labels = WAYMO22.to_train(raw)
         return labels, thing_instances(labels, numbers, WAYMO22)
 
@@ -214,9 +203,18 @@ def _inclinations(calibration: Row, n_rows: int) -> Float64[np.ndarray, " h"]:
     values = calibration.optional(listed)
     if values is None:
         return uniform_inclinations(calibration.value(lowest), calibration.value(highest), n_rows)
-    if len(values) != n_rows:
+    if len(values) != n_rows or not np.isfinite(np.array(values, np.float64)).all():
         raise ValueError(
-            f"{calibration.path}: {listed} must be {n_rows}, one a row of the range "
-            f"image, got {len(values)}"
+            f"{calibration.path}: {listed} must be {n_rows} angles, one a row of the range image, "
+            f"got {values}"
         )
     return np.array(values, np.float64)
+
+
+def _check_sizes(images: list[np.ndarray], reference: np.ndarray) -> None:
+    for image in images:
+        if image.shape[:2] != reference.shape[:2]:
+            raise ValueError(
+                f"the images of a frame must have the same size, got {image.shape[:2]} and "
+                f"{reference.shape[:2]}"
+            )
