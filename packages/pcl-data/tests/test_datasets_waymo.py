@@ -422,12 +422,19 @@ def test_any_bytes_give_a_row_or_an_error_of_the_file(tmp_path, root, data):
         assert str(error).startswith(str(path))  # noqa: PT017
 
 
-def test_rows_are_found_in_any_row_group(tmp_path):
+@pytest.mark.parametrize("group_rows", [1, 4, 27])
+def test_rows_are_found_in_any_row_group(tmp_path, group_rows):
     rows = [{"key.time": i, "key.laser": j, "x": 10 * i + j} for i in range(9) for j in range(3)]
     path = write(tmp_path, "numbers", "Numbers", rows)
-    assert pq.ParquetFile(path).num_row_groups == 7
+    pq.write_table(pq.read_table(path), path, row_group_size=group_rows)
     for i, j in ((0, 0), (1, 0), (1, 1), (8, 2)):
         assert Row(path, "Numbers", ("x",), time=i, laser=j).value("x") == 10 * i + j
+
+
+def test_a_row_that_is_there_twice_is_an_error(tmp_path):
+    path = write(tmp_path, "numbers", "Numbers", [{"key.time": 1, "x": 5}] * 2)
+    with pytest.raises(ValueError, match=r"2 rows with \{'time': 1\}, not one"):
+        Row(path, "Numbers", ("x",), time=1)
 
 
 def test_no_return_is_no_point():

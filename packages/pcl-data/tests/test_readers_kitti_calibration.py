@@ -68,7 +68,9 @@ def test_poses_are_rows_of_twelve_numbers(tmp_path):
     assert read_kitti_poses(tmp_path / "poses.txt")[1, 1].tolist() == [16, 17, 18, 19]
 
 
-@pytest.mark.parametrize("text", ["1 2 3\n", "1 " * 11 + "\n" + "1 " * 13, "x " * 12])
+@pytest.mark.parametrize(
+    "text", ["1 2 3\n", "1 2 3 4\n" * 3, "1 " * 11 + "\n" + "1 " * 13, "x " * 12]
+)
 def test_other_poses_are_an_error(tmp_path, text):
     (tmp_path / "poses.txt").write_text(text)
     with pytest.raises(ValueError, match=r"poses\.txt: must be a complete pose file"):

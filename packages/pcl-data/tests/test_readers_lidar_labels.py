@@ -104,6 +104,12 @@ def test_instances_part_the_things_as_class_and_number_do(pairs):
                 assert (instances[i] == instances[j]) == (pairs[i] == pairs[j])
 
 
+def test_as_many_objects_as_there_are_classes_and_numbers():
+    labels, numbers = np.indices((8, 200)).reshape(2, -1)
+    for start in (1, 2**31 - 200):
+        assert len(np.unique(thing_instances(labels, numbers + start, SEMANTICKITTI19))) == 1600
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=32))
 def test_any_bytes_give_labels_or_an_error_of_the_file(tmp_path, content):

@@ -57,6 +57,11 @@ def test_what_is_no_unit_quaternion_is_an_error(quaternion):
         quaternion_rotation(np.array(quaternion))
 
 
+def test_rounded_quaternions_give_exact_rotations():
+    turn = quaternion_rotation(np.array([0.7071, 0.7072, 0, 0]))
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+
+
 def test_rounded_rotations_are_taken():
     rounded = np.round(Rotation.from_euler("xyz", [0.1, 0.2, 0.3]).as_matrix(), 4)
     assert rigid(rounded, np.zeros(3))[:3, :3].tolist() == rounded.tolist()
