@@ -107,7 +107,8 @@ def test_true_labels_return_from_a_submission(kitti_sweeps, tmp_path):
 def test_kitti_boxes_hold_points_and_stand_on_the_ground(real_data, tmp_path):
     (tmp_path / "training").symlink_to(real_data / "kitti_object" / "training")
     (tmp_path / "ImageSets").mkdir()
-    (tmp_path / "ImageSets" / "val.txt").write_text("000001\n000002\n")
+    numbers = [path.stem for path in (tmp_path / "training" / "velodyne").iterdir()]
+    (tmp_path / "ImageSets" / "val.txt").write_text("\n".join(sorted(numbers)))
     dataset = KittiObject(tmp_path, "val", cameras=True)
     check_dataset(dataset)
     assert [len(scene.boxes) for scene in dataset] == [3, 2]

@@ -22,7 +22,7 @@ from pcl_data.rigid import rigid, transform_points
 from pcl_data.testing import check_dataset
 
 HEIGHT, WIDTH = 6, 40
-SEGMENT = "1005081002024129653_5313_150_5333_150"
+SEGMENT = "1234567890_100_000_120_000"
 TIMES = (1_500_000, 1_600_000, 1_700_000, 1_800_000, 1_900_000)
 LABELED = TIMES[1::2]
 INCLINATIONS = np.deg2rad([-18, -12.5, -8, -5, -3, -1.5])  # from the lowest row
