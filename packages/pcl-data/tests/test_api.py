@@ -8,6 +8,7 @@ from pathlib import Path
 import pcl_data
 
 PUBLIC = [
+    "KITTI8",
     "NUSCENES16",
     "NYU40",
     "S3DIS13",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_data import (
+    KITTI8,
     NUSCENES16,
     NYU40,
     S3DIS13,
@@ -22,7 +23,7 @@ from pcl_data import (
 )
 
 LIDAR_SETS = [SEMANTICKITTI19, SEMANTICKITTI25, NUSCENES16, WAYMO22]
-LABEL_SETS = [NYU40, SCANNET20, SCANNET200, S3DIS13, SUNRGBD10, *LIDAR_SETS]
+LABEL_SETS = [NYU40, SCANNET20, SCANNET200, S3DIS13, SUNRGBD10, KITTI8, *LIDAR_SETS]
 
 
 @pytest.fixture

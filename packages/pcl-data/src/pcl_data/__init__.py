@@ -3,6 +3,7 @@
 from pcl_data.__about__ import __version__
 from pcl_data.batching import PointBudgetSampler, collate
 from pcl_data.label_set import (
+    KITTI8,
     NUSCENES16,
     NYU40,
     S3DIS13,
@@ -19,6 +20,7 @@ from pcl_data.scene_store import load_scene, save_scene
 from pcl_data.voxelization import VoxelGrid, voxel_labels, voxelize
 
 __all__ = [
+    "KITTI8",
     "NUSCENES16",
     "NYU40",
     "S3DIS13",

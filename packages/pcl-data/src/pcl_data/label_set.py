@@ -216,3 +216,5 @@ WAYMO22 = _build(
     {name for raw, name, _ in _WAYMO_ROWS if raw not in _WAYMO_THINGS},
     (0,),
 )
+
+KITTI8 = _build("kitti8", _parse(tables.KITTI_ROWS), set(), (0,))

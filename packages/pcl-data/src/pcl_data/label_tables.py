@@ -11,7 +11,8 @@ SUN RGB-D: the ten classes of Song et al., CVPR 2015, in the order of VoteNet; r
 class indices plus 1.
 SemanticKITTI: semantic-kitti.yaml and semantic-kitti-all.yaml of Behley et al., ICCV 2019, at
 commit a9c749e. nuScenes lidarseg: eval/lidarseg/utils.py of the devkit at commit d9de17a, Fong et
-al., "Panoptic nuScenes", RA-L 2022. Waymo: segmentation.proto of the Waymo Open Dataset.
+al., "Panoptic nuScenes", RA-L 2022. Waymo: segmentation.proto of the Waymo Open Dataset. KITTI: the
+object classes of Geiger et al., CVPR 2012; its files hold names, so raw ids are ours.
 """
 
 NYU40_ROWS = """
@@ -129,4 +130,9 @@ WAYMO_ROWS = """
 11:construction_cone:ff7800; 12:bicycle:64e6f5; 13:motorcycle:1e3c96; 14:building:ffc800;
 15:vegetation:00af00; 16:tree_trunk:873c00; 17:curb:c8c8c8; 18:road:ff00ff; 19:lane_marker:ffffff;
 20:other_ground:af004b; 21:walkable:96f050; 22:sidewalk:4b004b
+"""
+
+KITTI_ROWS = """
+1:Car:6496f5; 2:Van:6450fa; 3:Truck:501eb4; 4:Pedestrian:ff1e1e; 5:Person_sitting:ff9696;
+6:Cyclist:ff28c8; 7:Tram:0000ff; 8:Misc:af004b
 """

@@ -1,7 +1,7 @@
 """The part that all data sets in files share: names, a check of the files, reading on demand."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar
@@ -34,8 +34,9 @@ class FileDataset(Sequence[Scene], ABC):
         self.require(self.root, self.missing_files())
 
     @classmethod
-    def require(cls, root: Path, missing: Sequence[Path]) -> None:
-        """Raise `FileNotFoundError` that names what is missing below `root`, unless nothing is."""
+    def require(cls, root: Path, paths: Iterable[Path]) -> None:
+        """Raise `FileNotFoundError` that names those that do not exist, and their source."""
+        missing = [path for path in paths if not path.exists()]
         if missing:
             shown = ", ".join(str(path.relative_to(root)) for path in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""

@@ -59,7 +59,7 @@ class S3DIS(FileDataset):
         if split not in SPLITS:
             raise ValueError(f"split must be one of {tuple(SPLITS)} or rooms, got {split!r}")
         areas = [root / area for area in SPLITS[split]]
-        cls.require(root, [area for area in areas if not area.is_dir()])
+        cls.require(root, areas)
         rooms = [room for area in areas for room in sorted(area.iterdir()) if room.is_dir()]
         return [f"{room.parent.name}_{room.name}" for room in rooms]
 

@@ -95,7 +95,7 @@ class ScanNet(FileDataset):
         if split not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS} or scene names, got {split!r}")
         path = root / f"scannetv2_{split}.txt"
-        cls.require(root, [] if path.is_file() else [path])
+        cls.require(root, [path])
         return read_split(path)
 
     def files(self, name: str) -> tuple[Path, ...]:

@@ -1,6 +1,15 @@
 """Readers of scan files: PLY, PCD, NPZ, NPY, TXT/XYZ/CSV, LAS/LAZ and scene folders."""
 
+from pcl_data.readers.lidar_labels import read_nuscenes_lidarseg, read_semantickitti_labels
 from pcl_data.readers.raw_scan import RawScan, scan_from_columns
 from pcl_data.readers.scene_reader import READERS, is_readable, read_scene
 
-__all__ = ["READERS", "RawScan", "is_readable", "read_scene", "scan_from_columns"]
+__all__ = [
+    "READERS",
+    "RawScan",
+    "is_readable",
+    "read_nuscenes_lidarseg",
+    "read_scene",
+    "read_semantickitti_labels",
+    "scan_from_columns",
+]

@@ -4,6 +4,7 @@ Each is read whole, checked, and gives one `ValueError` that names the file.
 """
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,17 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is broken or has more than `MAX_PIXELS`.
     """
-    with errors_in(path), library_errors("image"), _opened(path) as image:
+    with errors_in(path):
+        return decode_image(path.read_bytes())
+
+
+def decode_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
+    """The RGB image of the content of a JPEG or PNG file.
+
+    Raises:
+        ValueError: if it is broken or has more than `MAX_PIXELS`.
+    """
+    with library_errors("image"), _opened(BytesIO(data)) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -101,8 +112,8 @@ def read_depth(path: Path, steps_per_metre: float | int = 1000) -> Float32[np.nd
         return np.array(image).astype(np.float32) / np.float32(steps_per_metre)
 
 
-def _opened(path: Path) -> Image.Image:
-    image = Image.open(path)
+def _opened(source: Path | BytesIO) -> Image.Image:
+    image = Image.open(source)
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS}")
     return image
