@@ -154,6 +154,13 @@ def test_a_box_is_itself_however_its_heading_is_written(rows, quarters):
     np.testing.assert_allclose(np.diag(box_iou(rows, same)), 1, rtol=0, atol=1e-12)
 
 
+def test_rounding_lifts_no_fraction_above_one():
+    rows = random_boxes(8, 300)
+    turned = rows[:, [0, 1, 2, 4, 3, 5, 6]]
+    turned[:, 6] += math.pi / 2
+    assert np.diag(box_iou(rows, turned)).max() == 1
+
+
 def test_hand_values():
     cube = np.array([[0.0, 0, 0, 2, 2, 2, 0]])
     # turned by an eighth, a square of side 2 and itself share an octagon of area 8 (sqrt 2 - 1)
@@ -181,9 +188,9 @@ def test_heading_turns_counter_clockwise():
 
 @pytest.mark.filterwarnings("error")
 def test_boxes_without_a_volume_share_nothing():
-    flat = np.array([[0.0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0, 0.3]])
+    flat = np.array([[0.0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0, 0.3], [0, 0, 0, 1, 0, 1, 0.3]])
     assert (box_iou(flat, flat) == 0).all()
-    assert box_iou(flat, np.array([[0.0, 0, 0, 2, 2, 2, 0.5]])).tolist() == [[0], [0]]
+    assert box_iou(flat, np.array([[0.0, 0, 0, 2, 2, 2, 0.5]])).tolist() == [[0]] * 3
 
 
 def test_single_precision_and_further_columns_are_fine():
@@ -258,7 +265,7 @@ def test_suppression_looks_at_the_boxes_around():
     # two crossing planks share little; the boxes around them are the same
     planks = np.array([[0, 0, 0, 4, 0.1, 1, 0.7], [0, 0, 0, 4, 0.1, 1, -0.7]])
     assert box_iou(planks, planks)[0, 1] < 0.1
-    assert suppress_boxes(planks, np.array([0.5, 0.6])).tolist() == [1]
+    assert suppress_boxes(planks, np.array([0.5, 0.6]), max_iou=0.99).tolist() == [1]
 
 
 def test_a_suppressed_box_suppresses_none():

@@ -109,7 +109,7 @@ def test_what_is_read_back_scores_as_what_was_written(tmp_path):
         for evaluator, found in zip(instance, (objects, objects_read), strict=True):
             evaluator.update(labels, ids, *found)
     for left, right in (semantic, instance):
-        np.testing.assert_equal(left.compute().per_class, right.compute().per_class)
+        assert repr(left.compute().per_class) == repr(right.compute().per_class)
     assert 0 < instance[1].compute().ap < 1
 
 

@@ -125,7 +125,7 @@ def _paired_iou(
     """IoU of the boxes in the same row."""
     rise, half, other_half = second[:, 2] - first[:, 2], first[:, 5] / 2, second[:, 5] / 2
     height = np.minimum(half, rise + other_half) - np.maximum(-half, rise - other_half)
-    shared = _shared_area(first, second) * height.clip(0)
+    shared = _shared_area(first, second) * height
     union = np.prod(first[:, 3:6], axis=1) + np.prod(second[:, 3:6], axis=1) - shared
     return np.divide(shared, union, out=np.zeros(len(union)), where=union > 0).clip(0, 1)
 

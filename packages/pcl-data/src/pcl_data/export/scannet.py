@@ -42,7 +42,7 @@ class InstancePrediction(NamedTuple):
 
 def write_scannet_submission(
     folder: str | os.PathLike[str],
-    predictions: Iterable[tuple[str, Int[np.ndarray, " n"] | InstancePrediction]],
+    predictions: Iterable[tuple[str, Int[np.ndarray, " _"] | InstancePrediction]],
     label_set: LabelSet = SCANNET20,
 ) -> None:
     """Write a submission, whole or not at all.
