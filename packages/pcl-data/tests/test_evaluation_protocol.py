@@ -5,8 +5,10 @@ from dataclasses import FrozenInstanceError, dataclass
 import pytest
 
 from pcl_data.evaluation import (
+    CoverageEvaluator,
     DetectionEvaluator,
     InstanceEvaluator,
+    PanopticEvaluator,
     Protocol,
     SemanticEvaluator,
 )
@@ -54,6 +56,8 @@ def test_a_protocol_does_not_change():
         (SemanticEvaluator, "scannet20/val/voxels/tta/lr-1%-seed0"),
         (InstanceEvaluator, "scannet20/val/voxels/tta/min_region=100/lr-1%-seed0"),
         (DetectionEvaluator, "scannet20/val/boxes/tta/lr-1%-seed0"),
+        (CoverageEvaluator, "scannet20/val/voxels/tta/lr-1%-seed0"),
+        (PanopticEvaluator, "scannet20/val/voxels/tta/min_points=50/lr-1%-seed0"),
     ],
 )
 def test_every_result_says_and_prints_its_protocol(evaluator, name):
