@@ -72,6 +72,16 @@ def test_evaluate_repeats_the_scores_of_the_run(finished):
     }
 
 
+def test_scores_name_their_protocol(finished, scans):
+    summary = json.loads((finished / "summary.json").read_text())
+    n_labeled = len(summary["scenes"]["labeled"])
+    own = f"scannet20/held-out/points/no-tta/min_region=100/lr-{n_labeled}-seed0"
+    assert summary["protocol"] == own
+    assert json.loads(call("evaluate", "--model", finished, "--json"))["protocol"] == own
+    other = json.loads(call("evaluate", "--model", finished, "--data", scans, "--json"))
+    assert other["protocol"] == "scannet20/points/no-tta/min_region=100"
+
+
 def test_evaluate_takes_settings_of_the_method_but_no_other_network(finished):
     none = call("evaluate", "--model", finished, "--json", "twist.min_points=100000")
     assert json.loads(none)["ap25"] == 0

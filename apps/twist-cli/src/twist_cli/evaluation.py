@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pcl_data import Scene
-from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
+from pcl_data.evaluation import InstanceEvaluator, Protocol, SemanticEvaluator
 from pcl_pseudolabel import (
     PseudoLabelQuality,
     PseudoLabelRecord,
@@ -30,8 +30,13 @@ def evaluate_scenes(
     Returns:
         fractions, null where undefined, the `protocol`, and `per_class`.
     """
-    semantic = SemanticEvaluator(split.label_set)
-    instance = InstanceEvaluator(split.label_set, min_region=objective.config.min_region)
+    config = objective.config
+    protocol = Protocol(tta=False)
+    if split.labeled:  # the scenes are those of the run
+        budget = f"lr-{len(split.labeled)}-seed{config.seed}"
+        protocol = Protocol(split="held-out", tta=False, budget=budget)
+    semantic = SemanticEvaluator(split.label_set, protocol=protocol)
+    instance = InstanceEvaluator(split.label_set, min_region=config.min_region, protocol=protocol)
     for name in names:
         scene = split.load(name)
         assert scene.labels is not None  # Split.load has checked

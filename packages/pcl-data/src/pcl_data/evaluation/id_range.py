@@ -1,4 +1,6 @@
-"""Checks of the arrays given to an evaluator: ids in range, equal lengths."""
+"""Checks of what is given to an evaluator: ids in range, equal lengths, whole predictions."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +41,27 @@ def check_equally_long(**arrays: np.ndarray) -> None:
             raise ValueError(
                 f"{name} must be as many as {reference} ({len(first)}), got {len(array)}"
             )
+
+
+def check_predictions(
+    n_classes: int,
+    masks: np.ndarray | Sequence[np.ndarray],
+    mask_labels: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Return quietly if each predicted instance has a mask, a class and a finite score.
+
+    Raises:
+        ValueError: if they are not equally many, a class is out of range or a score not finite.
+    """
+    check_ids("mask_labels", mask_labels, 0, n_classes - 1)
+    if not len(masks) == len(mask_labels) == len(scores):
+        raise ValueError(
+            "masks, mask_labels and scores must be equally many, "
+            f"got {len(masks)}, {len(mask_labels)} and {len(scores)}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"scores must be finite, got {scores[~np.isfinite(scores)][0]}")
 
 
 def check_segmentations(

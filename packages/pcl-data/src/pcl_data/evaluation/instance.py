@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.id_range import check_equally_long, check_ids
+from pcl_data.evaluation.id_range import check_equally_long, check_ids, check_predictions
 from pcl_data.evaluation.protocol import Protocol, Result
 from pcl_data.evaluation.segments import number_segments
 from pcl_data.label_set import LabelSet
@@ -182,15 +182,8 @@ def _check_scene(
     """Raise if the arguments of `update` break a rule; `_mask_points` checks inside the masks."""
     check_ids("labels", labels, -1, n_classes - 1)
     check_ids("instances", instances, -1)
-    check_ids("mask_labels", mask_labels, 0, n_classes - 1)
     check_equally_long(labels=labels, instances=instances)
-    if not len(masks) == len(mask_labels) == len(scores):
-        raise ValueError(
-            "masks, mask_labels and scores must be equally many, "
-            f"got {len(masks)}, {len(mask_labels)} and {len(scores)}"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(f"scores must be finite, got {scores[~np.isfinite(scores)][0]}")
+    check_predictions(n_classes, masks, mask_labels, scores)
 
 
 def _mask_points(

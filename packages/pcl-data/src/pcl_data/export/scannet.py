@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
 from pcl_data.atomic_files import flush_folder, whole_folder
-from pcl_data.evaluation.id_range import check_ids
+from pcl_data.evaluation.id_range import check_ids, check_predictions
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SCANNET20, LabelSet
 
@@ -144,18 +144,11 @@ def _write_instances(
     root: Path, name: str, prediction: InstancePrediction, label_set: LabelSet
 ) -> None:
     masks, mask_labels, scores = prediction
-    check_ids("mask_labels", mask_labels, 0, label_set.n_classes - 1)
+    check_predictions(label_set.n_classes, masks, mask_labels, scores)
     if masks.dtype != bool or masks.ndim != 2:
         raise ValueError(
             f"masks must be booleans of shape (m, n), got {masks.dtype} of shape {masks.shape}"
         )
-    if not len(masks) == len(mask_labels) == len(scores):
-        raise ValueError(
-            "masks, mask_labels and scores must be equally many, "
-            f"got {len(masks)}, {len(mask_labels)} and {len(scores)}"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(f"scores must be finite, got {scores[~np.isfinite(scores)][0]}")
     folder = root / MASK_FOLDER
     folder.mkdir(exist_ok=True)
     lines = []
