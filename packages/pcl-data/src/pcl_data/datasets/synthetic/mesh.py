@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from pcl_data.datasets.synthetic_rooms.materials import Material
+from pcl_data.datasets.synthetic.materials import Material
 
 Range = tuple[float | int, float | int]
 Vector = tuple[float | int, float | int, float | int]
