@@ -91,6 +91,23 @@ def _painting(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.nd
     return 0.5 + 0.5 * wave * np.sin(3 * v[:, None] + 1.7 * shift)
 
 
+def _bricks(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    row = np.floor(3 * v)
+    along = u + 0.5 * np.mod(row, 2)
+    joint = (np.mod(3 * v, 1) < 0.15) | (np.mod(along, 1) < 0.06)
+    return np.where(joint, 1.0, 0.6 * _noise(np.floor(along), row))[:, None]
+
+
+def _grain(u: Coordinates, v: Coordinates, phase: Coordinates) -> Float[np.ndarray, "n 1"]:
+    fine, coarse = _noise(np.floor(u), np.floor(v)), np.sin(0.05 * u + 2 * np.sin(0.031 * v))
+    return (0.6 * fine + 0.2 + 0.2 * coarse)[:, None]
+
+
+def _noise(a: Coordinates, b: Coordinates) -> Coordinates:
+    """A number in [0, 1) for each pair of whole numbers."""
+    return np.modf(np.abs(np.sin(12.9 * a + 78.2 * b)) * 437.6)[0]
+
+
 _PATTERNS = {
     "plain": _plain,
     "wood": _wood,
@@ -100,6 +117,8 @@ _PATTERNS = {
     "checks": _checks,
     "blotches": _blotches,
     "painting": _painting,
+    "bricks": _bricks,
+    "grain": _grain,
 }
 
 
