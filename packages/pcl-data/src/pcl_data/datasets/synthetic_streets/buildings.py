@@ -98,7 +98,12 @@ def _block(
     back = moved(turned(side(width), np.pi), (0, depth, 0))
     left = moved(turned(side(depth), -np.pi / 2), (-width / 2, depth / 2, 0))
     right = moved(turned(side(depth), np.pi / 2), (width / 2, depth / 2, 0))
-    plinth = box((-width / 2 - 0.04, width / 2 + 0.04), (-0.04, depth + 0.04), (_CELLAR, 0.4), style.concrete())
+    plinth = box(
+        (-width / 2 - 0.04, width / 2 + 0.04),
+        (-0.04, depth + 0.04),
+        (_CELLAR, 0.4),
+        style.concrete(),
+    )
     return [*front, *back, *left, *right, plinth]
 
 
@@ -119,7 +124,9 @@ def _facade(
     n = max(1, int((length - 0.8) / bay))
     centers = (np.arange(n) - (n - 1) / 2) * (length - 0.6) / n
     half = min(window[0], 0.75 * length / n) / 2
-    x = np.concatenate([[-length / 2], np.stack([centers - half, centers + half], 1).ravel(), [length / 2]])
+    x = np.concatenate(
+        [[-length / 2], np.stack([centers - half, centers + half], 1).ravel(), [length / 2]]
+    )
     sill = 0.9 if storey < 4 else storey - window[1] - 0.6
     bottoms = np.arange(floors) * storey + sill
     tops = np.minimum(bottoms + window[1], np.arange(1, floors + 1) * storey - 0.25)
@@ -192,7 +199,9 @@ def _gable(style: StreetStyle, width: float, depth: float, z: float) -> Shape:
             low, high = z + 0.2 * rise, z + 0.2 * rise + 1.5
             y = 0.1 * depth
             shape.append(box((x - 0.7, x + 0.7), (y, depth / 2), (low - 0.5, high), style.facade()))
-            shape.append(box((x - 0.5, x + 0.5), (y - 0.02, y), (low + 0.2, high - 0.2), style.glass()))
+            shape.append(
+                box((x - 0.5, x + 0.5), (y - 0.02, y), (low + 0.2, high - 0.2), style.glass())
+            )
     return shape + _chimney(style, width, depth, z + rise)
 
 
@@ -214,7 +223,9 @@ def _hip(style: StreetStyle, width: float, depth: float, z: float) -> Shape:
 def _flat(style: StreetStyle, width: float, depth: float, z: float) -> Shape:
     """A parapet, and machines behind it."""
     half, stone = width / 2 + 0.1, style.concrete()
-    shape: Shape = [box((-half, half), (-0.1, depth + 0.1), (z, z + style.between(0.2, 0.7)), stone)]
+    shape: Shape = [
+        box((-half, half), (-0.1, depth + 0.1), (z, z + style.between(0.2, 0.7)), stone)
+    ]
     for _ in range(style.count(0, 3)):
         x, y = style.between(-half + 2, half - 2), style.between(0.3 * depth, 0.8 * depth)
         shape.append(box((x - 1, x + 1), (y - 1, y + 1), (z, z + style.between(1, 2.5)), stone))
@@ -278,4 +289,9 @@ def _porch(style: StreetStyle) -> Shape:
     """A small roof on two posts before the door."""
     x, wood = style.between(-2, 2), style.wood()
     shape: Shape = [cylinder((x + side, -1.3), 0.08, (-0.3, 2.4), wood) for side in (-0.9, 0.9)]
-    return [*shape, *frustum(((x - 1.2, x + 1.2), (-1.6, 0)), ((x - 1, x + 1), (-0.2, 0)), (2.4, 3.0), style.roof())]
+    return [
+        *shape,
+        *frustum(
+            ((x - 1.2, x + 1.2), (-1.6, 0)), ((x - 1, x + 1), (-0.2, 0)), (2.4, 3.0), style.roof()
+        ),
+    ]

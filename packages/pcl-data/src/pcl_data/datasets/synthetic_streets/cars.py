@@ -178,7 +178,9 @@ def _extras(
     x0, a, b, c = stations
     if kind == "pickup":
         dark, w = style.rubber(), half_width - 0.05
-        sides = [box((x0, a), y, (z[0], z[0] + 0.25), dark) for y in ((-w, 0.08 - w), (w - 0.08, w))]
+        sides = [
+            box((x0, a), y, (z[0], z[0] + 0.25), dark) for y in ((-w, 0.08 - w), (w - 0.08, w))
+        ]
         load = box((x0 + 0.3, a - 0.3), (-0.5, 0.5), (z[0], z[0] + style.between(0.05, 0.6)), dark)
         return [*sides, load]
     if kind in ("estate", "hatchback", "van") and style.chance(0.12):

@@ -32,7 +32,9 @@ def lamp_post(style: StreetStyle, *, arm: float = 1.5) -> Group:
     if height > 5.5:
         reach = style.between(0.8, arm)
         shape.append(rod((0, 0, height), (0, reach, height + 0.3), 0.6 * r, metal))
-        shape.append(box((-0.14, 0.14), (reach - 0.1, reach + 0.6), (height + 0.2, height + 0.35), metal))
+        shape.append(
+            box((-0.14, 0.14), (reach - 0.1, reach + 0.6), (height + 0.2, height + 0.35), metal)
+        )
     else:
         globe = [(0.0, height), (0.2, height + 0.1), (0.28, height + 0.4), (0.0, height + 0.55)]
         shape.append(lathe(globe, style.glow((0.9, 0.9, 0.8)), n_sides=10))
@@ -81,7 +83,14 @@ def traffic_light(style: StreetStyle) -> Group:
         for k, (red, green, blue) in enumerate(colors):
             tone = 1.0 if k == lit else 0.25
             lens = style.glow((red * tone, green * tone, blue * tone))
-            shape.append(box((0.06, 0.09), (y - 0.09, y + 0.09), (z + 0.06 + 0.3 * k, z + 0.24 + 0.3 * k), lens))
+            shape.append(
+                box(
+                    (0.06, 0.09),
+                    (y - 0.09, y + 0.09),
+                    (z + 0.06 + 0.3 * k, z + 0.24 + 0.3 * k),
+                    lens,
+                )
+            )
         return shape
 
     pole: Shape = [rod((-0.1, 0, -0.2), (-0.1, 0, 3.4), 0.07, metal)]
@@ -114,7 +123,9 @@ def bins(style: StreetStyle) -> Group:
     for k in range(style.count(1, 3)):
         half, height, color = style.between(0.24, 0.32), style.between(0.9, 1.15), style.lacquer()
         body = box((-half, half), (-half, half), (0.05, height), color)
-        lid = box((-half - 0.04, half + 0.04), (-half - 0.04, half + 0.04), (height, height + 0.08), color)
+        lid = box(
+            (-half - 0.04, half + 0.04), (-half - 0.04, half + 0.04), (height, height + 0.08), color
+        )
         shape += moved(turned([body, lid], style.between(-0.3, 0.3)), (0.75 * k, 0, 0))
     return [Item(shape, None)]
 

@@ -80,7 +80,9 @@ def caravan(style: StreetStyle) -> Shape:
     hitch = rod((length / 2, 0, 0.45), (length / 2 + 1.1, 0, 0.4), 0.05, dark)
     shape = [hitch, *wheels(style, (-0.2,), half, 0.32)]
     if style.chance(0.6):
-        body = cushion((-length / 2, length / 2), (-half, half), (0.45, 2.55), paint, squareness=0.2)
+        body = cushion(
+            (-length / 2, length / 2), (-half, half), (0.45, 2.55), paint, squareness=0.2
+        )
         pane = box((-0.9, 0.6), (-half - 0.01, half + 0.01), (1.3, 1.9), style.glass())
         return [*shape, body, pane]
     tray = box((-length / 2, length / 2), (-half, half), (0.5, 1.0), dark)

@@ -10,7 +10,7 @@ from pcl_data.datasets.synthetic_streets.fences import Fence
 from pcl_data.datasets.synthetic_streets.ground import REACH, Ground, stripe
 from pcl_data.datasets.synthetic_streets.plants import bush, tree, tuft
 from pcl_data.datasets.synthetic_streets.plots import Plot
-from pcl_data.datasets.synthetic_streets.road import LENGTH, random_drive, random_road
+from pcl_data.datasets.synthetic_streets.road import LENGTH, Drive, random_drive
 from pcl_data.datasets.synthetic_streets.street import Builder, Item, Street
 from pcl_data.datasets.synthetic_streets.style import StreetStyle
 
@@ -21,7 +21,9 @@ _PLOTS = {  # what lies beside a street, each as often as it is named, and how w
     "business": [(plots.hall, 24, 42)] * 3
     + [(plots.car_park, 24, 44)] * 2
     + [(plots.green, 14, 25), (plots.site, 18, 30), (plots.square, 20, 32)],
-    "park": [(plots.green, 18, 45)] * 6 + [(plots.cottage, 18, 26)] * 2 + [(plots.car_park, 24, 34)],
+    "park": [(plots.green, 18, 45)] * 6
+    + [(plots.cottage, 18, 26)] * 2
+    + [(plots.car_park, 24, 34)],
 }
 _MORE_LIKELY = {"town": 6.0, "suburb": 2.0, "business": 2.5, "park": 1.5}  # people a side, mean / 2
 
@@ -40,9 +42,10 @@ class Strips(NamedTuple):
 
 
 def random_street(kind: str, rng: np.random.Generator) -> Street:
-    """A street of a kind with everything on it."""
+    """A street of a kind with everything on it; its drive is `random_drive` of the same numbers."""
     style = StreetStyle(rng)
-    road, lane = random_road(style), style.between(3.0, 3.6)
+    drive = random_drive(style)
+    road, lane = drive.road, -2 * drive.lane
     n_lanes = 2 if kind == "business" and style.chance(0.6) else 1
     sides = {side: _strips(style, kind, n_lanes * lane) for side in (1, -1)}
     borders = [side * edge for side, strips in sides.items() for edge in strips]
@@ -58,7 +61,6 @@ def random_street(kind: str, rng: np.random.Generator) -> Street:
             _furnish(builder, style, side, strips, s, kind)
             _settle(builder, style, side, strips, s, kind)
     _mark(builder, style, sides, lane, n_lanes, crossings)
-    drive = random_drive(style, road, -lane / 2, 6.0, 10.0)
     _drive(builder, style, kind, sides, lane, n_lanes, drive)
     return builder.street(drive)
 
@@ -83,7 +85,9 @@ def _paint_strips(
             builder.ground.paint(whole, (side * inner, side * edge), name)
         inner = edge
     backs = {"town": "square", "business": "soil"}.get(kind, "grass")
-    builder.ground.paint(whole, (side * (inner + 20), side * REACH), backs if kind == "business" else "grass")
+    builder.ground.paint(
+        whole, (side * (inner + 20), side * REACH), backs if kind == "business" else "grass"
+    )
 
 
 def _crossings(style: StreetStyle) -> list[tuple[float, float]]:
@@ -110,7 +114,9 @@ def _cross(
     for side in open_sides:
         strips = sides[side]
         far = (side * strips.lanes, side * REACH)
-        builder.ground.paint((s - half - 2, s + half + 2), (side * strips.bay, side * REACH), "sidewalk")
+        builder.ground.paint(
+            (s - half - 2, s + half + 2), (side * strips.bay, side * REACH), "sidewalk"
+        )
         builder.ground.paint((s - half, s + half), far, "road")
         if style.chance(0.4):
             middle = (side * (strips.walk + 2), side * (strips.walk + 9))
@@ -162,6 +168,9 @@ def _furnish(
             if style.chance(0.85):
                 builder.place(tree(style), float(at) + style.between(-1, 1), middle)
         leaves = style.grass()
+        for at in np.arange(s[0] + 2, s[1] - 2, 6.0):
+            if style.chance(0.25):
+                builder.place(bush(style), float(at), middle)
         for at in np.arange(s[0], s[1], 4.0):
             builder.place(tuft(style, leaves), float(at), middle + style.between(-0.4, 0.4))
     for at in np.arange(s[0] + style.between(3, 25), s[1] - 2, style.between(20, 40)):
@@ -260,10 +269,10 @@ def _drive(
     sides: dict[int, Strips],
     lane: float,
     n_lanes: int,
-    drive: traffic.Drive,
+    drive: Drive,
 ) -> None:
     """All that moves, each stream in its own strip."""
-    heavy = {"town": 0.15, "suburb": 0.08, "business": 0.35, "park": 0.12}[kind]
+    heavy = {"town": 0.08, "suburb": 0.04, "business": 0.2, "park": 0.06}[kind]
     traffic.follow(builder, style, drive, gap=style.between(6, 40), heavy=heavy)
     gap = style.between(12, 50)
     traffic.drive_lane(builder, style, lane / 2, -style.between(6, 12), gap=gap, heavy=heavy)

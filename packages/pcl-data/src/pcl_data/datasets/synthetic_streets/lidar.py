@@ -21,7 +21,9 @@ from pcl_data.datasets.synthetic_streets.street import Street
 PERIOD = 0.1  # seconds of a turn
 RANGE = (1.2, 90.0)  # metres
 NOISE = 0.02  # metres, standard deviation of a range
-POWER = 240_000.0  # square metres: a pulse returns with the chance 1 - exp(-power * share / range^2)
+POWER = (
+    240_000.0  # square metres: a pulse returns with the chance 1 - exp(-power * share / range^2)
+)
 ELEVATIONS = {  # degrees, from the highest beam down
     64: np.concatenate([2 - np.arange(32) / 3, -8.83 - np.arange(32) / 2]),
     32: 10.67 - np.arange(32) * 4 / 3,
@@ -36,7 +38,6 @@ class Sweep(NamedTuple):
     points: Float32[np.ndarray, "n 3"]
     intensity: Float32[np.ndarray, " n"]
     times: Float32[np.ndarray, " n"]
-    beams: Int64[np.ndarray, " n"]
     labels: Int64[np.ndarray, " n"]
     instances: Int64[np.ndarray, " n"]
 
@@ -70,7 +71,10 @@ class Stage:
         return Surface(*hits, *columns)
 
     def _one(
-        self, number: int, origins: Float32[np.ndarray, "p 3"], directions: Float32[np.ndarray, "p 3"]
+        self,
+        number: int,
+        origins: Float32[np.ndarray, "p 3"],
+        directions: Float32[np.ndarray, "p 3"],
     ) -> tuple[Hits, tuple[Int64[np.ndarray, " p"], ...]]:
         soup, tracer = self.soups[number]
         hits = cast(tracer, origins, directions)
@@ -121,15 +125,31 @@ def scan(
     ranges = surface.depth[kept] + NOISE * rng.standard_normal(len(kept))
     world = origins[kept] + ranges[:, None] * directions[kept]
     (reference,) = sensor_poses(street.drive, np.array([seconds]))
-    beam, column = np.divmod(kept, len(columns))
     return Sweep(
         ((world - reference[:3, 3]) @ reference[:3, :3]).astype(np.float32),
         np.clip(share[kept] + 0.03 * rng.standard_normal(len(kept)), 0, 1).astype(np.float32),
-        columns[column].astype(np.float32),
-        beam,
+        columns[kept % len(columns)].astype(np.float32),
         surface.label[kept],
         surface.instance[kept],
     )
+
+
+def beams_of(
+    points: Float32[np.ndarray, "n 3"],
+    times: Float32[np.ndarray, " n"],
+    drive: Drive,
+    seconds: float,
+    beams: int,
+) -> Int64[np.ndarray, " n"]:
+    """Number of the beam that measured each point of a sweep, 0 the highest."""
+    (reference,) = sensor_poses(drive, np.array([seconds]))
+    moments, moment = np.unique(times.astype(np.float64), return_inverse=True)
+    poses = sensor_poses(drive, seconds + moments)[moment]
+    world = points.astype(np.float64) @ reference[:3, :3].T + reference[:3, 3]
+    local = np.einsum("nji,nj->ni", poses[:, :3, :3], world - poses[:, :3, 3])
+    elevation = np.degrees(np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1])))
+    between = (ELEVATIONS[beams][1:] + ELEVATIONS[beams][:-1]) / 2
+    return np.searchsorted(-between, -elevation)
 
 
 def _reflected(street: Street, surface: Surface) -> Float32[np.ndarray, " p"]:

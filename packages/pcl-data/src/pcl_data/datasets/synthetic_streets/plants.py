@@ -41,7 +41,9 @@ def bush(style: StreetStyle) -> Group:
     centers = style.rng.normal(0, 0.35, (n, 3)) * (width, width, 0) + (0, 0, 0.45 * height)
     radii = style.rng.uniform(0.6, 1.0, (n, 1)) * (width, width, 0.5 * height)
     leaves = style.leaves()
-    core = cushion((-0.4 * width, 0.4 * width), (-0.4 * width, 0.4 * width), (0, 0.7 * height), leaves)
+    core = cushion(
+        (-0.4 * width, 0.4 * width), (-0.4 * width, 0.4 * width), (0, 0.7 * height), leaves
+    )
     return [Item([core, foliage(style, centers, radii, 300, leaves)], "vegetation")]
 
 
@@ -124,4 +126,3 @@ def _twigs(style: StreetStyle, center: Float[np.ndarray, " 3"], bark: Material) 
     aside = style.rng.normal(0, 0.035, (n, 3))
     start = center + style.rng.normal(0, 0.25, (n, 3))
     return Part(np.stack([start, ends, ends + aside], axis=1), bark)
-

@@ -93,7 +93,7 @@ def cottage(plot: Plot) -> None:
         shape, label = parked(style, longest=7.0)
         turn = style.pick((-1, 1)) * np.pi / 2
         plot.place([Item(shape, label)], half - drive / 2, yard + 2.2, turn)
-    border = style.pick(("hedge", "fence", "fence", "hedge", "open"))
+    border = style.pick(("hedge", "hedge", "fence", "open"))
     if border != "open":
         plot.enclose(border, (-half, gate - 0.2), 0.35)
     if style.chance(0.7):
@@ -118,7 +118,9 @@ def car_park(plot: Plot) -> None:
     middle = (plot.s[0] + plot.s[1]) / 2
     for y in (5.0, 16.0, 21.5):
         ends = (middle - half + 2, middle + half - 2)
-        park_across(plot.builder, style, ends, plot.side * (plot.front + y), style.between(0.3, 0.8))
+        park_across(
+            plot.builder, style, ends, plot.side * (plot.front + y), style.between(0.3, 0.8)
+        )
     for x in np.arange(-half + 3, half - 2, 14):
         plot.place(furniture.lamp_post(style), float(x), 18.7)
         plot.scatter(tree, 1, (float(x) + 4, float(x) + 5), (18.5, 19))
@@ -212,4 +214,3 @@ def bicycles(plot: Plot, x: float, y: float, n: int) -> None:
             make, label = people.motorcycle, "motorcycle"
         turn = np.pi / 2 + style.between(-0.2, 0.2)
         plot.place([Item(make(style), label)], x + 0.3 + 0.75 * k, y, turn)
-

@@ -94,7 +94,13 @@ class Drive:
         return pose
 
 
-def random_road(draw: Draw) -> Road:
+def random_drive(draw: Draw) -> Drive:
+    """A drive in the right lane, 3 to 3.6 m wide, of a random road."""
+    road = _random_road(draw)
+    return Drive(road, -draw.between(1.5, 1.8), draw.between(6.0, 10.0), draw.between(0, 6))
+
+
+def _random_road(draw: Draw) -> Road:
     """A straight or winding road, level or hilly."""
     stations = np.arange(-_BEYOND, LENGTH + _BEYOND + _STEP, _STEP)
     bend = draw.pick((0.0, 0.002, 0.006, 0.009))  # 1/metres
@@ -108,8 +114,3 @@ def random_road(draw: Draw) -> Road:
     ]
     tilt = (draw.between(-0.02, 0.06), draw.between(-0.02, 0.06))
     return Road(np.stack([x, y, yaw], axis=1), np.array(waves), tilt)
-
-
-def random_drive(draw: Draw, road: Road, lane: float, slowest: float, fastest: float) -> Drive:
-    """A drive at a speed between two, metres a second."""
-    return Drive(road, lane, draw.between(slowest, fastest), draw.between(0, 6))

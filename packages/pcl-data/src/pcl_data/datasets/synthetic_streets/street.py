@@ -165,9 +165,7 @@ class Builder:
         for part, label in self.ground.parts():
             self.lay([part], label)
         columns = np.concatenate(self._columns)
-        soup = Soup(
-            np.concatenate(self._triangles), list(self._materials), *columns.T.copy()
-        )
+        soup = Soup(np.concatenate(self._triangles), list(self._materials), *columns.T.copy())
         first = len(self.things)
         movers = [
             Mover(**{**vars(mover), "instance": first + k}) for k, mover in enumerate(self.movers)

@@ -81,7 +81,7 @@ class StreetStyle(Draw):
             tone = self.between(0.45, 0.65)
             return self.material("tiles", (tone, tone, tone), -0.2, 0.02, self.between(1.5, 3.0))
         if kind == "boards":
-            return self.material("planks", self.color(0.35, 0.4, 0.9), -0.25, 0.02, 0.6)
+            return self.material("planks", self.color(0.25, 0.4, 0.9), -0.25, 0.02, 0.6)
         return self.material("plain", self._tinted(self.pick(_PLASTERS)), -0.1, 0.02, 1.5)
 
     def roof(self) -> Material:

@@ -90,9 +90,7 @@ def drive_lane(
         at += style.between(15, 15 + gap)
 
 
-def follow(
-    builder: Builder, style: StreetStyle, drive: Drive, *, gap: float, heavy: float
-) -> None:
+def follow(builder: Builder, style: StreetStyle, drive: Drive, *, gap: float, heavy: float) -> None:
     """Vehicles ahead of and behind the car with the sensors, as fast as it is."""
     for direction in (-1, 1):
         at = START + direction * style.between(16, 16 + gap)
