@@ -3,6 +3,8 @@
 A building stands with its front at y = 0 towards -y, the street, and reaches to +y; x is centred.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -266,7 +268,7 @@ def _balconies(style: StreetStyle, width: float, floors: int, storey: float) -> 
         z = floor * storey
         shape.append(box((x - half, x + half), (-reach, 0), (z - 0.15, z), stone))
         rail = [(x - half, 0), (x - half, -reach), (x + half, -reach), (x + half, 0)]
-        for (x0, y0), (x1, y1) in zip(rail, rail[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(rail):
             for level in (0.5, 1.0):
                 shape.append(rod((x0, y0, z + level), (x1, y1, z + level), 0.025, metal, n_sides=4))
         for p in np.linspace(x - half, x + half, 9):

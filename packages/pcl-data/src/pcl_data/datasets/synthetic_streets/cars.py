@@ -159,7 +159,7 @@ def _lamps(style: StreetStyle, length: float, width: float, belt: float) -> list
     red, white = style.glow((0.7, 0.05, 0.05)), style.glow((0.95, 0.95, 0.9))
     shape = []
     for side in (-1, 1):
-        y = tuple(sorted((side * 0.27 * width, side * 0.4 * width)))
+        y = (side * 0.27 * width, side * 0.4 * width)
         back, front = -length / 2, length / 2
         shape.append(box((back - 0.01, back + 0.1), y, (0.62 * belt, 0.78 * belt), red))
         shape.append(box((front - 0.16, front - 0.02), y, (0.5 * belt, 0.64 * belt), white))

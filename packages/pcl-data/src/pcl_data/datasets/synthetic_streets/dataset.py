@@ -29,17 +29,17 @@ _CAMERAS, _KIND = 1, 2  # number streams of random numbers; those of sweeps are 
 
 
 class SyntheticStreets(Sequence[Scene]):
-    """Drives of 20 seconds through streets with all 19 classes of SemanticKITTI, ten sweeps a second.
+    """Drives of 20 seconds through streets with the 19 classes of SemanticKITTI.
 
-    A scene is one sweep of a spinning LiDAR in the frame of the scanner (x ahead, y left, z up) with
-    `intensity`, `times`, `sensor_to_world`, and `boxes` of the things that at least one pulse hit,
-    ascending by instance: row r belongs to `np.unique(instances[instances >= 0])[r]`. A box is the
+    A scene is one sweep of a spinning LiDAR, ten a second, in the frame of the scanner (x ahead, y
+    left, z up), with `intensity`, `times`, `sensor_to_world`, and `boxes` of the things that at
+    least one pulse hit, in the order of `np.unique(instances[instances >= 0])`. A box is the
     smallest upright one, headed as its thing, about the whole thing. Instances are the same in all
     sweeps of a sequence. The scenes of a sequence follow each other in time.
 
     A sweep depends on the seed, the number of its sequence, its time, the number of beams and the
-    version of the generator only. It is made when first asked for (under a second, and a few seconds
-    for the street) and then read from the cache.
+    version of the generator only. It is made when first asked for (under a second, and a few
+    seconds for the street) and then read from the cache.
 
     Args:
         n_sequences: number of streets; every four in a row hold each kind of street once.
@@ -231,7 +231,8 @@ def _relabelled(scene: Scene, label_set: LabelSet) -> Scene:
     """A stored scene with the train ids of another label set."""
     if label_set is LABELS:
         return scene
-    assert scene.labels is not None and scene.boxes is not None  # the store gives what it was given
+    assert scene.labels is not None  # the store gives what it was given
+    assert scene.boxes is not None
 
     def train(stored: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
         return label_set.to_train(LABELS.to_raw(stored))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
 from pcl_data.datasets.synthetic.materials import Material
 from pcl_data.datasets.synthetic.mesh import Part, Range, surface, terraces
@@ -92,12 +92,8 @@ class Ground:
         """1 at vertices with soft cells on all sides: only there the ground is uneven."""
         soft = np.isin(self.kind, [self._number("grass"), self._number("soil")])
         padded = np.pad(soft, 1, mode="edge")
-        around: Int64[np.ndarray, "r s"] = sum(
-            padded[i : i + len(self.s), j : j + len(self.d)].astype(np.int64)
-            for i in (0, 1)
-            for j in (0, 1)
-        )
-        return (around == 4).astype(float)
+        corners = (padded[:-1, :-1], padded[1:, :-1], padded[:-1, 1:], padded[1:, 1:])
+        return np.all(corners, axis=0).astype(float)
 
 
 def stripe(road: Road, s: Range, d: Range, material: Material) -> Part:

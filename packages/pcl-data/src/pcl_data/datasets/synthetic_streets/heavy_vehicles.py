@@ -43,7 +43,7 @@ def truck(style: StreetStyle) -> Shape:
     rear = (back + 0.2 * length, back + 0.2 * length + 1.15) if length > 8 else (back + 1.4,)
     shape += wheels(style, (*rear, front - 0.75), half, r)
     for side in (-1, 1):
-        y = tuple(sorted((side * (half + 0.05), side * (half + 0.25))))
+        y = (side * (half + 0.05), side * (half + 0.25))
         shape.append(box((front - 0.1, front), y, (1.4, 1.9), dark))
     return shape
 
@@ -127,7 +127,7 @@ def _load(style: StreetStyle, x: tuple[float, float], half: float, bed: float) -
         return moved(lying, (0, 0, bed + 0.95 * half))
     floor = box(x, (-half, half), (bed, bed + 0.15), style.wood())
     boards = [
-        box(x, tuple(sorted((side * half, side * (half - 0.06)))), (bed, bed + 0.6), style.wood())
+        box(x, (side * half, side * (half - 0.06)), (bed, bed + 0.6), style.wood())
         for side in (-1, 1)
     ]
     crates = [

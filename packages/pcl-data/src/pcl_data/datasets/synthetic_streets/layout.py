@@ -66,7 +66,7 @@ def random_street(kind: str, rng: np.random.Generator) -> Street:
 
 
 def _strips(style: StreetStyle, kind: str, lanes: float) -> Strips:
-    cycle = lanes + (style.between(1.3, 1.7) if style.chance(0.7) else 1.0)
+    cycle = lanes + (style.between(1.3, 1.6) if style.chance(0.6) else 0.4)
     likely = {"town": 0.75, "suburb": 0.4, "business": 0.3, "park": 0.25}[kind]
     bay = cycle + (style.between(2.1, 2.4) if style.chance(likely) else 0.0)
     verge = bay + style.pick((0.0, 1.0, 1.5, 2.2) if kind != "park" else (1.5, 3.0, 5.0))
@@ -169,7 +169,7 @@ def _furnish(
                 builder.place(tree(style), float(at) + style.between(-1, 1), middle)
         leaves = style.grass()
         for at in np.arange(s[0] + 2, s[1] - 2, 6.0):
-            if style.chance(0.25):
+            if style.chance(0.4):
                 builder.place(bush(style), float(at), middle)
         for at in np.arange(s[0], s[1], 4.0):
             builder.place(tuft(style, leaves), float(at), middle + style.between(-0.4, 0.4))

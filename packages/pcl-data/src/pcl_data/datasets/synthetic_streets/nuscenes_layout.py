@@ -178,7 +178,8 @@ class _Writer:
 
     def _annotate(self, key: str, scene: Scene) -> None:
         """Boxes of a sweep in the world; a thing that is new becomes an instance."""
-        assert scene.instances is not None and scene.boxes is not None
+        assert scene.instances is not None
+        assert scene.boxes is not None
         numbers, counts = np.unique(scene.instances[scene.instances >= 0], return_counts=True)
         known = {row["token"] for row in self.tables["instance"]}
         for number, count, box in zip(numbers.tolist(), counts.tolist(), scene.boxes, strict=True):
@@ -217,7 +218,8 @@ class _Writer:
 
 
 def _sweep_bytes(scene: Scene, drive: Drive, seconds: float, beams: int) -> bytes:
-    assert scene.intensity is not None and scene.times is not None
+    assert scene.intensity is not None
+    assert scene.times is not None
     points, times = np.array(scene.points), np.array(scene.times)
     rings = beams - 1 - beams_of(points, times, drive, seconds, beams)
     columns = (points @ TURN[:3, :3], np.round(255 * scene.intensity), rings)

@@ -4,6 +4,8 @@ Front is towards +x, the ground at z = 0. What moves its legs comes as a list of
 each moment of its cycle.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from pcl_data.datasets.synthetic.materials import Material
@@ -171,7 +173,7 @@ def _rim(x: float, r: float, material: Material) -> Shape:
     angle = np.linspace(0, 2 * np.pi, 11)
     ring = [(x + r * np.cos(a), 0.0, r + r * np.sin(a)) for a in angle]
     spokes = [rod((x, 0.0, r), ring[i], 0.006, material, n_sides=3) for i in range(0, 10, 2)]
-    tyre = [rod(a, b, 0.022, material, n_sides=5) for a, b in zip(ring, ring[1:], strict=False)]
+    tyre = [rod(a, b, 0.022, material, n_sides=5) for a, b in pairwise(ring)]
     return tyre + spokes
 
 

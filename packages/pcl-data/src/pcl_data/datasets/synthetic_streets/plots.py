@@ -4,6 +4,8 @@ Inside a plot x runs along the street from its middle and y away from it; the fr
 """
 
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +50,8 @@ class Plot:
         style, fence = self.style, Fence(self.style) if kind == "fence" else None
         height, leaves = style.between(0.7, 2.0), style.leaves()
         ends = np.linspace(x[0], x[1], max(2, int((x[1] - x[0]) / 2.4) + 1))
-        for a, b in zip(ends, ends[1:], strict=False):
-            length, middle = float(b - a), float(a + b) / 2
+        for a, b in pairwise(ends.tolist()):
+            length, middle = b - a, (a + b) / 2
             if fence is not None:
                 piece: Group = [Item(fence.piece(length), "fence")]
             else:
@@ -57,7 +59,7 @@ class Plot:
             where = (y, middle, np.pi / 2) if across else (middle, y, 0.0)
             self.place(piece, *where)
 
-    def scatter(self, make: Callable[..., Group], n: int, x: Range, y: Range, **more: int) -> None:
+    def scatter(self, make: Callable[..., Group], n: int, x: Range, y: Range, **more: Any) -> None:
         """Stand things anywhere in an area, turned at random."""
         for _ in range(n):
             style = self.style
@@ -74,7 +76,14 @@ def row_house(plot: Plot) -> None:
     style, depth = plot.style, plot.style.between(9, 13)
     house = buildings.town_house(style, 2 * plot.half - 0.05, depth)
     plot.paint((-plot.half, plot.half), (0, depth), style.pick(("sidewalk", "square", "sidewalk")))
-    plot.place([Item(house, "building")], 0.0, style.pick((0.1, 0.1, 0.8)))
+    yard = style.pick((0.1, 0.1, 0.8, 2.6))
+    plot.place([Item(house, "building")], 0.0, yard)
+    if yard > 2:
+        plot.paint((-plot.half, plot.half), (0, yard), "grass")
+        gate = style.between(0.0, plot.half - 2)
+        for x in ((-plot.half, gate), (gate + 1.5, plot.half)):
+            plot.enclose(style.pick(("hedge", "hedge", "fence")), x, 0.3)
+        plot.scatter(bush, style.count(1, 4), (-plot.half, plot.half), (1.0, 1.8))
     plot.scatter(tree, style.count(0, 1), (-plot.half, plot.half), (depth + 3, depth + 9))
 
 

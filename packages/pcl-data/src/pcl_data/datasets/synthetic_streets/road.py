@@ -34,7 +34,7 @@ class Road:
 
     def yaw(self, s: Metres) -> Metres:
         """Direction of the road, radians."""
-        return np.interp(s, self._stations, self.line[:, 2])
+        return np.asarray(np.interp(s, self._stations, self.line[:, 2]), float)
 
     def height(self, s: Metres, d: Metres) -> Metres:
         """Height of the ground before kerbs and bumps."""
@@ -95,9 +95,9 @@ class Drive:
 
 
 def random_drive(draw: Draw) -> Drive:
-    """A drive in the right lane, 3 to 3.6 m wide, of a random road."""
+    """A drive in the right lane, 2.8 to 3.4 m wide, of a random road."""
     road = _random_road(draw)
-    return Drive(road, -draw.between(1.5, 1.8), draw.between(6.0, 10.0), draw.between(0, 6))
+    return Drive(road, -draw.between(1.4, 1.7), draw.between(6.0, 10.0), draw.between(0, 6))
 
 
 def _random_road(draw: Draw) -> Road:

@@ -44,6 +44,7 @@ def write_semantickitti_layout(streets: SyntheticStreets, root: str | os.PathLik
             for number in range(n_sweeps):
                 scene = scenes[sequence * n_sweeps + number]
                 _write_sweep(place, number, scene)
+                assert scene.sensor_to_world is not None
                 poses.append(scene.sensor_to_world)
             _write_text(place / "calib.txt", _calibration())
             _write_text(place / "poses.txt", [_numbers(p) for p in _camera_poses(np.stack(poses))])
@@ -52,8 +53,10 @@ def write_semantickitti_layout(streets: SyntheticStreets, root: str | os.PathLik
 
 
 def _write_sweep(place: Path, number: int, scene: Scene) -> None:
-    assert scene.labels is not None and scene.instances is not None
-    points = np.column_stack([scene.points, scene.intensity]).astype("<f4")
+    assert scene.labels is not None
+    assert scene.instances is not None
+    assert scene.intensity is not None
+    points = np.column_stack((scene.points, scene.intensity)).astype("<f4")
     ids = LABELS.to_raw(scene.labels) | (scene.instances + 1) << 16
     _write(place / "velodyne" / f"{number:06d}.bin", points.tobytes())
     _write(place / "labels" / f"{number:06d}.label", ids.astype("<u4").tobytes())

@@ -1,6 +1,6 @@
 """A street: triangles that stand still, things that move, and the drive through it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -167,9 +167,7 @@ class Builder:
         columns = np.concatenate(self._columns)
         soup = Soup(np.concatenate(self._triangles), list(self._materials), *columns.T.copy())
         first = len(self.things)
-        movers = [
-            Mover(**{**vars(mover), "instance": first + k}) for k, mover in enumerate(self.movers)
-        ]
+        movers = [replace(mover, instance=first + k) for k, mover in enumerate(self.movers)]
         return Street(self.road, self.ground, drive, soup, self.things, movers)
 
     def _add(
