@@ -126,9 +126,9 @@ def frustum(low: Ends, high: Ends, z: Range, material: Material) -> list[Part]:
 
 
 def terraces(
-    vertices: Float[np.ndarray, "r+1 s+1 3"], lift: Float[np.ndarray, "r s 3"]
+    vertices: Float[np.ndarray, "r s 3"], lift: Float[np.ndarray, "rows columns 3"]
 ) -> tuple[Float[np.ndarray, "t 3 3"], Int64[np.ndarray, " t"]]:
-    """Cells of a grid, each shifted by its own lift, with risers where neighbours differ.
+    """Cells between the vertices of a grid, each shifted by its lift, with risers between them.
 
     Returns:
         The triangles, and the flat number of the cell that each belongs to; a riser belongs to the

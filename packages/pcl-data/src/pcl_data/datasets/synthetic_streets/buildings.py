@@ -160,7 +160,7 @@ def _facade(
 def _bars(
     x: Float[np.ndarray, " r"],
     z: Float[np.ndarray, " s"],
-    is_pane: Bool[np.ndarray, "r-1 s-1"],
+    is_pane: Bool[np.ndarray, "columns rows"],
     depth: float,
     frame: Material,
 ) -> list[Part]:

@@ -15,7 +15,7 @@ from pcl_data.datasets.synthetic.ray_casting import tracer
 from pcl_data.datasets.synthetic.workers import run_each
 from pcl_data.datasets.synthetic_streets.cameras import photograph
 from pcl_data.datasets.synthetic_streets.layout import KINDS, random_street
-from pcl_data.datasets.synthetic_streets.lidar import PERIOD, Stage, scan, sensor_poses
+from pcl_data.datasets.synthetic_streets.lidar import AZIMUTHS, PERIOD, Stage, scan, sensor_poses
 from pcl_data.datasets.synthetic_streets.road import DURATION, Drive, random_drive
 from pcl_data.datasets.synthetic_streets.street import LABELS, Street, Thing
 from pcl_data.datasets.synthetic_streets.style import StreetStyle
@@ -73,7 +73,13 @@ class SyntheticStreets(Sequence[Scene]):
         label_set: LabelSet = SEMANTICKITTI19,
         cache: str | PathLike[str] | None = None,
     ) -> None:
-        _check(n_sequences, seed, n_sweeps, stride, beams)
+        _check(beams, 1, n_sequences=n_sequences, n_sweeps=n_sweeps, stride=stride)
+        _check(beams, 0, seed=seed)
+        if (n_sweeps - 1) * stride >= N_TICKS:
+            raise ValueError(
+                f"n_sweeps and stride must keep within the {N_TICKS} sweeps of a sequence, "
+                f"got {n_sweeps} and {stride}"
+            )
         if label_set not in (SEMANTICKITTI19, LABELS):
             raise ValueError(
                 f"label_set must be semantickitti19 or semantickitti25, got {label_set.name}"
@@ -139,7 +145,9 @@ def generate_sweep(
         ValueError: if a number is out of range.
         ImportError: if embreex is missing.
     """
-    _check(sequence + 1, seed, tick + 1, 1, beams)
+    _check(beams, 0, seed=seed, sequence=sequence, tick=tick)
+    if tick >= N_TICKS:
+        raise ValueError(f"tick must be below {N_TICKS}, got {tick}")
     street, still = _street(seed, sequence)
     seconds = tick * PERIOD
     stage = Stage(street, still, seconds)
@@ -166,21 +174,11 @@ def drive_of(seed: int, sequence: int) -> Drive:
     return random_drive(StreetStyle(_numbers(seed, sequence)))
 
 
-def _check(n_sequences: int, seed: int, n_sweeps: int, stride: int, beams: int) -> None:
-    for name, value, least in (
-        ("n_sequences", n_sequences, 1),
-        ("seed", seed, 0),
-        ("n_sweeps", n_sweeps, 1),
-        ("stride", stride, 1),
-    ):
+def _check(beams: int, least: int, **numbers: int) -> None:
+    for name, value in numbers.items():
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
-    if (n_sweeps - 1) * stride >= N_TICKS:
-        raise ValueError(
-            f"n_sweeps and stride must keep within the {N_TICKS} sweeps of a sequence, "
-            f"got {n_sweeps} and {stride}"
-        )
-    if beams not in (32, 64):
+    if beams not in AZIMUTHS:
         raise ValueError(f"beams must be 32 or 64, got {beams}")
 
 

@@ -93,7 +93,7 @@ def _paint_strips(
 def _crossings(style: StreetStyle) -> list[tuple[float, float]]:
     """Middle and half width of the side streets."""
     places = [style.between(60, 120), style.between(170, 230), style.between(280, 330)]
-    return [(round(s), float(style.count(3, 5))) for s in places if style.chance(0.75)]
+    return [(float(round(s)), float(style.count(3, 5))) for s in places if style.chance(0.75)]
 
 
 def _between(crossings: list[tuple[float, float]]) -> list[Range]:

@@ -52,7 +52,7 @@ class Stage:
     """
 
     def __init__(self, street: Street, still: Any, seconds: float) -> None:
-        station = float(street.drive.stations(np.array(seconds)))
+        station = float(street.drive.stations(seconds))
         moving = street.moving_soup(seconds, station, RANGE[1] + 20)
         self.soups: list[tuple[Soup, Any]] = [(street.soup, still)]
         if len(moving.triangles):

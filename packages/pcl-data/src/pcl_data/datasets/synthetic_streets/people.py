@@ -36,8 +36,10 @@ def stander(style: StreetStyle) -> Shape:
 
 
 def bicycle(style: StreetStyle) -> Shape:
-    """A bicycle on its own, 1.7 m long."""
-    return _bicycle(style, style.car_paint())
+    """A bicycle on its own, 1.3 to 1.8 m long."""
+    scale = style.between(0.8, 1.05)
+    shape = _bicycle(style, style.car_paint())
+    return [Part(scale * part.triangles, part.material) for part in shape]
 
 
 def motorcycle(style: StreetStyle) -> Shape:

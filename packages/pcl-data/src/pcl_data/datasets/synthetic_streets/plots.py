@@ -35,7 +35,7 @@ class Plot:
         self.builder, self.style, self.side, self.front = builder, style, side, front
         self.s, self.half = s, (s[1] - s[0]) / 2
 
-    def place(self, group: Group, x: float, y: float, turn: float = 0.0) -> None:
+    def place(self, group: Group, x: float | int, y: float | int, turn: float | int = 0.0) -> None:
         """Stand a group in the plot; at turn 0 its -y looks to the street."""
         s, d = self._street(x, y)
         self.builder.place(group, s, d, turn + (0.0 if self.side > 0 else np.pi))
@@ -67,7 +67,7 @@ class Plot:
                 make(style, **more), style.between(*x), style.between(*y), style.between(-3, 3)
             )
 
-    def _street(self, x: float, y: float) -> tuple[float, float]:
+    def _street(self, x: float | int, y: float | int) -> tuple[float, float]:
         return (self.s[0] + self.s[1]) / 2 + self.side * x, self.side * (self.front + y)
 
 

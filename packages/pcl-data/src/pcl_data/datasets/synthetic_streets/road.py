@@ -15,7 +15,7 @@ START = 90.0  # metres along the road where the drive begins
 DURATION = 20.0  # seconds
 _STEP = 0.25  # metres between the entries of the table
 _BEYOND = 220.0  # metres that the centre line goes on at both ends, for traffic
-Metres = Float[np.ndarray, "*shape"] | float | int
+Number = Float[np.ndarray, "..."] | float | int
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +32,18 @@ class Road:
     waves: Float[np.ndarray, "w 3"]
     tilt: tuple[float, float]
 
-    def yaw(self, s: Metres) -> Metres:
+    def yaw(self, s: Number) -> Number:
         """Direction of the road, radians."""
         return np.asarray(np.interp(s, self._stations, self.line[:, 2]), float)
 
-    def height(self, s: Metres, d: Metres) -> Metres:
+    def height(self, s: Number, d: Number) -> Number:
         """Height of the ground before kerbs and bumps."""
         amplitude, number, phase = self.waves.T
         hills = (amplitude * np.sin(number * np.asarray(s)[..., None] + phase)).sum(axis=-1)
         side = np.where(np.asarray(d) > 0, *self.tilt)
         return hills + side * np.maximum(np.abs(d) - 8, 0) - 0.015 * np.minimum(np.abs(d), 6)
 
-    def points(self, s: Metres, d: Metres, lift: Metres = 0.0) -> Float[np.ndarray, "*shape 3"]:
+    def points(self, s: Number, d: Number, lift: Number = 0.0) -> Float[np.ndarray, "... 3"]:
         """World coordinates of places on the street, `lift` above the ground."""
         s, d = np.broadcast_arrays(s, d)
         x, y = (np.interp(s, self._stations, self.line[:, i]) for i in (0, 1))
@@ -71,8 +71,8 @@ class Drive:
     speed: float
     phase: float
 
-    def stations(self, seconds: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Metres along the road at times."""
+    def stations(self, seconds: Number) -> Number:
+        """Number along the road at times."""
         change = np.sin(0.6 * seconds + self.phase) - np.sin(self.phase)
         return START + self.speed * seconds + 1.2 * change
 
