@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from pcl_data import SEMANTICKITTI19
-from pcl_data.datasets.synthetic_streets.layout import KINDS, random_street
+from pcl_data.datasets.synthetic_streets.layout import random_street
 from pcl_data.datasets.synthetic_streets.road import random_drive
 from pcl_data.datasets.synthetic_streets.street import LABELS
 from pcl_data.datasets.synthetic_streets.style import StreetStyle
@@ -12,10 +13,10 @@ from pcl_data.datasets.synthetic_streets.style import StreetStyle
 
 @pytest.fixture(scope="module")
 def streets():
-    return [random_street(kind, np.random.default_rng(7)) for kind in KINDS]
+    return [random_street(kind, np.random.default_rng(7)) for kind in ("town", "business")]
 
 
-def test_all_classes_occur_on_a_street_of_each_kind(streets):
+def test_all_classes_occur_on_two_streets(streets):
     labels = np.concatenate(
         [np.unique(street.soup.label) for street in streets]
         + [[mover.label for mover in street.movers] for street in streets]
@@ -66,12 +67,12 @@ def test_nothing_stands_in_the_way_of_the_drive(streets):
     for street in streets:
         seconds = np.arange(0, 20, 0.5)
         poses = street.drive.poses(seconds)
-        corners = street.soup.triangles[
-            ~np.isin(street.soup.label, [LABELS.names.index("vegetation")])
-        ].reshape(-1, 3)
+        leaves = LABELS.names.index("vegetation")  # these may hang over
+        corners = street.soup.triangles[street.soup.label != leaves].reshape(-1, 3)
+        near, _ = cKDTree(poses[:, :2, 3]).query(corners[:, :2], distance_upper_bound=3)
+        corners = corners[np.isfinite(near)]
         for pose in poses:
-            near = corners[np.linalg.norm(corners[:, :2] - pose[:2, 3], axis=1) < 4]
-            local = (near - pose[:3, 3]) @ pose[:3, :3]
+            local = (corners - pose[:3, 3]) @ pose[:3, :3]
             inside = (np.abs(local) < (2.5, 0.95, 1.7)).all(axis=1) & (local[:, 2] > 0.3)
             assert not inside.any()
 

@@ -93,10 +93,10 @@ def rod(start: Vector, end: Vector, radius: float, material: Material, *, n_side
     """An open round bar between two points."""
     a, b = np.array(start), np.array(end)
     axis = (b - a) / np.linalg.norm(b - a)
-    side = np.cross(axis, (1.0, 0.0, 0.0) if abs(axis[0]) < 0.7 else (0.0, 1.0, 0.0))
+    side = _cross(axis, np.eye(3)[0 if abs(axis[0]) < 0.7 else 1])
     side /= np.linalg.norm(side)
     angle = np.linspace(0, 2 * np.pi, n_sides + 1)[:, None]
-    ring = radius * (np.cos(angle) * side + np.sin(angle) * np.cross(axis, side))
+    ring = radius * (np.cos(angle) * side + np.sin(angle) * _cross(axis, side))
     return surface(np.stack([a + ring, b + ring]), material)
 
 
@@ -179,6 +179,14 @@ def bounds(shape: Shape) -> Float[np.ndarray, "2 3"]:
     """Lowest and highest corner of a shape."""
     vertices = np.concatenate([part.triangles.reshape(-1, 3) for part in shape])
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])
+
+
+def _cross(
+    a: Float[np.ndarray, " 3"], b: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, " 3"]:
+    """`np.cross` of two vectors, in a tenth of the time."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def _power(base: Float[np.ndarray, "..."], exponent: float) -> Float[np.ndarray, "..."]:
