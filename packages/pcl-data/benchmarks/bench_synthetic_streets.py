@@ -27,7 +27,9 @@ def main(n_streets: int = 8) -> None:
         seen = np.zeros(20, dtype=int)
         for tick in TICKS:
             for beams in (64, 32):
-                spent, scene = _time(lambda b=beams, t=tick, s=sequence: generate_sweep(0, s, t, beams=b))
+                spent, scene = _time(
+                    lambda b=beams, t=tick, s=sequence: generate_sweep(0, s, t, beams=b)
+                )
                 seconds[f"a sweep of {beams}"].append(spent)
                 sizes[beams].append(len(scene.points))
             if tick % 100 == 0:

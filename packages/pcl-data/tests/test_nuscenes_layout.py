@@ -72,7 +72,11 @@ def _sample_data(database, number, channel):
 
 def _sweep(root, database, number):
     row, calibration, ego = _sample_data(database, number, "LIDAR_TOP")
-    return np.fromfile(root / row["filename"], "<f4").reshape(-1, 5), _rigid(calibration), _rigid(ego)
+    return (
+        np.fromfile(root / row["filename"], "<f4").reshape(-1, 5),
+        _rigid(calibration),
+        _rigid(ego),
+    )
 
 
 def test_tables_are_those_of_the_schema(database):
@@ -245,9 +249,7 @@ def test_annotations_are_the_boxes_in_the_world(database, scenes):
 
 def test_instances_count_their_annotations(database):
     for token, row in database["instance"].items():
-        mine = [
-            a for a in database["sample_annotation"].values() if a["instance_token"] == token
-        ]
+        mine = [a for a in database["sample_annotation"].values() if a["instance_token"] == token]
         assert row["nbr_annotations"] == len(mine)
         assert database["sample_annotation"][row["first_annotation_token"]]["prev"] == ""
         assert database["sample_annotation"][row["last_annotation_token"]]["next"] == ""

@@ -72,7 +72,13 @@ def test_keeps_the_promises_of_a_data_set(known, tmp_path):
     for label_set in (SEMANTICKITTI19, SEMANTICKITTI25):
         check_dataset(
             SyntheticStreets(
-                1, n_sweeps=2, stride=10, beams=32, cameras=True, cache=tmp_path, label_set=label_set
+                1,
+                n_sweeps=2,
+                stride=10,
+                beams=32,
+                cameras=True,
+                cache=tmp_path,
+                label_set=label_set,
             )
         )
 

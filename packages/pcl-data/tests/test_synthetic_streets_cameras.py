@@ -54,7 +54,9 @@ def test_the_sky_has_no_depth_and_no_label(scene):
 
 def test_the_cameras_look_all_around_when_the_lidar_does():
     yaws = [camera.yaw for camera in cameras.CAMERAS]
-    assert [camera.delay for camera in cameras.CAMERAS[:2]] == pytest.approx([0.0, 0.0155556], abs=1e-6)
+    assert [camera.delay for camera in cameras.CAMERAS[:2]] == pytest.approx(
+        [0.0, 0.0155556], abs=1e-6
+    )
     for degrees in range(-180, 180, 5):
         covered = [
             abs((np.radians(degrees) - camera.yaw + np.pi) % (2 * np.pi) - np.pi) < camera.width / 2
@@ -80,7 +82,9 @@ def test_images_of_a_moment_are_taken_where_the_car_is_then(scene):
     drive = dataset.drive_of(0, 0)
     for camera, frame in zip(cameras.CAMERAS, scene.frames, strict=True):
         (car,) = drive.poses(np.array([2.0 + camera.delay]))
-        assert_allclose(scene.sensor_to_world @ frame.camera_to_world, car @ camera.mount, atol=1e-9)
+        assert_allclose(
+            scene.sensor_to_world @ frame.camera_to_world, car @ camera.mount, atol=1e-9
+        )
 
 
 def test_images_are_lit_and_not_flat(scene):

@@ -109,7 +109,9 @@ def test_fewer_pulses_return_from_afar_at_grazing_angles_and_from_dark_or_glossy
     assert by_range[0] > 0.98
     assert by_range[-1] < 0.5
     # 0.995 (1 - exp(-240000 * 0.22 * 0.04 / 3600)) at 60 m
-    assert by_range[3] == pytest.approx(0.995 * (1 - np.exp(-0.22 * 0.04 * 240_000 / 3600)), abs=0.01)
+    assert by_range[3] == pytest.approx(
+        0.995 * (1 - np.exp(-0.22 * 0.04 * 240_000 / 3600)), abs=0.01
+    )
     assert _share_kept(depth=60.0, cosine=0.02) < _share_kept(depth=60.0, cosine=0.2) - 0.3
     assert _share_kept(depth=80.0, cosine=0.05, share=0.05) < _share_kept(depth=80.0, cosine=0.05)
     assert _share_kept(gloss=0.6) == pytest.approx(0.4 * 0.995, abs=0.02)
@@ -144,4 +146,3 @@ def test_intensity_tells_signs_from_asphalt(street):
         for name in ("road", "traffic-sign", "vegetation")
     }
     assert mean["road"] < mean["vegetation"] < mean["traffic-sign"]
-

@@ -91,7 +91,9 @@ def test_the_ground_is_one_surface_with_kerbs():
             assert_allclose(height, 0, atol=1e-9)
         else:  # two kerbs, 12 cm high
             kerb = np.abs(np.abs(part.triangles[..., 1]) - 4).max(axis=1) < 1e-9
-            assert np.linalg.norm(normal[kerb], axis=1).sum() / 2 == pytest.approx(2 * 0.12 * LENGTH)
+            assert np.linalg.norm(normal[kerb], axis=1).sum() / 2 == pytest.approx(
+                2 * 0.12 * LENGTH
+            )
     assert flat == pytest.approx(2 * REACH * LENGTH)
     assert len(ground.s) == LENGTH / CELL + 1
 

@@ -181,9 +181,7 @@ def bounds(shape: Shape) -> Float[np.ndarray, "2 3"]:
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])
 
 
-def _cross(
-    a: Float[np.ndarray, " 3"], b: Float[np.ndarray, " 3"]
-) -> Float[np.ndarray, " 3"]:
+def _cross(a: Float[np.ndarray, " 3"], b: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
     """`np.cross` of two vectors, in a tenth of the time."""
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])

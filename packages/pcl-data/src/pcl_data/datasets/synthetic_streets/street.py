@@ -142,7 +142,13 @@ class Builder:
             self._add(item.shape, where, label, instance)
 
     def move(
-        self, moments: list[Shape], label: str, s: float, d: float, speed: float, stride: float = 1.0
+        self,
+        moments: list[Shape],
+        label: str,
+        s: float,
+        d: float,
+        speed: float,
+        stride: float = 1.0,
     ) -> None:
         """Let a thing move along the road; its instance follows those that stand."""
         joined = [np.concatenate([part.triangles for part in shape]) for shape in moments]
