@@ -49,6 +49,13 @@ def test_sweeps_depend_on_the_beams_and_the_time(sweeps):
     assert not np.array_equal(first.sensor_to_world, later.sensor_to_world)
 
 
+def test_images_do_not_depend_on_the_beams(sweeps):
+    other = generate_sweep(0, 0, 0, beams=64, cameras=True)
+    for frame, same in zip(sweeps[0].frames, other.frames, strict=True):
+        assert_array_equal(frame.image, same.image)
+        assert_array_equal(frame.depth, same.depth)
+
+
 def test_names_tell_street_and_time():
     names = SyntheticStreets(2, n_sweeps=3, stride=5).names
     assert names[:2] == ["street_0000/000000", "street_0000/000005"]
