@@ -25,7 +25,7 @@ _PLOTS = {  # what lies beside a street, each as often as it is named, and how w
     + [(plots.cottage, 18, 26)] * 2
     + [(plots.car_park, 24, 34)],
 }
-_MORE_LIKELY = {"town": 6.0, "suburb": 2.0, "business": 2.5, "park": 1.5}  # people a side, mean / 2
+_PEOPLE = {"town": 12.0, "suburb": 4.0, "business": 5.0, "park": 3.0}  # mean of a side
 
 
 class Strips(NamedTuple):
@@ -84,10 +84,8 @@ def _paint_strips(
         if edge > inner:
             builder.ground.paint(whole, (side * inner, side * edge), name)
         inner = edge
-    backs = {"town": "square", "business": "soil"}.get(kind, "grass")
-    builder.ground.paint(
-        whole, (side * (inner + 20), side * REACH), backs if kind == "business" else "grass"
-    )
+    back = "soil" if kind == "business" else "grass"
+    builder.ground.paint(whole, (side * (inner + 20), side * REACH), back)
 
 
 def _crossings(style: StreetStyle) -> list[tuple[float, float]]:
@@ -285,6 +283,6 @@ def _drive(
             middle = side * (strips.lanes + strips.cycle) / 2
             traffic.ride(builder, style, middle, style.count(2, 7))
         if strips.walk > strips.verge:
-            n = int(style.rng.poisson(2 * _MORE_LIKELY[kind]))
+            n = int(style.rng.poisson(_PEOPLE[kind]))
             ends = sorted((side * (strips.verge + 0.4), side * (strips.walk - 1.0)))
             traffic.stroll(builder, style, (ends[0], ends[1]), n)
