@@ -7,6 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pcl_data import SCANNET20
+from pcl_data.datasets.synthetic.materials import Material
+from pcl_data.datasets.synthetic.mesh import bounds, box, cushion, cylinder, rod, turned
+from pcl_data.datasets.synthetic.ray_casting import Hits
 from pcl_data.datasets.synthetic_rooms import (
     SyntheticRooms,
     dataset,
@@ -14,8 +17,7 @@ from pcl_data.datasets.synthetic_rooms import (
     layout,
     scanner,
 )
-from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import bounds, box, cushion, cylinder, rod, turned
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 ARRAYS = ("points", "colors", "normals", "labels", "instances")
 PLAIN = Material("plain", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 1.0, 0.0)
@@ -148,7 +150,7 @@ def test_depth_noise_grows_with_range_and_grazing_rays_are_lost():
 
     def measure(depth, cosine):
         flat = np.full(n, depth, np.float32)
-        hits = scanner._Hits(
+        hits = Hits(
             np.zeros(n, np.int64),
             flat,
             np.zeros((n, 3), np.float32),

@@ -9,6 +9,7 @@ from pcl_data.datasets.semantic_kitti import SemanticKitti
 from pcl_data.datasets.seven_scenes import SevenScenes
 from pcl_data.datasets.sun_rgbd import SunRgbd
 from pcl_data.datasets.synthetic_rooms import SyntheticRooms
+from pcl_data.datasets.synthetic_streets import SyntheticStreets
 from pcl_data.datasets.waymo import Waymo
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "SevenScenes",
     "SunRgbd",
     "SyntheticRooms",
+    "SyntheticStreets",
     "Waymo",
 ]

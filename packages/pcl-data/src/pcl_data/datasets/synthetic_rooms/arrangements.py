@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pcl_data.datasets.synthetic.mesh import Shape, bounds, box, moved, turned
 from pcl_data.datasets.synthetic_rooms.bathroom import (
     basin,
     bathtub,
@@ -13,8 +14,6 @@ from pcl_data.datasets.synthetic_rooms.bathroom import (
     sink,
     toilet,
 )
-from pcl_data.datasets.synthetic_rooms.materials import Style
-from pcl_data.datasets.synthetic_rooms.mesh import Shape, bounds, box, moved, turned
 from pcl_data.datasets.synthetic_rooms.props import (
     floor_lamp,
     floor_prop,
@@ -29,6 +28,7 @@ from pcl_data.datasets.synthetic_rooms.storage import (
     other_furniture,
     refrigerator,
 )
+from pcl_data.datasets.synthetic_rooms.style import Style
 from pcl_data.datasets.synthetic_rooms.tables import bar_counter, counter_top, desk, table
 
 

@@ -1,7 +1,7 @@
 """Toilets, sinks, bathtubs and shower curtains."""
 
-from pcl_data.datasets.synthetic_rooms.materials import Style
-from pcl_data.datasets.synthetic_rooms.mesh import Shape, box, lathe, rod, sheet
+from pcl_data.datasets.synthetic.mesh import Shape, box, lathe, rod, sheet
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 
 def toilet(style: Style) -> Shape:

@@ -1,20 +1,18 @@
 """The data set of synthetic rooms: generated on demand, kept on disk."""
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from platformdirs import user_cache_dir
 
+from pcl_data.datasets.synthetic.ray_casting import Soup
 from pcl_data.datasets.synthetic_rooms.layout import ROOM_KINDS, Room, furnished_room
-from pcl_data.datasets.synthetic_rooms.scanner import Soup, scan
+from pcl_data.datasets.synthetic_rooms.scanner import scan
 from pcl_data.label_set import SCANNET20
+from pcl_data.parallel import run_each
 from pcl_data.scene import Scene
 from pcl_data.scene_store import load_scene, save_scene
 
@@ -83,33 +81,8 @@ class SyntheticRooms(Sequence[Scene]):
         Raises:
             ValueError: if `n_workers` is below 1.
         """
-        if n_workers < 1:
-            raise ValueError(f"n_workers must be at least 1, got {n_workers}")
         missing = [i for i, name in enumerate(self.names) if not (self.cache / name).exists()]
-        make = partial(_make, self.seed, self.frames, self.cache)
-        if n_workers == 1 or len(missing) < 2:
-            for i in missing:
-                make(i)
-            return
-        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
-        with _one_thread_each(), pool:
-            list(pool.map(make, missing))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started inside use one BLAS thread each; numpy reads it when it is imported."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        list(run_each(partial(_make, self.seed, self.frames, self.cache), missing, n_workers))
 
 
 def generate_room(seed: int, index: int, *, frames: bool = False) -> Scene:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from pcl_data.datasets.synthetic.materials import Material
+from pcl_data.datasets.synthetic.mesh import bounds, box, moved, turned
 from pcl_data.datasets.synthetic_rooms import arrangements as groups
 from pcl_data.datasets.synthetic_rooms import shell
 from pcl_data.datasets.synthetic_rooms.arrangements import Group, Item
-from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import bounds, box, moved, turned
 from pcl_data.datasets.synthetic_rooms.props import floor_prop
 from pcl_data.datasets.synthetic_rooms.seating import chair
 from pcl_data.datasets.synthetic_rooms.storage import (
@@ -18,6 +18,7 @@ from pcl_data.datasets.synthetic_rooms.storage import (
     other_furniture,
     refrigerator,
 )
+from pcl_data.datasets.synthetic_rooms.style import Style
 from pcl_data.datasets.synthetic_rooms.tables import table
 
 ROOM_KINDS = ("bedroom", "office", "living", "kitchen", "bathroom")

@@ -1,7 +1,7 @@
 """Small things that lie about: they have no class and stay unlabelled."""
 
-from pcl_data.datasets.synthetic_rooms.materials import Style
-from pcl_data.datasets.synthetic_rooms.mesh import Shape, box, cushion, cylinder, lathe, rod, turned
+from pcl_data.datasets.synthetic.mesh import Shape, box, cushion, cylinder, lathe, rod, turned
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 
 def small_prop(style: Style) -> Shape:

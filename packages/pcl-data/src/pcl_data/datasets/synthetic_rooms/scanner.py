@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
+from pcl_data.datasets.synthetic.materials import texture
+from pcl_data.datasets.synthetic.ray_casting import Hits, Soup, cast, tracer
 from pcl_data.datasets.synthetic_rooms.layout import Room
-from pcl_data.datasets.synthetic_rooms.materials import Material, texture
 from pcl_data.scene import Frame
 
 IMAGE_SIZE = (320, 240)  # pixels
@@ -22,17 +23,6 @@ NORMAL_NOISE = 0.08  # radians, about
 GRAZING = 0.25  # cosine of incidence below which measurements begin to fail
 MOST_POINTS = 150_000
 RANGE = (0.3, 6.0)  # metres
-
-
-@dataclass(frozen=True, eq=False)
-class Soup:
-    """All triangles of a room with the material, label and instance of each."""
-
-    triangles: Float32[np.ndarray, "t 3 3"]
-    materials: list[Material]
-    material: Int64[np.ndarray, " t"]
-    label: Int64[np.ndarray, " t"]
-    instance: Int64[np.ndarray, " t"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +45,7 @@ def scan(room: Room, soup: Soup, rng: np.random.Generator) -> tuple[Cloud, list[
     size = (room.width, room.depth)
     stage = _Stage(
         soup,
-        _tracer(soup),
+        tracer(soup.triangles),
         lights=np.column_stack([rng.uniform(0.2, 0.8, (2, 2)) * size, [room.height - 0.1] * 2]),
         gaps=np.column_stack([rng.uniform(0, 1, (6, 3)) * (*size, 1.6), rng.uniform(0.15, 0.4, 6)]),
     )
@@ -90,29 +80,6 @@ class _Shot(NamedTuple):
     labels: Int64[np.ndarray, "h w"]
     instances: Int64[np.ndarray, "h w"]
     normals: Float32[np.ndarray, "p 3"]  # in the frame of the room
-
-
-class _Hits(NamedTuple):
-    """Where the rays of the pixels end; `face` is -1 and `depth` 0 where they meet nothing."""
-
-    face: Int64[np.ndarray, " p"]
-    depth: Float32[np.ndarray, " p"]
-    points: Float32[np.ndarray, "p 3"]
-    normals: Float32[np.ndarray, "p 3"]
-    cosine: Float32[np.ndarray, " p"]
-
-
-def _tracer(soup: Soup) -> Any:
-    try:
-        from embreex import rtcore_scene  # pyrefly: ignore  # compiled, without stubs
-        from embreex.mesh_construction import TriangleMesh  # pyrefly: ignore
-    except ImportError as error:
-        raise ImportError(
-            "SyntheticRooms casts rays with embreex: pip install 'pcl-data[synth]'"
-        ) from error
-    tracer = rtcore_scene.EmbreeScene()  # pyrefly: ignore
-    TriangleMesh(tracer, soup.triangles)
-    return tracer
 
 
 def _pixel_rays(intrinsics: Float[np.ndarray, "3 3"]) -> Float32[np.ndarray, "p 3"]:
@@ -173,7 +140,9 @@ def _shoot(
     rng: np.random.Generator,
 ) -> _Shot:
     """One image: colour, depth, labels and instances, and the normal of each pixel."""
-    hits = _cast(stage.tracer, pose.astype(np.float32), rays)
+    world = pose.astype(np.float32)
+    origins = np.tile(world[:3, 3], (len(rays), 1))
+    hits = cast(stage.tracer, origins, rays @ world[:3, :3].T)
     soup, shape = stage.soup, IMAGE_SIZE[::-1]
     center, radius = stage.gaps[:, :3].astype(np.float32), stage.gaps[:, 3]
     distance = (hits.points**2).sum(axis=1)[:, None] - 2 * hits.points @ center.T
@@ -189,19 +158,7 @@ def _shoot(
     )
 
 
-def _cast(tracer: Any, pose: Float32[np.ndarray, "4 4"], rays: Float32[np.ndarray, "p 3"]) -> _Hits:
-    directions = rays @ pose[:3, :3].T
-    origins = np.tile(pose[:3, 3], (len(rays), 1))
-    answer = tracer.run(origins, directions, output=1)
-    face = answer["primID"].astype(np.int64)
-    depth = np.where(face >= 0, answer["tfar"], 0).astype(np.float32)
-    normals = answer["Ng"] / np.maximum(np.linalg.norm(answer["Ng"], axis=1, keepdims=True), 1e-12)
-    cosine = -(normals * directions).sum(axis=1) / np.linalg.norm(directions, axis=1)
-    normals[cosine < 0] *= -1  # towards the camera
-    return _Hits(face, depth, origins + depth[:, None] * directions, normals, np.abs(cosine))
-
-
-def _shade(stage: _Stage, hits: _Hits, rng: np.random.Generator) -> UInt8[np.ndarray, "p 3"]:
+def _shade(stage: _Stage, hits: Hits, rng: np.random.Generator) -> UInt8[np.ndarray, "p 3"]:
     """Albedo under lamps and ambient light, with the exposure and white balance of the frame."""
     light = 0.45 + 0.1 * hits.normals[:, 2]
     for lamp in stage.lights.astype(np.float32):
@@ -219,7 +176,7 @@ def _shade(stage: _Stage, hits: _Hits, rng: np.random.Generator) -> UInt8[np.nda
 
 
 def _measure(
-    hits: _Hits, gloss: Float32[np.ndarray, " p"], rng: np.random.Generator
+    hits: Hits, gloss: Float32[np.ndarray, " p"], rng: np.random.Generator
 ) -> Float32[np.ndarray, " p"]:
     """Noisy depth; 0 out of range, at grazing angles, on gloss and at edges."""
     depth = hits.depth

@@ -1,7 +1,7 @@
 """Chairs, sofas and beds."""
 
-from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import (
+from pcl_data.datasets.synthetic.materials import Material
+from pcl_data.datasets.synthetic.mesh import (
     Part,
     Range,
     Shape,
@@ -12,6 +12,7 @@ from pcl_data.datasets.synthetic_rooms.mesh import (
     rod,
     turned,
 )
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 
 def chair(style: Style) -> Shape:

@@ -4,9 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pcl_data.datasets.synthetic_rooms.arrangements import Group, Item
-from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import (
+from pcl_data.datasets.synthetic.materials import Material
+from pcl_data.datasets.synthetic.mesh import (
     Part,
     Range,
     Shape,
@@ -16,6 +15,8 @@ from pcl_data.datasets.synthetic_rooms.mesh import (
     sheet,
     turned,
 )
+from pcl_data.datasets.synthetic_rooms.arrangements import Group, Item
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 Hole = tuple[Range, Range]
 

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from pcl_data.datasets.synthetic_rooms.materials import Material, Style
-from pcl_data.datasets.synthetic_rooms.mesh import (
+from pcl_data.datasets.synthetic.materials import Material
+from pcl_data.datasets.synthetic.mesh import (
     Range,
     Shape,
     Vector,
@@ -14,6 +14,7 @@ from pcl_data.datasets.synthetic_rooms.mesh import (
     rod,
 )
 from pcl_data.datasets.synthetic_rooms.seating import legs
+from pcl_data.datasets.synthetic_rooms.style import Style
 from pcl_data.datasets.synthetic_rooms.tables import drawer_stack
 
 

@@ -1,7 +1,6 @@
 """Tables, desks, worktops."""
 
-from pcl_data.datasets.synthetic_rooms.materials import Style
-from pcl_data.datasets.synthetic_rooms.mesh import (
+from pcl_data.datasets.synthetic.mesh import (
     Range,
     Shape,
     box,
@@ -10,6 +9,7 @@ from pcl_data.datasets.synthetic_rooms.mesh import (
     rod,
 )
 from pcl_data.datasets.synthetic_rooms.seating import legs
+from pcl_data.datasets.synthetic_rooms.style import Style
 
 
 def table(style: Style, *, low: bool = False) -> Shape:

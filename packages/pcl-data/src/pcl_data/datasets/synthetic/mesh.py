@@ -1,4 +1,4 @@
-"""Boxes, lathed bodies, rods and wavy sheets: the bricks of all furniture.
+"""Boxes, lathed bodies, rods, sheets and terraces: the bricks of all shapes.
 
 Lengths are metres, z is up. An object stands on z = 0, its back at y = 0, its front towards +y,
 centred on x = 0. A shape is a list of parts.
@@ -7,12 +7,13 @@ centred on x = 0. A shape is a list of parts.
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
-from pcl_data.datasets.synthetic_rooms.materials import Material
+from pcl_data.datasets.synthetic.materials import Material
 
 Range = tuple[float | int, float | int]
 Vector = tuple[float | int, float | int, float | int]
+Ends = tuple[Range, Range]  # of x and y
 
 
 class Part(NamedTuple):
@@ -25,6 +26,7 @@ class Part(NamedTuple):
 Shape = list[Part]
 
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
+_AROUND = ((0, 0), (1, 0), (1, 1), (0, 1))
 _BOX_CORNERS = "013 032 467 475 045 051 237 276 026 064 157 173"
 _BOX_FACES = np.array([list(map(int, face)) for face in _BOX_CORNERS.split()])
 
@@ -91,10 +93,10 @@ def rod(start: Vector, end: Vector, radius: float, material: Material, *, n_side
     """An open round bar between two points."""
     a, b = np.array(start), np.array(end)
     axis = (b - a) / np.linalg.norm(b - a)
-    side = np.cross(axis, (1.0, 0.0, 0.0) if abs(axis[0]) < 0.7 else (0.0, 1.0, 0.0))
+    side = _cross(axis, np.eye(3)[0 if abs(axis[0]) < 0.7 else 1])
     side /= np.linalg.norm(side)
     angle = np.linspace(0, 2 * np.pi, n_sides + 1)[:, None]
-    ring = radius * (np.cos(angle) * side + np.sin(angle) * np.cross(axis, side))
+    ring = radius * (np.cos(angle) * side + np.sin(angle) * _cross(axis, side))
     return surface(np.stack([a + ring, b + ring]), material)
 
 
@@ -109,6 +111,47 @@ def sheet(
     vertices[..., 1] = y + wave
     vertices[..., 2] = z[0] + (z[1] - z[0]) * v
     return surface(vertices, material)
+
+
+def frustum(low: Ends, high: Ends, z: Range, material: Material) -> list[Part]:
+    """A closed box whose (x, y) ends differ at the bottom and the top: four sides, then the top."""
+    corners = np.empty((2, 4, 3))
+    for level, ((x0, x1), (y0, y1)) in enumerate((low, high)):
+        corners[level, :, :2] = (x0, y0), (x1, y0), (x1, y1), (x0, y1)
+        corners[level, :, 2] = z[level]
+    ring = np.concatenate([corners, corners[:, :1]], axis=1)
+    top = surface(corners[1][[[0, 1], [3, 2]]], material)
+    bottom = surface(corners[0][[[0, 1], [3, 2]]], material)
+    return [*(surface(ring[:, i : i + 2], material) for i in range(4)), top, bottom]
+
+
+def terraces(
+    vertices: Float[np.ndarray, "r s 3"], lift: Float[np.ndarray, "rows columns 3"]
+) -> tuple[Float[np.ndarray, "t 3 3"], Int64[np.ndarray, " t"]]:
+    """Cells between the vertices of a grid, each shifted by its lift, with risers between them.
+
+    Returns:
+        The triangles, and the flat number of the cell that each belongs to; a riser belongs to the
+        cell of the longer lift.
+    """
+    number = np.arange(lift.shape[0] * lift.shape[1]).reshape(lift.shape[:2])
+    corners = [vertices[i : i + len(lift), j : j + lift.shape[1]] for i, j in _AROUND]
+    quads = [np.stack([corner + lift for corner in corners], axis=2).reshape(-1, 4, 3)]
+    owners = [number.ravel()]
+    length = np.linalg.norm(lift, axis=2)
+    for axis in (0, 1):
+        one, two = (slice(None, -1), slice(1, None))
+        first, second = ((one,), (two,)) if axis == 0 else ((slice(None), one), (slice(None), two))
+        differs = (lift[first] != lift[second]).any(axis=2)
+        edge = vertices[1:-1] if axis == 0 else vertices[:, 1:-1]
+        a, b = (edge[:, :-1], edge[:, 1:]) if axis == 0 else (edge[:-1], edge[1:])
+        quad = np.stack([a + lift[first], b + lift[first], b + lift[second], a + lift[second]], 2)
+        quads.append(quad[differs])
+        owner = np.where(length[first] > length[second], number[first], number[second])
+        owners.append(owner[differs])
+    quad, owner = np.concatenate(quads), np.concatenate(owners)
+    triangles = quad[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
+    return triangles, np.repeat(owner, 2)
 
 
 def moved(shape: Shape, offset: Vector) -> Shape:
@@ -136,6 +179,12 @@ def bounds(shape: Shape) -> Float[np.ndarray, "2 3"]:
     """Lowest and highest corner of a shape."""
     vertices = np.concatenate([part.triangles.reshape(-1, 3) for part in shape])
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])
+
+
+def _cross(a: Float[np.ndarray, " 3"], b: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
+    """`np.cross` of two vectors, in a tenth of the time."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def _power(base: Float[np.ndarray, "..."], exponent: float) -> Float[np.ndarray, "..."]:

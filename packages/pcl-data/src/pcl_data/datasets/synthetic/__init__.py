@@ -1,0 +1,1 @@
+"""What synthetic rooms and streets share: shapes, materials, ray casting."""
