@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data_cli.main import app
 from pcl_data import SCANNET20, Scene, load_scene
-from pcl_data.datasets import NuScenes, SceneFolder, SemanticKitti
+from pcl_data.datasets import SceneFolder, SemanticKitti
 from pcl_data.export import write_ply
 from pcl_data.shards import ShardFolder
 
@@ -162,12 +162,14 @@ def test_streets_come_in_the_official_layouts(tmp_path):
     assert len(streets) == 2
     kitti = tmp_path / "kitti"
     call("synth", "streets", kitti, "--count", 1, "--layout", "semantickitti", *STREETS, cache)
-    sweeps = SemanticKitti(kitti, "train")
+    sweeps = SemanticKitti(kitti, "00")
     assert len(sweeps) == 2
     np.testing.assert_allclose(sweeps[1].points, streets[1].points, atol=1e-5)
     nuscenes = tmp_path / "nuscenes"
     call("synth", "streets", nuscenes, "--count", 1, "--layout", "nuscenes", *STREETS, cache)
     assert (nuscenes / "v1.0-mini" / "sample.json").is_file()
+    said = call("stats", kitti, "--kind", "semantickitti", "--split", "00")
+    assert f"2 scenes, {sum(len(sweep.points) for sweep in sweeps):,} points" in said
 
 
 def test_rooms_have_no_lidar_layout(tmp_path):
@@ -226,7 +228,3 @@ def test_scenes_of_a_lidar_keep_what_they_know(tmp_path):
     assert read.name == "08_000001"
     np.testing.assert_array_equal(read.intensity, intensity)
     np.testing.assert_array_equal(read.sensor_to_world, np.eye(4))
-
-
-def test_nuscenes_is_a_kind():
-    assert NuScenes.title

@@ -48,7 +48,7 @@ def open_dataset(root: Path, kind: str, split: str | None, options: Sequence[str
     Args:
         root: its folder.
         kind: one of `KINDS`.
-        split: an official split, or names with commas between.
+        split: an official split, or names with a comma after each.
         options: `key=value` of the reader's options; a label set by its name.
 
     Raises:
@@ -58,13 +58,14 @@ def open_dataset(root: Path, kind: str, split: str | None, options: Sequence[str
     reader = KINDS[chosen("kind", kind, KINDS)]
     arguments = read_options(reader, options)
     if split is not None:
-        arguments["split"] = split.split(",") if "," in split else split
+        names = [name for name in split.split(",") if name]
+        arguments["split"] = names if "," in split else split
         check_keys(reader, arguments)
     return reader(root, **arguments)
 
 
 def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str, Any]:
-    """Values of `key=value` words, as YAML reads them.
+    """Values of `key=value` words, as YAML reads them; what is no YAML (`*.ply`) is text.
 
     Raises:
         ValueError: if a word has no `=`, or the reader has no such option.
@@ -76,8 +77,8 @@ def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str
             raise ValueError(f"options must be key=value, got {word!r}")
         try:
             arguments[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"options must be YAML after =, got {word!r}") from error
+        except yaml.YAMLError:
+            arguments[key] = text
     check_keys(reader, arguments)
     if "label_set" in arguments:
         name = str(arguments["label_set"])
