@@ -22,7 +22,9 @@ Kind = Annotated[
         "nuscenes, waymo, kitti"
     ),
 ]
-Split = Annotated[str | None, typer.Option(help="an official split, or names: scan_1,scan_2 or scan_1,")]
+Split = Annotated[
+    str | None, typer.Option(help="an official split, or names: scan_1,scan_2 or scan_1,")
+]
 Options = Annotated[
     list[str] | None,
     typer.Argument(help="options of the reader: label_set=scannet200 frames=sens cameras=true"),

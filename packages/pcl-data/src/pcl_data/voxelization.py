@@ -5,6 +5,7 @@ numbered by their first point, as in the sparse quantisation of Choy et al., "4D
 ConvNets", CVPR 2019.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -49,21 +50,19 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
     if n == 0:
         none = np.zeros(0, np.int64)
         return VoxelGrid(np.zeros((0, 3), np.int32), none, none)
-    # (3, n), since numpy is several times faster along contiguous axes
-    cells = np.floor(np.divide(points.T, voxel_size, dtype=np.float64, order="C"))
-    key = _pack(cells)
+    key, cells = _pack(points, voxel_size)
     point = _stable_order(key)  # by voxel, then by point
     key = key[point]
     starts = np.append(True, key[1:] != key[:-1])
     first = point[starts]
     is_first = np.zeros(n, bool)
     is_first[first] = True
-    voxel = np.cumsum(is_first)[first] - 1
-    inverse = np.empty(n, np.int64)
-    inverse[point] = voxel[np.cumsum(starts) - 1]
     index = np.flatnonzero(is_first)
-    coords = np.stack([axis[index] for axis in cells], axis=1).astype(np.int32)
-    return VoxelGrid(coords, index, inverse)
+    number = np.empty(n, np.int32)  # of the voxel that a point is the first of
+    number[index] = np.arange(len(index), dtype=np.int32)
+    inverse = np.empty(n, np.int64)
+    inverse[point] = number[first][np.cumsum(starts, dtype=np.int32) - 1]
+    return VoxelGrid(np.stack([axis[index] for axis in cells], axis=1), index, inverse)
 
 
 def voxel_labels(
@@ -100,18 +99,31 @@ def voxel_labels(
     return np.where(lowest == highest, lowest, IGNORE_INDEX)
 
 
-def _pack(cells: Float[np.ndarray, "3 n"]) -> Int64[np.ndarray, " n"]:
-    """The number of each cell in the bounding box."""
-    low, high = cells.min(axis=1), cells.max(axis=1)
-    if not np.isfinite(low).all() or not np.isfinite(high).all():
-        raise ValueError(f"points must be finite, got cells from {low} to {high}")
-    if max(abs(low).max(), abs(high).max()) >= 2**31:
-        raise ValueError(f"points / voxel_size must fit int32, got cells from {low} to {high}")
-    size_x, size_y, size_z = size = [int(extent) for extent in high - low + 1]
-    if size_x * size_y * size_z >= 2**63:
-        raise ValueError(f"points must span fewer than 2^63 voxels, got {size}")
-    x, y, z = (cells - low[:, None]).astype(np.int64)
-    return (x * size_y + y) * size_z + z
+def _pack(
+    points: Float[np.ndarray, "n 3"], voxel_size: float
+) -> tuple[Int64[np.ndarray, " n"], Int32[np.ndarray, "3 n"]]:
+    """Number of each point's cell in the bounding box, and its grid coordinates.
+
+    Axis by axis and in place: the arithmetic costs less than memory that has not been mapped yet.
+    """
+    key, cells = np.zeros(len(points), np.int64), np.empty((3, len(points)), np.int32)
+    cell, size = np.empty(len(points)), []
+    for axis, row in zip(points.T, cells, strict=True):
+        np.divide(axis, voxel_size, out=cell, dtype=np.float64)
+        np.floor(cell, out=cell)
+        low, high = float(cell.min()), float(cell.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(f"points must be finite, got cells from {low} to {high}")
+        if max(abs(low), abs(high)) >= 2**31:
+            raise ValueError(f"points / voxel_size must fit int32, got cells {low} to {high}")
+        row[:] = cell
+        cell -= low
+        size.append(int(high - low) + 1)
+        if math.prod(size) >= 2**63:
+            raise ValueError(f"points must span fewer than 2^63 voxels, got {size}")
+        key *= size[-1]
+        key += cell.astype(np.int64)
+    return key, cells
 
 
 def _stable_order(key: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
@@ -122,6 +134,6 @@ def _stable_order(key: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     """
     order = np.argsort(key.astype(np.uint16), kind="stable")
     for shift in range(16, int(key.max()).bit_length(), 16):
-        digit = (key[order] >> shift).astype(np.uint16)
+        digit = (key >> shift).astype(np.uint16)[order]
         order = order[np.argsort(digit, kind="stable")]
     return order
