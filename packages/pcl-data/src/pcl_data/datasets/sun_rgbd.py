@@ -1,4 +1,4 @@
-"""SUN RGB-D in the layout that VoteNet's scripts export.
+"""SUN RGB-D in the layout that VoteNet's scripts export, or in the one that they export from.
 
 Song et al., "SUN RGB-D", CVPR 2015. The exports are those of sunrgbd/sunrgbd_data.py and
 sunrgbd/matlab/extract_rgbd_data_v2.m of Qi et al., "Deep Hough Voting", ICCV 2019.
@@ -14,12 +14,14 @@ import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
 from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.sun_rgbd_toolbox import read_toolbox_boxes, read_toolbox_points
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SUNRGBD10
 from pcl_data.readers.npy import read_array
 from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES
 from pcl_data.readers.records import read_image
 from pcl_data.scene import Frame, LazyFrames, Scene
+from pcl_data.splits import read_split
 
 SPLITS = ("train", "val")
 # From the axes of the points, x right, y forward, z up, to those of the camera.
@@ -36,9 +38,13 @@ class SunRgbd(FileDataset):
     exports are made from, is there with `image/<id>.jpg` and `calib/<id>.txt`. The depth of the
     frame is that of the points, of which each lies on a pixel of its own: 50,000 of all pixels.
 
+    Where there are no exports, `sunrgbd_trainval/` itself is read, which the toolbox's MATLAB
+    scripts make: `depth/<id>.mat` with a point for every pixel that has depth, `label/<id>.txt`,
+    and `train_data_idx.txt` and `val_data_idx.txt` for the splits.
+
     Args:
         root: folder that holds `sunrgbd_pc_bbox_votes_50k_v1_train` and `..._val`, or `train` and
-            `val`, or the files themselves.
+            `val`, or the files themselves, or `sunrgbd_trainval`.
         split: train, val, or six-digit ids.
 
     Raises:
@@ -46,7 +52,7 @@ class SunRgbd(FileDataset):
         ValueError: if split is none of the above.
     """
 
-    title = "SUN RGB-D as VoteNet exports it"
+    title = "SUN RGB-D, as VoteNet exports it or the toolbox extracts it"
     source = "https://rgbd.cs.princeton.edu, by the scripts of facebookresearch/votenet"
 
     def __init__(self, root: str | os.PathLike[str], split: str | Sequence[str] = "train") -> None:
@@ -56,17 +62,26 @@ class SunRgbd(FileDataset):
         splits = (split,) if isinstance(split, str) else SPLITS
         places = [place for name in splits for place in _places(root, name)]
         self._folders = [place for place in places if any(place.glob("*_pc.npz"))]
-        if not self._folders:
+        self._toolbox = root / "sunrgbd_trainval"
+        if not self._folders and not (self._toolbox / "depth").is_dir():
             self.require(root, [places[0] / "*_pc.npz"])
-        names = split
-        if isinstance(split, str):
-            files = self._folders[0].glob("*_pc.npz")
-            names = sorted(file.name.removesuffix("_pc.npz") for file in files)
+        names = self._names(split) if isinstance(split, str) else split
         super().__init__(root, names, SUNRGBD10)
+
+    def _names(self, split: str) -> Sequence[str]:
+        if self._folders:
+            files = self._folders[0].glob("*_pc.npz")
+            return sorted(file.name.removesuffix("_pc.npz") for file in files)
+        path = self._toolbox / f"{split}_data_idx.txt"
+        self.require(self._toolbox.parent, [path])
+        with errors_in(path):
+            return [f"{int(line):06d}" for line in read_split(path)]
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Points and boxes of a view."""
-        return self._file(name, "_pc.npz"), self._file(name, "_bbox.npy")
+        if self._folders:
+            return self._file(name, "_pc.npz"), self._file(name, "_bbox.npy")
+        return self._toolbox / "depth" / f"{name}.mat", self._toolbox / "label" / f"{name}.txt"
 
     def read(self, name: str) -> Scene:
         """The scene of a name.
@@ -75,12 +90,16 @@ class SunRgbd(FileDataset):
             ValueError: naming the file that is broken.
         """
         points_file, boxes_file = self.files(name)
+        if self._folders:
+            with errors_in(boxes_file):
+                boxes = _converted(_read_boxes(boxes_file))
+        else:
+            boxes = read_toolbox_boxes(boxes_file).astype(np.float32)
+        read_points = _read_points if self._folders else read_toolbox_points
         with errors_in(points_file):
-            table = _read_points(points_file)
+            table = read_points(points_file)
             if table.shape[1] == 6 and not 0 <= table[:, 3:].min() <= table[:, 3:].max() <= 1:
                 raise ValueError("colours must lie in [0, 1]")
-        with errors_in(boxes_file):
-            boxes = _converted(_read_boxes(boxes_file))
         points = table[:, :3].astype(np.float32)
         colors = np.rint(table[:, 3:] * 255).astype(np.uint8) if table.shape[1] == 6 else None
         return Scene(
@@ -97,8 +116,8 @@ class SunRgbd(FileDataset):
         return next((file for file in files if file.is_file()), files[0])
 
     def _frames(self, name: str, points: Float32[np.ndarray, "n 3"]) -> LazyFrames | tuple[()]:
-        folder = self.root / "sunrgbd_trainval"
-        image, calibration = folder / "image" / f"{name}.jpg", folder / "calib" / f"{name}.txt"
+        image = self._toolbox / "image" / f"{name}.jpg"
+        calibration = self._toolbox / "calib" / f"{name}.txt"
         if not (image.is_file() and calibration.is_file()):
             return ()
         return LazyFrames([name], lambda _: _read_frame(image, calibration, points))
