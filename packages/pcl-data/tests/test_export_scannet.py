@@ -13,6 +13,7 @@ from pcl_data.export import (
     InstancePrediction,
     read_scannet_instances,
     read_scannet_labels,
+    write_scannet_budgets,
     write_scannet_submission,
 )
 from pcl_data.label_set import SCANNET20, SCANNET200, LabelSet
@@ -259,3 +260,27 @@ def test_no_prediction_is_an_empty_file(written):
     (written / "scene0707_00.txt").write_text("")
     masks, labels, scores = read_scannet_instances(written / "scene0707_00.txt", 3)
     assert (masks.shape, len(labels), len(scores)) == ((0, 3), 0, 0)
+
+
+def test_budgets_are_folders_of_one_submission(tmp_path):
+    labels = np.array([0, 19, -1])
+    budgets = {name: [("scene0707_00", np.roll(labels, i))] for i, name in enumerate(["1", "5%"])}
+    write_scannet_budgets(tmp_path / "out", budgets)
+    for i, name in enumerate(budgets):
+        path = tmp_path / "out" / name / "scene0707_00.txt"
+        assert read_scannet_labels(path, 3).tolist() == np.roll(labels, i).tolist()
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ({}, "budgets must hold at least one budget, got none"),
+        ({"../1": []}, r"budgets must have names for folders, got '\.\./1'"),
+        ({"1": []}, "1: predictions must hold at least one scene, got none"),
+        ({"1": [("a", np.array([0]))], "5": [("b", np.array([99]))]}, r"5: b: labels must lie in"),
+    ],
+)
+def test_broken_budgets_leave_nothing(tmp_path, budgets, message):
+    with pytest.raises(ValueError, match=message):
+        write_scannet_budgets(tmp_path / "out", budgets)
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from pcl_data.export.scannet import (
     InstancePrediction,
     read_scannet_instances,
     read_scannet_labels,
+    write_scannet_budgets,
     write_scannet_submission,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "write_html",
     "write_nuscenes_submission",
     "write_ply",
+    "write_scannet_budgets",
     "write_scannet_submission",
     "write_semantickitti_labels",
     "write_semantickitti_submission",
