@@ -104,7 +104,7 @@ def write_scannet_budgets(
 
 def _write_scenes(
     root: Path,
-    predictions: Iterable[tuple[str, Int[np.ndarray, " _"] | InstancePrediction]],
+    predictions: Iterable[tuple[str, np.ndarray | InstancePrediction]],
     label_set: LabelSet,
 ) -> None:
     names: set[str] = set()
