@@ -22,7 +22,8 @@ def run_each(
     Args:
         job: a function that processes can be sent, if there are several.
         numbers: what to call it with.
-        n_workers: processes; with one, the jobs run in this process, in order.
+        n_workers: processes; with one, the jobs run in this process, in order. A script that asks
+            for more must do so below `if __name__ == "__main__":`, as each process imports it.
 
     Raises:
         ValueError: if `n_workers` is below 1.
