@@ -217,6 +217,7 @@ def test_a_picture_and_a_page(scans, tmp_path):
         (("--scene", "shoppe"), "did you mean 'shop'?"),
         (("--layer", "label"), "did you mean 'labels'?"),
         (("--out", "a.jpg"), "out must end in .png or .html, got a.jpg"),
+        (("--cut-above", "2"), "cut-above must be given with a .png"),
     ],
 )
 def test_what_cannot_be_shown_is_named(scans, arguments, message):

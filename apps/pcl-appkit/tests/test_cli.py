@@ -24,6 +24,7 @@ from pcl_appkit.interrupts import Interrupted
         (FileExistsError("folder must not hold shards yet, got out"), 2, "error: folder must not"),
         (IsADirectoryError(21, "Is a directory", "a.png"), 2, "a.png"),
         (NotADirectoryError(20, "Not a directory", "a/b"), 2, "a/b"),
+        (OSError(errno.EROFS, "Read-only file system", "a"), 2, "error: "),
         (PermissionError(13, "Permission denied", "a"), 2, "error: "),
         (OSError(errno.ENOSPC, "No space left on device", "a"), 1, "error: no space left"),
         (RunFailed("loss must be finite"), 1, "error: loss must be finite"),

@@ -54,6 +54,8 @@ def boundary() -> Iterator[None]:
     except RunFailed as error:
         _leave(f"error: {error}", 1)
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.ENAMETOOLONG):
+            _leave(f"error: {error}", 2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" for {error.filename}" if error.filename else ""
