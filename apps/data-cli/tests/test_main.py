@@ -138,6 +138,16 @@ def test_what_cannot_be_read_exits_with_two(scans):
     assert "3 scenes, 1 errors" in said
 
 
+def test_statistics_without_labels_have_no_classes(scans):
+    for path in scans.iterdir():
+        path.unlink()
+    for name, size in (("a", 10), ("b", 40)):
+        np.save(scans / f"{name}.npy", np.random.default_rng(0).random((size, 3), np.float32))
+    said = call("stats", scans, "label_set=scannet20")
+    assert said.splitlines()[1] == "points of a scene: 10 to 40, median 25"
+    assert len(said.splitlines()) == 3
+
+
 def test_statistics_count_the_classes(rooms):
     table = call("stats", rooms)
     scenes = [load_scene(path) for path in sorted(rooms.glob("room*"))]
@@ -155,6 +165,13 @@ def test_rooms_are_made_once(rooms):
     assert said == f"2 scenes in {rooms}\n"
 
 
+def test_scenes_of_another_world_are_not_mixed(tmp_path):
+    words = ("--count", 1, "n_sweeps=1", "beams=32", f"cache={tmp_path / 'cache'}")
+    call("synth", "streets", tmp_path / "scenes", *words)
+    error = call("synth", "streets", tmp_path / "scenes", "--seed", 1, *words, code=2)
+    assert "out must hold scenes of this seed and these options" in error
+
+
 def test_streets_come_in_the_official_layouts(tmp_path):
     cache = f"cache={tmp_path / 'cache'}"
     call("synth", "streets", tmp_path / "scenes", "--count", 1, *STREETS, cache)
@@ -167,7 +184,11 @@ def test_streets_come_in_the_official_layouts(tmp_path):
     np.testing.assert_allclose(sweeps[1].points, streets[1].points, atol=1e-5)
     nuscenes = tmp_path / "nuscenes"
     call("synth", "streets", nuscenes, "--count", 1, "--layout", "nuscenes", *STREETS, cache)
-    assert (nuscenes / "v1.0-mini" / "sample.json").is_file()
+    words = ("--kind", "nuscenes", "--split", "street_0000", "version=v1.0-mini")
+    assert "2 scenes" in call("stats", nuscenes, *words)
+    again = ("--count", 1, "--layout", "nuscenes", *STREETS, cache)
+    error = call("synth", "streets", nuscenes, *again, code=2)
+    assert "must not exist yet" in error
     said = call("stats", kitti, "--kind", "semantickitti", "--split", "00")
     assert f"2 scenes, {sum(len(sweep.points) for sweep in sweeps):,} points" in said
 
@@ -196,6 +217,7 @@ def test_a_picture_and_a_page(scans, tmp_path):
         (("--scene", "shoppe"), "did you mean 'shop'?"),
         (("--layer", "label"), "did you mean 'labels'?"),
         (("--out", "a.jpg"), "out must end in .png or .html, got a.jpg"),
+        (("--cut-above", "2"), "cut-above must be given with a .png"),
     ],
 )
 def test_what_cannot_be_shown_is_named(scans, arguments, message):

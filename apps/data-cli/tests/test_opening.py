@@ -5,7 +5,7 @@ import pytest
 
 from data_cli.opening import KINDS, LABEL_SETS, chosen, open_dataset, read_options
 from pcl_data import SCANNET20, SCANNET200, Scene, save_scene
-from pcl_data.datasets import NuScenes, SceneFolder
+from pcl_data.datasets import NuScenes, SceneFolder, SyntheticStreets
 
 
 @pytest.fixture
@@ -49,6 +49,42 @@ def test_values_are_read_as_yaml():
 def test_words_that_are_not_known_name_the_nearest(scans, kind, split, options, message):
     with pytest.raises(ValueError, match=message):
         open_dataset(scans, kind, split, options)
+
+
+@pytest.mark.parametrize(
+    ("reader", "word", "value"),
+    [
+        (SceneFolder, "split=08", "08"),
+        (SceneFolder, "pattern=1", "1"),
+        (SceneFolder, "split=[a, b]", ["a", "b"]),
+        (SceneFolder, "max_extent=50", 50.0),
+        (SceneFolder, "max_extent=null", None),
+        (SceneFolder, "label_ids=raw", "raw"),
+        (SyntheticStreets, "cache=7", "7"),
+    ],
+)
+def test_a_value_has_the_type_of_its_option(reader, word, value):
+    (read,) = read_options(reader, [word]).values()
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "word", "message"),
+    [
+        (SceneFolder, "max_extent=far", "max_extent must be of type float, got 'far'"),
+        (SceneFolder, "max_extent=true", "max_extent must be of type float, got 'true'"),
+        (SceneFolder, "split={a: 1}", "split must be of type str or Sequence, got '{a: 1}'"),
+        (NuScenes, "n_sweeps=1.5", "n_sweeps must be of type int, got '1.5'"),
+        (NuScenes, "n_sweeps=true", "n_sweeps must be of type int, got 'true'"),
+        (NuScenes, "cameras=1", "cameras must be of type bool, got '1'"),
+        (SyntheticStreets, "seed=3", "option must be one of n_sweeps, .*, got 'seed'"),
+        (SyntheticStreets, "n_sequences=3", "got 'n_sequences'"),
+    ],
+)
+def test_a_value_of_another_type_is_named(reader, word, message):
+    with pytest.raises(ValueError, match=message):
+        read_options(reader, [word])
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"folder", "shards"}))

@@ -21,6 +21,11 @@ from pcl_appkit.interrupts import Interrupted
     [
         (ConfigError("twist.round is no setting"), 2, "error: twist.round is no setting"),
         (FileNotFoundError(2, "No such file", "a.ply"), 2, "a.ply"),
+        (FileExistsError("folder must not hold shards yet, got out"), 2, "error: folder must not"),
+        (IsADirectoryError(21, "Is a directory", "a.png"), 2, "a.png"),
+        (NotADirectoryError(20, "Not a directory", "a/b"), 2, "a/b"),
+        (OSError(errno.EROFS, "Read-only file system", "a"), 2, "error: "),
+        (PermissionError(13, "Permission denied", "a"), 2, "error: "),
         (OSError(errno.ENOSPC, "No space left on device", "a"), 1, "error: no space left"),
         (RunFailed("loss must be finite"), 1, "error: loss must be finite"),
         (Interrupted("interrupted at round_0 step 4"), 130, "interrupted at round_0 step 4"),

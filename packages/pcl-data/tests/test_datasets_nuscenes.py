@@ -158,6 +158,10 @@ def test_key_frames_are_in_the_order_of_scenes_and_times(root):
     assert dataset.lidar_token(expected[2]) == f"scene-0916-LIDAR_TOP-{START}"
 
 
+def test_a_scene_is_a_split(root):
+    assert load(root, "scene-0916").names == ("scene-0916-0", "scene-0916-1")
+
+
 def test_a_key_frame_has_points_intensity_and_labels(root):
     scene = load(root)[2]
     np.testing.assert_allclose(scene.points, sweep_points(START), atol=1e-5)

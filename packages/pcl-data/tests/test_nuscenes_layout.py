@@ -8,12 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from pcl_data import NUSCENES16, SEMANTICKITTI25
+from pcl_data.datasets import NuScenes
 from pcl_data.datasets.synthetic_streets import (
     SyntheticStreets,
     nuscenes_layout,
     write_nuscenes_layout,
 )
 from pcl_data.datasets.synthetic_streets import nuscenes_tables as tables
+from pcl_data.testing import check_dataset
 
 VERSION = "v1.0-test-of-streets"
 
@@ -158,6 +160,34 @@ def test_points_of_a_sweep_are_in_the_frame_of_nuscenes(root, database, scenes):
         world = points[:, :3] @ (ego @ calibration)[:3, :3].T + (ego @ calibration)[:3, 3]
         pose = scene.sensor_to_world
         assert_allclose(world, scene.points @ pose[:3, :3].T + pose[:3, 3], atol=1e-4)
+
+
+def test_the_reader_of_nuscenes_gives_the_sweeps_back(root, scenes):
+    sweeps = NuScenes(root, "street_0000", version=VERSION, cameras=True)
+    check_dataset(sweeps)
+    to_theirs = nuscenes_layout.TURN.T
+    first = np.linalg.inv(sweeps[0].sensor_to_world), np.linalg.inv(scenes[0].sensor_to_world)
+    for read, scene in zip(sweeps, scenes, strict=True):
+        assert_array_equal(read.points, scene.points @ to_theirs[:3, :3].T.astype(np.float32))
+        assert_allclose(read.intensity, scene.intensity, atol=0.5 / 255 + 1e-6)
+        raw_ids = tables.raw_ids(np.arange(25))
+        train = np.append(NUSCENES16.to_train(raw_ids), -1)  # -1 picks the last
+        assert_array_equal(read.labels, train[scene.labels])
+        between = first[1] @ scene.sensor_to_world
+        expected = to_theirs @ between @ nuscenes_layout.TURN
+        assert_allclose(first[0] @ read.sensor_to_world, expected, atol=1e-6)
+        boxes = np.array(scene.boxes)
+        boxes[:, :3] = boxes[:, :3] @ to_theirs[:3, :3].T
+        assert_allclose(read.boxes[:, :6], boxes[:, :6], atol=1e-4)
+        turned = np.exp(1j * (read.boxes[:, 6] - boxes[:, 6] - np.pi / 2))
+        assert_allclose(turned, 1, atol=1e-4)
+        assert_array_equal(read.boxes[:, 7], train[boxes[:, 7].astype(int)])
+        for frame, source in zip(read.frames, scene.frames, strict=True):
+            assert_allclose(frame.intrinsics, source.intrinsics)
+            assert_allclose(frame.camera_to_world, to_theirs @ source.camera_to_world, atol=1e-6)
+            assert np.abs(frame.image.astype(float) - source.image).mean() < 8  # JPEG
+    merged = NuScenes(root, "street_0000", version=VERSION, n_sweeps=2)[1]
+    assert np.unique(merged.times).tolist() == [-0.5, 0]
 
 
 def test_rings_count_from_the_lowest_beam(root, database):

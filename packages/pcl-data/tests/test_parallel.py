@@ -2,6 +2,10 @@
 
 import math
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
@@ -31,6 +35,34 @@ def test_the_environment_is_as_it_was(monkeypatch):
     list(run_each(math.factorial, [3, 4], 2))
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_terminal_interrupts_the_parent_alone():
+    assert _said_after(signal.SIGINT, os.killpg).count("Traceback") == 1
+
+
+def test_workers_end_with_a_killed_parent():
+    assert "Traceback" not in _said_after(signal.SIGKILL, os.kill)  # and not TimeoutExpired
+
+
+def _said_after(number, send):
+    """What a process with two workers says on stderr until the last of the three has ended."""
+    code = (
+        "import time; from pcl_data.parallel import run_each\n"
+        "results = run_each(time.sleep, [0, 0, 0.3, 0.3, 0.3], 2)\n"
+        "next(results), next(results)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes)
+    assert process.stdout.readline() == "ready\n"
+    send(process.pid, number)
+    try:
+        return process.communicate(timeout=20)[1]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_no_workers_are_rejected():

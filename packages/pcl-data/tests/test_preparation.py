@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -87,6 +88,33 @@ def test_a_scene_without_manifest_is_hashed_and_not_read(tmp_path):
     again = Worlds("ab")
     assert prepare(again, tmp_path).keys() == {"a", "b"}
     assert again.reads == []
+
+
+def test_a_deleted_scene_is_written_again(tmp_path):
+    manifest = prepare(Worlds("ab"), tmp_path)
+    shutil.rmtree(tmp_path / "a")
+    again = Worlds("ab")
+    assert prepare(again, tmp_path) == manifest
+    assert again.reads == ["a"]
+    assert changed_files(tmp_path) == []
+
+
+def test_something_else_with_the_name_of_a_scene_is_rejected(tmp_path):
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ValueError, match="out must hold no other things called like a scene"):
+        prepare(Worlds("ab"), tmp_path)
+    assert read_manifest(tmp_path).keys() == {"a"}
+
+
+def test_another_process_may_write_the_same_scene_and_others_meanwhile(tmp_path):
+    class Slow(Worlds):
+        def __getitem__(self, index):
+            scene = super().__getitem__(index)
+            prepare(Worlds(["a", "c"]), tmp_path)
+            return scene
+
+    assert prepare(Slow("ab"), tmp_path).keys() == {"a", "b", "c"}
+    assert read_manifest(tmp_path).keys() == {"a", "b", "c"}
 
 
 def test_changed_and_missing_files_are_found(tmp_path):

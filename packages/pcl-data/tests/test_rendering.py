@@ -1,5 +1,7 @@
 """Tests of pcl_data.rendering."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -44,6 +46,16 @@ def test_the_order_of_points_does_not_matter():
     image = render_points(points, colors, width=40, height=30)
     assert image.shape == (30, 40, 3)
     assert_array_equal(image, render_points(points[order], colors[order], width=40, height=30))
+
+
+def test_memory_does_not_grow_with_the_area_of_a_point():
+    rng = np.random.default_rng(0)
+    points, colors = rng.random((20_000, 3)), np.zeros((20_000, 3), np.uint8)
+    tracemalloc.start()
+    render_points(points, colors, width=1200, height=900)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25e6  # 49 pixels a point at once would take 50 MB
 
 
 def test_a_png_reads_back(tmp_path):

@@ -1,6 +1,8 @@
 """Tests of pcl_data.scene_store."""
 
+import errno
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -202,3 +204,23 @@ def test_a_frame_may_be_stored_without_depth_but_not_without_pose(tmp_path):
     (tmp_path / "room" / "frames" / "0001" / "camera_to_world.npy").unlink()
     with pytest.raises(ValueError, match=r"0001 must hold camera_to_world\.npy"):
         load_scene(tmp_path / "room")
+
+
+def test_a_file_that_finds_no_room_is_an_error_that_says_why(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save_scene(Scene("a", np.zeros((200_000, 3), np.float32)), tmp_path / "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG  # of a full disk: ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_of_any_order_and_length_come_back(tmp_path):
+    points = np.asfortranarray(np.arange(12, dtype=np.float32).reshape(4, 3))
+    boxes = np.zeros((0, 8), np.float32)
+    save_scene(Scene("a", points[::2], boxes=boxes), tmp_path / "a")
+    assert load_scene(tmp_path / "a").points.tolist() == points[::2].tolist()
+    assert np.load(tmp_path / "a" / "box.npy").shape == (0, 8)

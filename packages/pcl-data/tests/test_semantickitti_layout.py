@@ -6,11 +6,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from pcl_data import SEMANTICKITTI25
+from pcl_data.datasets import SemanticKitti
 from pcl_data.datasets.synthetic_streets import (
     SyntheticStreets,
     semantickitti_layout,
     write_semantickitti_layout,
 )
+from pcl_data.testing import check_dataset
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,25 @@ def test_the_projection_of_camera_2_hits_the_pixels_of_its_image(sequence, scene
     assert_allclose(np.stack([u / z, v / z, z]), np.stack([x / depth, y / depth, depth]), atol=1e-6)
     image = np.asarray(Image.open(sequence / "image_2" / "000000.png"))
     assert_array_equal(image, frame.image)
+
+
+def test_the_reader_of_semantickitti_gives_the_sweeps_back(sequence, scenes):
+    root = sequence.parent.parent
+    sweeps = SemanticKitti(root, "00", label_set=SEMANTICKITTI25, cameras=True)
+    check_dataset(sweeps)
+    first = np.linalg.inv(sweeps[0].sensor_to_world), np.linalg.inv(scenes[0].sensor_to_world)
+    for read, scene in zip(sweeps, scenes, strict=True):
+        for field in ("points", "labels", "intensity"):
+            assert_array_equal(getattr(read, field), getattr(scene, field))
+        pairs = np.unique(np.stack([read.instances, scene.instances], axis=1), axis=0)
+        assert len(np.unique(pairs[:, 0])) == len(np.unique(pairs[:, 1])) == len(pairs)
+        assert_array_equal(read.instances == -1, scene.instances == -1)
+        poses = first[0] @ read.sensor_to_world, first[1] @ scene.sensor_to_world
+        assert_allclose(*poses, atol=1e-8)
+        frame, source = read.frames[0], scene.frames[0]
+        assert_array_equal(frame.image, source.image)
+        assert_allclose(frame.intrinsics, source.intrinsics, atol=1e-8)
+        assert_allclose(frame.camera_to_world, source.camera_to_world, atol=1e-8)
 
 
 def test_cameras_differ_by_their_baselines(sequence):

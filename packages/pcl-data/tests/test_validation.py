@@ -51,6 +51,20 @@ def test_a_scene_upside_down_is_found_by_its_ground(room):
     assert rules(replace(room, points=room.points * np.float32([1, -1, -1]))) == ["orientation"]
 
 
+def test_an_echo_below_the_ground_is_no_orientation(room):
+    points = np.array(room.points)
+    points[np.flatnonzero(room.labels >= 0)[0]] -= [0, 0, 9]
+    assert "orientation" not in rules(replace(room, points=points))
+
+
+def test_few_points_on_a_far_thing_of_a_sweep_are_fine(room):
+    instances = np.full(len(room.points), -1)
+    instances[0] = 7
+    sparse = replace(room, instances=instances)
+    assert rules(sparse) == ["instances"]
+    assert rules(replace(sparse, intensity=np.zeros(len(room.points), np.float32))) == []
+
+
 def test_a_scene_without_labels_on_its_side_is_found_by_its_height():
     points = np.random.default_rng(0).uniform(0, [10, 8, 2.5], (500, 3)).astype(np.float32)
     assert rules(Scene("a", points)) == []
@@ -109,3 +123,28 @@ def test_classes_without_a_point_are_found_in_the_data_set_alone(rooms):
             ", "
         )
         assert listed == (name not in present)
+
+
+def test_scenes_without_labels_among_others_are_counted(room):
+    class Two(list):
+        names = ("a", "b")
+        label_set = None
+
+    bare = replace(room, labels=None, instances=None)
+    (finding,) = validate(Two([room, bare]))
+    assert (finding.level, finding.scene, finding.rule) == ("warning", "", "labels")
+    assert finding.message == "1 of 2 scenes have no labels, b the first"
+    assert list(validate(Two([bare, bare]))) == []
+    assert list(validate(Two([room, room]))) == []
+
+
+def test_a_file_that_may_not_be_read_is_an_error_of_its_scene():
+    class Locked(list):
+        names = ("a",)
+        label_set = None
+
+        def __getitem__(self, index):
+            raise PermissionError(13, "Permission denied", "a.ply")
+
+    (finding,) = validate(Locked([None]))
+    assert (finding.level, finding.scene, finding.rule) == ("error", "a", "read")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 import typer
 
@@ -21,7 +22,7 @@ def validate_dataset(
     dataset = open_dataset(root, kind, split, options)
     findings = list(validate(dataset))
     if (root / MANIFEST_NAME).is_file():
-        message = "not the file of manifest.json; prepare it again"
+        message = "not the file of manifest.json; delete its folder and prepare again"
         findings += [Finding("error", file, "hash", message) for file in changed_files(root)]
     levels = Counter(finding.level for finding in findings)
     if as_json:
@@ -47,16 +48,14 @@ def print_statistics(
     sizes = sorted(scene.n_points for scene in statistics.scenes)
     extents = [" x ".join(f"{length:.1f}" for length in s.extent) for s in statistics.scenes]
     typer.echo(f"{len(sizes)} scenes, {statistics.n_points:,} points")
-    typer.echo(
-        f"points of a scene: {sizes[0]:,} to {sizes[-1]:,}, median {sizes[len(sizes) // 2]:,}"
-    )
+    typer.echo(f"points of a scene: {sizes[0]:,} to {sizes[-1]:,}, median {median(sizes):,.0f}")
     typer.echo(f"first scene: {statistics.scenes[0].name}, {extents[0]} m")
     _print_classes(statistics)
 
 
 def _print_classes(statistics: DatasetStatistics) -> None:
-    """A row for each class, most points first."""
-    if not statistics.names:
+    """A row for each class, most points first; without labels, none."""
+    if not statistics.class_points.any():
         return
     unlabelled = sum(scene.n_unlabelled for scene in statistics.scenes) / statistics.n_points
     typer.echo(f"{'class':<20}{'points':>14}{'share':>9}{'instances':>11}{'scenes':>8}")

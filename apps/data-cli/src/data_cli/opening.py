@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
@@ -35,6 +36,8 @@ KINDS: dict[str, Callable[..., Dataset]] = {
     "waymo": Waymo,
     "kitti": KittiObject,
 }
+# Parameters that are arguments or options of the command line themselves.
+_ELSEWHERE = ("root", "n_rooms", "n_sequences", "seed")
 LABEL_SETS = {
     value.name: value
     for value in vars(label_sets).values()
@@ -68,13 +71,15 @@ def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str
     """Values of `key=value` words, as YAML reads them; what is no YAML (`*.ply`) is text.
 
     Raises:
-        ValueError: if a word has no `=`, or the reader has no such option.
+        ValueError: if a word has no `=`, the reader has no such option, or it takes no such value.
     """
     arguments: dict[str, Any] = {}
+    texts: dict[str, str] = {}
     for word in options:
         key, equals, text = word.partition("=")
         if not equals:
             raise ValueError(f"options must be key=value, got {word!r}")
+        texts[key] = text
         try:
             arguments[key] = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -83,7 +88,10 @@ def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str
     if "label_set" in arguments:
         name = str(arguments["label_set"])
         arguments["label_set"] = LABEL_SETS[chosen("label_set", name, LABEL_SETS)]
-    return arguments
+    parameters = inspect.signature(reader).parameters
+    return {
+        key: _fitted(key, value, texts[key], parameters[key]) for key, value in arguments.items()
+    }
 
 
 def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | dict[str, Any]) -> None:
@@ -92,9 +100,26 @@ def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | dict[str, 
     Raises:
         ValueError: naming the nearest option.
     """
-    known = [name for name in inspect.signature(reader).parameters if name != "root"]
+    known = [name for name in inspect.signature(reader).parameters if name not in _ELSEWHERE]
     for key in arguments:
         chosen("option", key, known)
+
+
+def _fitted(key: str, value: Any, text: str, parameter: inspect.Parameter) -> Any:
+    """The value if the parameter takes its type; text where it takes text (`split=08`)."""
+    kind = parameter.annotation
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if any(get_origin(kind) is Literal for kind in kinds):
+        return value  # the reader names its words
+    types = tuple(get_origin(kind) or kind for kind in kinds)
+    if isinstance(value, types) and (bool in types or not isinstance(value, bool)):
+        return value
+    if float in types and type(value) is int:
+        return float(value)
+    if str in types and not isinstance(value, list | dict):
+        return text
+    names = " or ".join(kind.__name__ for kind in types if kind is not NoneType)
+    raise ValueError(f"{key} must be of type {names}, got {text!r}")
 
 
 def chosen(what: str, word: str, known: Sequence[str] | dict[str, Any]) -> str:

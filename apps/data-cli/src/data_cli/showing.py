@@ -37,6 +37,8 @@ def show_scene(
         )
         write_png(image, out)
     elif out.suffix == ".html":
+        if cut_above is not None:
+            raise ValueError(f"cut-above must be given with a .png, a page has a slider, got {out}")
         layers = {first: layers[first]} | layers
         write_html(
             out,

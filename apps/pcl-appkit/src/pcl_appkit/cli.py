@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "RunFailed", "boundary", "make_fabric", "print_json", "seed_everything"]
 
 PRECISIONS = ("32-true", "bf16-mixed")
+_WRONG_PATH = (
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 class RunFailed(RuntimeError):  # noqa: N818 - reads as what happened
@@ -30,7 +37,7 @@ def boundary() -> Iterator[None]:
 
     | raised | exit |
     |---|---|
-    | ValueError (ConfigError), FileNotFoundError | 2 |
+    | ValueError (ConfigError), and paths that are missing, there already, or not permitted | 2 |
     | OSError of a full disk, RunFailed | 1 |
     | Interrupted, KeyboardInterrupt, and SIGTERM at any moment | 130 |
     | anything else is a bug: its traceback shows | 1 |
@@ -42,15 +49,17 @@ def boundary() -> Iterator[None]:
             yield
     except KeyboardInterrupt as error:
         _leave(str(error) or "interrupted", 130)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, *_WRONG_PATH) as error:
         _leave(f"error: {error}", 2)
     except RunFailed as error:
         _leave(f"error: {error}", 1)
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.ENAMETOOLONG):
+            _leave(f"error: {error}", 2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" for {error.filename}" if error.filename else ""
-        _leave(f"error: no space left on the disk{where}; free some, then --resume", 1)
+        _leave(f"error: no space left on the disk{where}; free some and go on", 1)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -1,10 +1,12 @@
 """Jobs in parallel processes."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -20,7 +22,8 @@ def run_each(
     Args:
         job: a function that processes can be sent, if there are several.
         numbers: what to call it with.
-        n_workers: processes; with one, the jobs run in this process, in order.
+        n_workers: processes; with one, the jobs run in this process, in order. A script that asks
+            for more must do so below `if __name__ == "__main__":`, as each process imports it.
 
     Raises:
         ValueError: if `n_workers` is below 1.
@@ -35,14 +38,39 @@ def run_each(
         for number in numbers:
             yield number, job(number)
         return
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        n_workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
     with _one_thread_each(), pool:
-        waiting = {pool.submit(job, number): number for number in numbers}
+        with _no_interrupt():
+            waiting = {pool.submit(job, number): number for number in numbers}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone, killed ones too: a worker would wait for jobs for ever."""
+    parent = parent_process()
+    assert parent is not None  # called in workers alone
+
+    def leave() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=leave, daemon=True).start()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes started inside never see SIGINT, which a terminal sends to all: the parent acts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

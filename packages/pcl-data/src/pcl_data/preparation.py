@@ -16,6 +16,7 @@ from pcl_data.dataset import Dataset
 from pcl_data.datasets.dataset_yaml import FILE_NAME, write_dataset_yaml
 from pcl_data.parallel import run_each
 from pcl_data.readers.records import read_json
+from pcl_data.readers.scene_reader import is_scene_folder
 from pcl_data.scene_store import save_scene
 
 MANIFEST_NAME = "manifest.json"
@@ -32,8 +33,9 @@ def prepare(
 ) -> dict[str, Digests]:
     """Write every scene of a data set to `out/<name>`, with manifest and description.
 
-    A scene that is there already is not read again, so a preparation that was interrupted goes on.
-    In names, `/` becomes `_`.
+    A scene that is there already is not read again, so a preparation that was interrupted goes on;
+    delete its folder to have it written anew. In names, `/` becomes `_`. Several processes may
+    prepare into the same folder.
 
     Args:
         dataset: any.
@@ -47,7 +49,8 @@ def prepare(
 
     Raises:
         ValueError: if n_workers is below 1, two names become the same, `out` was prepared with
-            another label set, or a scene is broken; scenes finished before it stay.
+            another label set or holds something else called like a scene, or a scene is broken;
+            scenes finished before it stay.
     """
     out = Path(out)
     folders = [name.replace("/", "_") for name in dataset.names]
@@ -57,16 +60,20 @@ def prepare(
     if dataset.label_set is not None:
         write_dataset_yaml(out / FILE_NAME, dataset.label_set, {split: folders})
     manifest = read_manifest(out) if (out / MANIFEST_NAME).is_file() else {}
-    missing = [i for i, folder in enumerate(folders) if folder not in manifest]
+    missing = [
+        i
+        for i, folder in enumerate(folders)
+        if folder not in manifest or not (out / folder).is_dir()
+    ]
     work = partial(_write, dataset, out, folders)
     try:
-        for folder in manifest.keys() & set(folders):
+        for folder in manifest.keys() & (set(folders) - {folders[i] for i in missing}):
             report(folder)
         for i, digests in run_each(work, missing, n_workers):
             manifest[folders[i]] = digests
             report(folders[i])
     finally:
-        _write_manifest(out, manifest)
+        manifest = _write_manifest(out, manifest)
     return manifest
 
 
@@ -107,7 +114,14 @@ def changed_files(root: Path) -> list[str]:
 def _write(dataset: Dataset, out: Path, folders: list[str], index: int) -> Digests:
     folder = out / folders[index]
     if not folder.exists():
-        save_scene(dataset[index], folder)
+        scene = dataset[index]
+        try:
+            save_scene(scene, folder)
+        except OSError:  # another process may have been faster
+            if not folder.exists():
+                raise
+    if not is_scene_folder(folder):
+        raise ValueError(f"out must hold no other things called like a scene, got {folder}")
     return {
         file.relative_to(folder).as_posix(): _digest(file)
         for file in sorted(folder.rglob("*"))
@@ -120,6 +134,10 @@ def _digest(file: Path) -> tuple[int, str]:
         return file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_manifest(out: Path, manifest: dict[str, Digests]) -> None:
+def _write_manifest(out: Path, manifest: dict[str, Digests]) -> dict[str, Digests]:
+    """Add scenes to the manifest, which another process may have written meanwhile."""
+    known = read_manifest(out) if (out / MANIFEST_NAME).is_file() else {}
+    manifest = known | manifest
     with whole_file(out / MANIFEST_NAME) as file:
         file.write(json.dumps({"scenes": dict(sorted(manifest.items()))}, indent=1).encode())
+    return manifest

@@ -1,10 +1,13 @@
 """Pictures of point clouds: a software splatter with a depth buffer."""
 
+from itertools import product
 from os import PathLike
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
+
+from pcl_data.atomic_files import whole_file
 
 BACKGROUND = 255
 
@@ -66,8 +69,9 @@ def render_points(
 
 
 def write_png(image: UInt8[np.ndarray, "h w 3"], path: str | PathLike[str]) -> None:
-    """Write an RGB image as a PNG file."""
-    Image.fromarray(image).save(path, format="PNG")
+    """Write an RGB image as a PNG file, whole or not at all."""
+    with whole_file(path) as file:
+        Image.fromarray(image).save(file, format="PNG")
 
 
 def _view_axes(azimuth: float, elevation: float) -> Float[np.ndarray, "3 3"]:
@@ -81,13 +85,10 @@ def _splat(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Paint squares from far to near: the last write of a pixel wins."""
     order = np.argsort(-depth, kind="stable")
-    offsets = np.stack(np.meshgrid(range(-reach, reach + 1), range(-reach, reach + 1)), -1).reshape(
-        -1, 1, 2
-    )
-    painted = (pixels[order] + offsets).reshape(-1, 2)
-    rank = np.tile(np.arange(len(order)), len(offsets))
-    inside = ((painted >= 0) & (painted < size)).all(axis=1)
     front = np.full(size[0] * size[1], -1)
-    np.maximum.at(front, painted[inside, 1] * size[0] + painted[inside, 0], rank[inside])
+    for offset in product(range(-reach, reach + 1), repeat=2):
+        x, y = (pixels[order] + offset).T
+        rank = np.flatnonzero((x >= 0) & (x < size[0]) & (y >= 0) & (y < size[1]))
+        np.maximum.at(front, y[rank] * size[0] + x[rank], rank)
     image = np.append(colors[order], np.full((1, 3), BACKGROUND, np.uint8), axis=0)[front]
     return image.reshape(size[1], size[0], 3)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -59,13 +60,20 @@ def save_scene(scene: Scene, path: str | os.PathLike[str]) -> None:
             file = folder / f"{stem}.npy"
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
+                _write_array(stream, array)
                 stream.flush()
                 os.fsync(stream.fileno())
         with whole_file(folder / META_NAME) as stream:
             stream.write(scene_meta(scene))
         for child in folder.rglob("*/"):
             flush_folder(child)
+
+
+def _write_array(stream: BinaryIO, array: np.ndarray) -> None:
+    """Write an `.npy` file. Where the disk is full, `np.save` does not say so in its error."""
+    array = np.ascontiguousarray(array)
+    np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+    stream.write(array.data)
 
 
 def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) -> Scene:

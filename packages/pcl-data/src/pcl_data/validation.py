@@ -47,17 +47,25 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
     label_set = dataset.label_set
     n_classes = 0 if label_set is None else label_set.n_classes
     is_seen, n_labelled = np.zeros(n_classes, bool), 0
+    without: list[str] = []
+    n_read = 0
     for index, name in enumerate(dataset.names):
         try:
             scene = dataset[index]
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
             yield Finding("error", name, "read", str(error))
             continue
         yield from validate_scene(scene)
+        n_read += 1
+        if scene.labels is None:
+            without.append(name)
         if scene.labels is not None and label_set is not None:
             labels = scene.labels[scene.labels >= 0]
             n_labelled += len(labels)
             is_seen[labels] = True
+    if 0 < len(without) < n_read:
+        message = f"{len(without)} of {n_read} scenes have no labels, {without[0]} the first"
+        yield Finding("warning", "", "labels", message)
     if label_set is not None and n_labelled and not is_seen.all():
         absent = [n for n, seen in zip(label_set.names, is_seen, strict=True) if not seen]
         message = f"no point of {', '.join(absent)} in any scene"
@@ -96,12 +104,13 @@ def _orientation(scene: Scene) -> Iterator[str]:
         if extent[2] > 2 * max(extent[:2]):
             yield f"the scene is {extent[2]:g} m high and {max(extent[:2]):g} m wide; is z up?"
         return
-    height = np.median(ground[:, 2]) - scene.points[:, 2].min()
+    low, high = np.percentile(scene.points[:, 2], [1, 99])  # a LiDAR sees echoes below the road
+    height = np.median(ground[:, 2]) - low
     spread = np.percentile(ground, 75, axis=0) - np.percentile(ground, 25, axis=0)
-    if spread.argmin() != 2 or height > 0.5 * extent[2]:
+    if spread.argmin() != 2 or height > 0.5 * (high - low):
         yield (
             f"the ground spreads {spread[0]:.2g}, {spread[1]:.2g}, {spread[2]:.2g} m along x, y, z "
-            f"and lies {height:.2g} m above the lowest point; is z up?"
+            f"and lies {height:.2g} m above the lowest points; is z up?"
         )
 
 
@@ -148,7 +157,7 @@ def _instances(scene: Scene) -> Iterator[str]:
     if len(mixed):
         yield f"{len(mixed)} instances hold several labels, {mixed[0]} the first of them"
     tiny = ids[counts < SMALLEST_INSTANCE]
-    if len(tiny):
+    if len(tiny) and scene.intensity is None:  # a LiDAR hits a far thing with a beam or two
         yield f"{len(tiny)} instances have fewer than {SMALLEST_INSTANCE} points, {tiny[0]} first"
 
 

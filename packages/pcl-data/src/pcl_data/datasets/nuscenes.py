@@ -47,7 +47,8 @@ class NuScenes(FileDataset):
 
     Args:
         root: folder of the data set.
-        split: `train`, `val`, `test`, `mini_train`, `mini_val`, or tokens of samples.
+        split: `train`, `val`, `test`, `mini_train`, `mini_val`, the name of a scene
+            (`scene-0061`), or tokens of samples.
         version: `v1.0-trainval`, `v1.0-test` or `v1.0-mini`, the one that has the split.
         n_sweeps: sweeps of a scene, the key frame included.
         cameras: whether scenes have the six images as frames.

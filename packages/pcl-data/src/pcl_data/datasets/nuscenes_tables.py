@@ -134,7 +134,7 @@ def load_key_frames(
 
     Args:
         folder: the tables.
-        split: name of an official split, or sample tokens.
+        split: name of an official split or of a scene, or sample tokens.
         n_sweeps: sweeps of a key frame, itself included; there are fewer when its scene begins.
         cameras: whether key frames have `cameras`.
 
@@ -205,11 +205,11 @@ def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[s
     """Samples that are wanted, in order, and all the samples of their scenes."""
     rows = read_table(folder / "sample.json", ("token", "timestamp", "scene_token"))
     if isinstance(split, str):
-        names = scene_names(split)
         scenes = {
             row["name"]: row["token"]
             for row in read_table(folder / "scene.json", ("name", "token"))
         }
+        names = (split,) if split in scenes else scene_names(split)
         order = {_find(scenes, name, folder / "scene.json"): name for name in names}
         rows = [row for row in rows if row["scene_token"] in order]
         rows.sort(key=lambda row: (order[row["scene_token"]], row["timestamp"]))
