@@ -40,6 +40,11 @@ def test_every_scene_is_written_and_the_folder_describes_itself(tmp_path):
     assert folder[1].labels.tolist() == [0, 4, -1]
 
 
+def test_without_a_split_none_is_listed(tmp_path):
+    prepare(Worlds("a"), tmp_path)
+    assert read_dataset_yaml(tmp_path / "dataset.yaml").splits == {}
+
+
 def test_the_manifest_has_the_size_and_hash_of_every_file(tmp_path):
     manifest = prepare(Worlds(["a"]), tmp_path)
     assert manifest == read_manifest(tmp_path)

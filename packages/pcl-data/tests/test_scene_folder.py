@@ -196,3 +196,10 @@ def test_s3dis_of_pointcept_is_read_as_it_is(tmp_path):
     write(tmp_path / "lobby.txt")
     names = ("Area_1_office_1", "Area_2_office_1", "lobby")
     assert SceneFolder(tmp_path, label_set=S3DIS13).names == names
+
+
+def test_points_without_a_place_are_left_out_on_request(tmp_path):
+    (tmp_path / "a.txt").write_text("0 0 nan\n1 2 3\n")
+    with pytest.raises(ValueError, match="drop_invalid=True leaves them out"):
+        SceneFolder(tmp_path)[0]
+    assert SceneFolder(tmp_path, drop_invalid=True)[0].points.tolist() == [[1, 2, 3]]

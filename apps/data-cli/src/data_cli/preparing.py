@@ -27,7 +27,7 @@ def prepare_dataset(
 ) -> None:
     """Write the data set to `out` and say what was written."""
     dataset = open_dataset(root, kind, split, options)
-    name = "all" if split is None or "," in split else split
+    name = None if split is None or "," in split else split
     write = _write_shards if shards else _write_folders
     summary = write(dataset, out, name, n_workers)
     if as_json:
@@ -36,14 +36,18 @@ def prepare_dataset(
         typer.echo("{scenes} scenes, {bytes:,} bytes in {out}".format(**summary))
 
 
-def _write_folders(dataset: Dataset, out: Path, split: str, n_workers: int) -> dict[str, object]:
+def _write_folders(
+    dataset: Dataset, out: Path, split: str | None, n_workers: int
+) -> dict[str, object]:
     with counting("scenes", len(dataset)) as done:
         manifest = prepare(dataset, out, split=split, n_workers=n_workers, report=done)
     sizes = [size for files in manifest.values() for size, _ in files.values()]
     return {"out": out, "scenes": len(manifest), "files": len(sizes), "bytes": sum(sizes)}
 
 
-def _write_shards(dataset: Dataset, out: Path, split: str, n_workers: int) -> dict[str, object]:
+def _write_shards(
+    dataset: Dataset, out: Path, split: str | None, n_workers: int
+) -> dict[str, object]:
     if n_workers > 1:
         raise ValueError(
             f"workers must be 1 with --shards, which one process writes, got {n_workers}"

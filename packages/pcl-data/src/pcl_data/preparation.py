@@ -27,7 +27,7 @@ def prepare(
     dataset: Dataset,
     out: str | os.PathLike[str],
     *,
-    split: str = "all",
+    split: str | None = None,
     n_workers: int = 1,
     report: Callable[[str], object] = str,
 ) -> dict[str, Digests]:
@@ -40,7 +40,8 @@ def prepare(
     Args:
         dataset: any.
         out: the folder; made if it does not exist.
-        split: name under which `dataset.yaml` lists these scenes, beside splits that it has.
+        split: name under which `dataset.yaml` lists these scenes, beside splits that it has;
+            None lists nothing.
         n_workers: processes that read and write.
         report: called with the folder of each scene that is done, those of earlier calls too.
 
@@ -58,7 +59,7 @@ def prepare(
         raise ValueError("dataset must have names that differ after / became _, got one twice")
     out.mkdir(parents=True, exist_ok=True)
     if dataset.label_set is not None:
-        write_dataset_yaml(out / FILE_NAME, dataset.label_set, {split: folders})
+        write_dataset_yaml(out / FILE_NAME, dataset.label_set, {split: folders} if split else {})
     manifest = read_manifest(out) if (out / MANIFEST_NAME).is_file() else {}
     missing = [
         i

@@ -36,6 +36,7 @@ class SceneFolder(Sequence[Scene]):
         max_extent: largest width, depth or height of a scan that is believed, metres; None takes
             any. Millimetres mistaken for metres are found with it.
         split: a split of `dataset.yaml`, or scan names; None takes all scans, sorted.
+        drop_invalid: leave out points with a NaN or infinite coordinate, as in `read_scene`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
@@ -62,6 +63,7 @@ class SceneFolder(Sequence[Scene]):
         pattern: str = "*",
         max_extent: float | None = None,
         split: str | Sequence[str] | None = None,
+        drop_invalid: bool = False,
     ) -> None:
         if max_extent is not None and not max_extent > 0:
             raise ValueError(f"max_extent must be positive, got {max_extent}")
@@ -73,6 +75,7 @@ class SceneFolder(Sequence[Scene]):
         self.label_set = label_set
         self.label_ids: LabelIds = label_ids or "train"
         self.max_extent = max_extent
+        self.drop_invalid = drop_invalid
         paths = _scans(root, pattern)
         self._paths = {name: paths[name] for name in _chosen(paths, split, description, file)}
 
@@ -94,7 +97,12 @@ class SceneFolder(Sequence[Scene]):
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         path = self._paths[self.names[index]]
-        scene = read_scene(path, label_set=self.label_set, label_ids=self.label_ids)
+        scene = read_scene(
+            path,
+            label_set=self.label_set,
+            label_ids=self.label_ids,
+            drop_invalid=self.drop_invalid,
+        )
         name = self.names[index]
         scene = scene if scene.name == name else replace(scene, name=name)
         extent = float(np.ptp(scene.points, axis=0).max())
