@@ -68,7 +68,8 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
         table = _table("the file", content, _KEYS, needed=("name", "classes"))
         label_ids = table.get("label_ids", "raw")
         if label_ids not in get_args(LabelIds):
-            raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {_SHORT.repr(label_ids)}")
+            got = _SHORT.repr(label_ids)
+            raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {got}")
         splits = _of_type("splits", table.get("splits", {}), dict)
         return DatasetDescription(
             _label_set(table),
@@ -151,7 +152,8 @@ def _class(
     row = _table(owner, row, _CLASS_KEYS, needed=("name",))
     frequency = row.get("frequency")
     if frequency not in (None, *get_args(Frequency)):
-        raise ValueError(f"{owner}.frequency must be head, common or tail, got {_SHORT.repr(frequency)}")
+        got = _SHORT.repr(frequency)
+        raise ValueError(f"{owner}.frequency must be head, common or tail, got {got}")
     return (
         _of_type(f"{owner}.name", row["name"], str),
         _of_type(f"{owner}.id", row.get("id", place + 1), int),
