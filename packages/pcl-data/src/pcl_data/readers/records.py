@@ -4,7 +4,6 @@ Each is read whole, checked, and gives one `ValueError` that names the file.
 """
 
 import json
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -113,7 +112,7 @@ def read_depth(path: Path, steps_per_metre: float | int = 1000) -> Float32[np.nd
         return np.array(image).astype(np.float32) / np.float32(steps_per_metre)
 
 
-def open_image(source: Path | BytesIO, formats: Sequence[str] | None = None) -> Image.Image:
+def open_image(source: Path | BytesIO, formats: list[str] | None = None) -> Image.Image:
     """The image in a file of one of these formats, by default any, before it is decoded.
 
     Raises:
