@@ -1,8 +1,10 @@
 """Tests of pcl_data.atomic_files."""
 
+import os
+
 import pytest
 
-from pcl_data.atomic_files import whole_file, whole_folder
+from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
 
 
 def test_a_file_takes_its_place_when_it_is_complete(tmp_path):
@@ -31,6 +33,15 @@ def test_a_folder_takes_its_name_when_it_is_complete(tmp_path):
     assert (path / "x").read_text() == "1"
     with pytest.raises(FileExistsError, match="path must not exist yet"), whole_folder(path):
         pass
+
+
+def test_files_are_written_where_folders_cannot_be_opened(tmp_path, monkeypatch):
+    def no_folders(path, flags):
+        raise PermissionError(path)
+
+    monkeypatch.delattr(os, "O_DIRECTORY")  # as on Windows
+    monkeypatch.setattr("pcl_data.atomic_files.os.open", no_folders)
+    flush_folder(tmp_path)
 
 
 def test_a_failed_folder_leaves_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """Tests of pcl_data.datasets.dataset_yaml."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,22 @@ def test_a_written_label_set_is_read_back_whole(tmp_path, label_set):
     assert description.label_set == label_set
     assert description.label_ids == "train"
     assert description.splits == {"train": ("a", "b")}
+
+
+def test_ignored_ids_keep_their_order(tmp_path):
+    label_set = replace(SCANNET20, ignored_raw_ids=(40, 0, 13))
+    for split in ("train", "val"):
+        write_dataset_yaml(tmp_path / "dataset.yaml", label_set, {split: ["a"]})
+    assert read_dataset_yaml(tmp_path / "dataset.yaml").label_set == label_set
+
+
+def test_few_bytes_do_not_become_a_message_of_gigabytes(tmp_path):
+    value = "x"
+    for i in range(12):  # ten times as long each time
+        value = f"&a{i} [{value}{f', *a{i - 1}' * 9 if i else ''}]"
+    with pytest.raises(ValueError, match=r"name must be of type str, got \[") as error:
+        read(tmp_path, f"name: {value}\nclasses: [{{name: a}}]\n")
+    assert len(str(error.value)) < 10_000
 
 
 def test_writing_again_keeps_other_splits(tmp_path):

@@ -61,6 +61,14 @@ def test_the_check_finds_instances_of_stuff(root):
         check_dataset(Walls(root, ["a"], SCANNET20))
 
 
+def test_the_check_finds_what_cannot_be_sent_to_another_process(root):
+    class Local(Numbers):
+        pass
+
+    with pytest.raises(AssertionError, match="dataset must go to other processes, got "):
+        check_dataset(Local(root, ["a"], SCANNET20))
+
+
 def test_the_check_finds_a_wrong_name(root):
     class Renamed(Numbers):
         def read(self, name):

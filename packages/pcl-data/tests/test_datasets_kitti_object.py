@@ -149,6 +149,21 @@ def test_broken_labels_are_named(root, line):
         KittiObject(root)[0]
 
 
+def test_an_unknown_class_is_named(root):
+    (root / "training" / "label_2" / "000003.txt").write_text(CAR.replace("Car", "Cat"))
+    with pytest.raises(ValueError, match=r"classes of Car, .*, Misc expected, 'Cat' found"):
+        KittiObject(root)[0]
+
+
+def test_a_broken_list_of_a_split_is_named(root):
+    (root / "ImageSets" / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"val\.txt: .*utf-8"):
+        KittiObject(root, "val")
+    (root / "ImageSets" / "val.txt").write_text("000007\n000007\n")
+    with pytest.raises(ValueError, match=r"val\.txt must be distinct"):
+        KittiObject(root, "val")
+
+
 def test_detections_with_a_score_are_read(root):
     (root / "training" / "label_2" / "000003.txt").write_text(f"{CAR} 0.9\n")
     assert len(KittiObject(root)[0].boxes) == 1

@@ -325,7 +325,16 @@ FIRST = f"scene-0103-LIDAR_TOP-{START + 20_000_000}"
         ),
         (change("ego_pose", "translation", [1, 1, "x"]), rf"{FIRST}: .*could not convert"),
         (change("ego_pose", "translation", [1, 1]), rf"{FIRST}: must be a complete pose"),
-        (change("sample_data", "timestamp", "noon"), r"sample_data\.json: must name file and time"),
+        (change("sample_data", "timestamp", "noon"), r"timestamp must be of type int, got 'noon'"),
+        (
+            change("sample_data", "filename", None),
+            r"sample_data\.json: filename must be of type str",
+        ),
+        (change("sample", "token", []), r"sample\.json: token must be of type str, got \[\]"),
+        (change("sample", "timestamp", None), r"sample\.json: timestamp must be of type int"),
+        (change("scene", "name", {}), r"scene\.json: .*"),
+        (change("instance", "category_token", 3), r"instance\.json: category_token must be of"),
+        (change("sample_annotation", "size", None), r"sample_annotation\.json: size must be of"),
         (
             change("sample_annotation", "size", [1, 2]),
             r"sample_annotation\.json: must be a complete",

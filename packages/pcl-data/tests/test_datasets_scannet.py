@@ -151,7 +151,8 @@ SEGS, AGGREGATION = "_vh_clean_2.0.010000.segs.json", ".aggregation.json"
         (AGGREGATION, {"segGroups": 3}, "must be a complete aggregation file"),
         (AGGREGATION, {"segGroups": [GROUPS[0] | {"id": 0.5}]}, "an array of float64"),
         (AGGREGATION, {"segGroups": [GROUPS[0]] * 2}, r"ids \[0, 0\], not distinct"),
-        (AGGREGATION, {"segGroups": [GROUPS[0] | {"segments": [8]}]}, "got none of them"),
+        (AGGREGATION, {"segGroups": [GROUPS[0] | {"segments": [7, 8]}]}, r"of the mesh, got \[8\]"),
+        (AGGREGATION, {"segGroups": [GROUPS[0] | {"segments": None}]}, "an array of object"),
         (
             AGGREGATION,
             {"segGroups": [GROUPS[0] | {"label": "wal"}]},

@@ -93,6 +93,9 @@ def test_the_photograph_is_a_frame_that_sees_the_points_at_their_depth(root):
         (TABLE, BOXES * np.nan, r"_bbox\.npy: boxes must have shape \(k, 8\) and be finite"),
         (TABLE, -BOXES, r"_bbox\.npy: boxes must have whole classes and half lengths"),
         (TABLE, BOXES + np.eye(8)[7] / 2, r"_bbox\.npy: boxes must have whole classes"),
+        (TABLE, BOXES * [1, 1, 1, 1, 1, 1, 1, -1], r"_bbox\.npy: boxes must have whole classes"),
+        (TABLE, BOXES - 10 * np.eye(8)[7], r"_bbox\.npy: boxes must have whole classes"),
+        (TABLE, BOXES[:1] - 4 * np.eye(8)[7], r"_bbox\.npy: boxes must have whole classes"),
         (TABLE, BOXES + np.eye(8)[7], r"_bbox\.npy: raw must hold ids known to sunrgbd10"),
     ],
 )

@@ -87,3 +87,9 @@ def test_bad_input_leaves_no_file(tmp_path, points, layers, legends, message):
     with pytest.raises(ValueError, match=message):
         write_html(tmp_path / "a.html", points, layers, legends=legends)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("max_points", [0, -1])
+def test_a_page_without_points_is_not_made(tmp_path, max_points):
+    with pytest.raises(ValueError, match=f"max_points must be at least 1, got {max_points}"):
+        write_html(tmp_path / "a.html", np.zeros((2, 3)), BLACK, max_points=max_points)

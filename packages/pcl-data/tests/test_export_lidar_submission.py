@@ -154,6 +154,12 @@ def test_what_the_server_refuses_is_an_error(tmp_path, predictions, inputs, mess
     assert files(tmp_path) == []  # above all no submission.json
 
 
+def test_an_unknown_evaluation_set_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"eval_set must be one of train, val, test, got '\.\./x'"):
+        write_nuscenes_submission(tmp_path / "a", [], eval_set="../x")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_half_written_file_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
     write_semantickitti_labels(tmp_path / "a.label", LABELS)
     before = (tmp_path / "a.label").read_bytes()

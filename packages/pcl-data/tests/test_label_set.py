@@ -87,6 +87,7 @@ def test_train_ids_outside_the_set_are_rejected(pets, train):
         ({"raw_ids": (3, 3)}, "must be distinct"),
         ({"raw_ids": (-3, 3)}, "must be distinct and positive"),
         ({"raw_ids": (5, 3)}, "must be distinct"),
+        ({"raw_ids": (2**24, 3)}, "raw ids must be at most 16777215, got 16777216"),
         ({"ignored_raw_ids": (5,)}, r"ignored_raw_ids must contain 0, got \(5,\)"),
     ],
 )

@@ -28,7 +28,7 @@ def test_named_matrices_are_read_and_others_passed_over(tmp_path):
         ("P: 1 2 3\n", "P is no matrix of 2 x 2 finite numbers"),
         ("P: 1 2 3 nan\n", "P is no matrix of 2 x 2 finite numbers"),
         ("P: 1 2 3 four\n", "could not convert"),
-        ("P 1 2 3 4\n", "must be a complete calibration file"),
+        ("P 1 2 3 4\n", "no line P"),
         ("P: 1 2 3 \udcff\n", "must be a complete calibration file"),
     ],
 )

@@ -79,6 +79,20 @@ def test_images_too_large_are_not_unpacked(tmp_path, monkeypatch):
         read_image(tmp_path / "a.png")
 
 
+def test_bytes_that_are_no_image_are_called_that(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"text")
+    with pytest.raises(
+        ValueError, match=r"a\.png: must be a complete image file, got: no known im"
+    ):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, reader):
+    with pytest.raises(ValueError, match=rf"{tmp_path.name}: must be "):
+        reader(tmp_path)
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_a_missing_file_says_so(tmp_path, reader):
     with pytest.raises(FileNotFoundError, match="absent"):

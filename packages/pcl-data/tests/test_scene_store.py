@@ -158,7 +158,7 @@ def test_a_scene_without_points_is_rejected(tmp_path):
 def test_pickled_arrays_are_rejected(tmp_path):
     path = pointcept_folder(tmp_path / "room")
     np.save(path / "instance.npy", np.array([{}, {}]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"instance\.npy must be a complete \.npy file"):
+    with pytest.raises(ValueError, match=r"instance\.npy: must be a complete \.npy file"):
         load_scene(path)
 
 
@@ -167,14 +167,14 @@ def test_truncated_files_are_rejected(tmp_path, n_bytes):
     path = pointcept_folder(tmp_path / "room")
     content = (path / "coord.npy").read_bytes()
     (path / "coord.npy").write_bytes(content[:n_bytes])
-    with pytest.raises(ValueError, match=r"coord\.npy must be a complete \.npy file, got"):
+    with pytest.raises(ValueError, match=r"coord\.npy: must be a complete \.npy file, got"):
         load_scene(path)
 
 
 def test_a_file_that_is_no_array_is_rejected(tmp_path):
     path = pointcept_folder(tmp_path / "room")
     (path / "coord.npy").write_text("x y z\n" * 100)
-    with pytest.raises(ValueError, match=r"coord\.npy must be a complete \.npy file, got"):
+    with pytest.raises(ValueError, match=r"coord\.npy: must be a complete \.npy file, got"):
         load_scene(path)
 
 
@@ -183,7 +183,36 @@ def test_a_folder_without_points_is_no_scene(tmp_path):
         load_scene(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"name": "room"}'])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 10000000000000000000000)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000000000000, 3)}",
+    ],
+    ids=["open bracket", "endless row", "endless column"],
+)
+def test_absurd_headers_are_rejected(tmp_path, header):
+    path = pointcept_folder(tmp_path / "room")
+    length = len(header).to_bytes(2, "little")
+    (path / "coord.npy").write_bytes(b"\x93NUMPY\x01\x00" + length + header.encode() + bytes(24))
+    with pytest.raises(ValueError, match=r"coord\.npy: must be a complete \.npy file, got"):
+        load_scene(path)
+
+
+def test_arrays_of_the_other_byte_order_become_those_of_the_machine(tmp_path):
+    points = np.array([[1.5, 2, 3], [4, 5, 6]])
+    path = pointcept_folder(
+        tmp_path / "room", coord=points.astype(">f4"), segment=np.array([1, -1], ">i8")
+    )
+    scene = load_scene(path)
+    assert scene.points.dtype.isnative
+    assert scene.labels.dtype.isnative
+    assert scene.points.tolist() == points.tolist()
+    assert scene.labels.tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"name": "room"}', "[" * 100_000])
 def test_a_broken_description_is_rejected(tmp_path, text):
     path = pointcept_folder(tmp_path / "room")
     (path / "scene.json").write_text(text)

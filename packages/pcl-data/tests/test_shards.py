@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcl_data import SCANNET20, Frame, Scene
+from pcl_data import NYU40, SCANNET20, Frame, Scene
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS
 from pcl_data.shards import ShardFolder, write_shards
 
@@ -114,6 +114,33 @@ def test_names_that_are_no_keys_are_rejected_and_nothing_is_left(tmp_path, name)
 def test_a_name_that_comes_twice_is_rejected(tmp_path):
     with pytest.raises(ValueError, match=r"distinct names .* got 'a'"):
         write_shards([make_scene("a"), make_scene("a")], tmp_path)
+
+
+def test_an_error_in_a_later_shard_takes_the_earlier_ones_away(tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(ValueError, match="scenes must have distinct names"):
+        write_shards([make_scene("a"), make_scene("b"), make_scene("a")], tmp_path, max_bytes=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_a_shard_that_is_full_before_it_begins_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="max_bytes must be at least 1, got 0"):
+        write_shards([make_scene("a")], tmp_path, max_bytes=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_label_set_than_the_saved_one_is_rejected(tmp_path):
+    write_shards([make_scene("a")], tmp_path)
+    with pytest.raises(ValueError, match=r"a\.json: label_set must be 'scannet20', .*'nyu40'"):
+        ShardFolder(tmp_path, label_set=NYU40)[0]
+
+
+def test_a_member_that_comes_twice_is_rejected(tmp_path):
+    path = tmp_path / "shard-000000.tar"
+    write_tar(path, {"a.coord.npy": POINTS, "a.json": META})
+    write_tar(path, {"a.coord.npy": POINTS}, mode="a")
+    with pytest.raises(ValueError, match=r"member 'a\.coord\.npy' comes twice"):
+        ShardFolder(tmp_path)
 
 
 def test_shards_are_not_overwritten(tmp_path):

@@ -53,8 +53,10 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def flush_folder(folder: str | os.PathLike[str]) -> None:
-    """Put the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Put the names in a folder on the disk, where the system opens folders: Windows does not."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -25,8 +25,13 @@ def library_errors(what: str) -> Iterator[None]:
 
 @contextmanager
 def errors_in(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Begin the message of a `ValueError` with the file that it is about."""
+    """Begin the message of a `ValueError` with the file that it is about.
+
+    A folder where the file should be is a `ValueError` too.
+    """
     try:
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    except IsADirectoryError as error:
+        raise ValueError(f"{path}: must be a file, got a folder") from error

@@ -15,6 +15,7 @@ from pcl_data import label_tables as tables
 
 IGNORE_INDEX = -1
 Frequency = Literal["head", "common", "tail"]
+MAX_RAW_ID = 2**24 - 1  # as wide as a colour; raw ids are looked up in a table of this length
 _UNKNOWN = -2  # marks a hole in the lookup table
 
 
@@ -33,8 +34,8 @@ class LabelSet:
         merged_raw_ids: pairs of a raw id and the raw id of the class that it counts as.
 
     Raises:
-        ValueError: if the tuples differ in length, an id occurs twice, 0 is not ignored, or an id
-            is merged into none of `raw_ids`.
+        ValueError: if the tuples differ in length, an id occurs twice or is above `MAX_RAW_ID`, 0
+            is not ignored, or an id is merged into none of `raw_ids`.
 
     Example:
         >>> import numpy as np
@@ -69,6 +70,8 @@ class LabelSet:
                 "raw_ids, ignored_raw_ids and merged_raw_ids must be distinct and positive, "
                 f"got {ids}"
             )
+        if max(ids) > MAX_RAW_ID:
+            raise ValueError(f"raw ids must be at most {MAX_RAW_ID}, got {max(ids)}")
         targets = {target for _, target in self.merged_raw_ids}
         if not targets <= set(self.raw_ids):
             raise ValueError(

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
-from pcl_data.file_errors import errors_in
+from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
@@ -97,20 +97,16 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     path = Path(path)
     if not (path / "coord.npy").is_file():
         raise FileNotFoundError(f"path must be a scene folder with coord.npy, got {path}")
-    meta = _read_meta(path)
-    if label_set and meta["label_set"] and label_set.name != meta["label_set"]:
-        raise ValueError(
-            f"{path}: label_set must be {meta['label_set']!r}, the one the scene was saved with, "
-            f"got {label_set.name!r}"
-        )
+    meta = path / META_NAME
+    is_ours = meta.exists()
+    name = parse_meta(str(meta), meta.read_bytes(), label_set) if is_ours else path.name
     patterns = (*(f"{stem}.npy" for stem in FILE_NAMES.values()), "segment[0-9]*.npy")
     arrays = {
         file.relative_to(path).with_suffix("").as_posix(): _open_array(file)
         for pattern in (*patterns, "frames/[0-9]*/*.npy")
         for file in path.glob(pattern)
     }
-    scene = scene_of_arrays(str(path), str(meta["name"]), arrays, label_set)
-    is_ours = (path / META_NAME).exists()
+    scene = scene_of_arrays(str(path), name, arrays, label_set)
     return scene if is_ours or label_set is None else _with_things_alone(scene, label_set)
 
 
@@ -175,37 +171,36 @@ def _with_things_alone(scene: Scene, label_set: LabelSet) -> Scene:
     return replace(scene, instances=np.where(is_thing, scene.instances, IGNORE_INDEX))
 
 
-def _read_meta(path: Path) -> dict[str, str | None]:
-    file = path / META_NAME
-    if not file.exists():  # a folder written by Pointcept
-        return {"name": path.name, "label_set": None}
-    return parse_meta(str(file), file.read_bytes())
-
-
-def parse_meta(owner: str, content: bytes) -> dict[str, str | None]:
-    """Name and label set in the bytes of `scene_meta`.
+def parse_meta(owner: str, content: bytes, label_set: LabelSet | None) -> str:
+    """Name of a scene in the bytes of `scene_meta`.
 
     Raises:
-        ValueError: beginning with `owner`, if it is something else.
+        ValueError: beginning with `owner`, if it is something else, or the scene was saved with
+            another label set.
     """
     try:
         meta = json.loads(content)
-        return {"name": str(meta["name"]), "label_set": meta["label_set"]}
-    except (ValueError, KeyError, TypeError) as error:
+        name, saved = str(meta["name"]), meta["label_set"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{owner} must be JSON with name and label_set, got {error!r}") from error
+    if label_set and saved and label_set.name != saved:
+        raise ValueError(
+            f"{owner}: label_set must be {saved!r}, the one the scene was saved with, "
+            f"got {label_set.name!r}"
+        )
+    return name
 
 
 def _open_array(file: Path) -> np.ndarray:
-    try:
+    with errors_in(file), library_errors(".npy"):
         return np.lib.format.open_memmap(file, mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{file} must be a complete .npy file, got {error}") from error
 
 
 def _fitted(stem: str, array: np.ndarray, shape: tuple[str | int, ...], dtype: type) -> np.ndarray:
     """The array in the type of its field; other types of Pointcept are converted."""
     if len(shape) == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if np.issubdtype(array.dtype, dtype):
         return array
     if np.issubdtype(array.dtype, np.number):

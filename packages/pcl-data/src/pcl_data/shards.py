@@ -9,7 +9,7 @@ in any order, memory-mapped.
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -32,40 +32,40 @@ def write_shards(
 ) -> list[Path]:
     """Write scenes, in their order, to `shard-000000.tar`, `shard-000001.tar`, ...
 
-    Each shard is written whole or not at all. The same scenes give the same bytes.
+    After an error no shard is left. The same scenes give the same bytes.
 
     Args:
         scenes: with distinct names of letters, digits, `_`, `-` and `/`.
         folder: made if it does not exist; must not hold shards yet.
-        max_bytes: size at which a shard is full; a scene is never divided.
+        max_bytes: size at which a shard is full, at least 1; a scene is never divided.
 
     Returns:
         The shards.
 
     Raises:
         FileExistsError: if the folder holds a shard.
-        ValueError: if a name comes twice or holds another character.
+        ValueError: if a name comes twice or holds another character, or `max_bytes` is below 1.
     """
+    if max_bytes < 1:
+        raise ValueError(f"max_bytes must be at least 1, got {max_bytes}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("shard-*.tar")):
         raise FileExistsError(f"folder must not hold shards yet, got {folder}")
     shards: list[Path] = []
-    names: set[str] = set()
-    waiting = iter(scenes)
-    scene = next(waiting, None)
-    while scene is not None:
-        shards.append(folder / f"shard-{len(shards):06d}.tar")
-        with whole_file(shards[-1]) as file, tarfile.open(fileobj=file, mode="w") as tar:
-            while scene is not None and file.tell() < max_bytes:
-                if scene.name in names or not _NAME.fullmatch(scene.name):
-                    raise ValueError(
-                        "scenes must have distinct names of letters, digits, _, - and /, "
-                        f"got {scene.name!r}"
-                    )
-                names.add(scene.name)
-                _add_scene(tar, scene)
-                scene = next(waiting, None)
+    waiting = _with_keys(scenes)
+    try:
+        scene = next(waiting, None)
+        while scene is not None:
+            shards.append(folder / f"shard-{len(shards):06d}.tar")
+            with whole_file(shards[-1]) as file, tarfile.open(fileobj=file, mode="w") as tar:
+                while scene is not None and file.tell() < max_bytes:
+                    _add_scene(tar, scene)
+                    scene = next(waiting, None)
+    except BaseException:
+        for shard in shards:
+            shard.unlink(missing_ok=True)
+        raise
     return shards
 
 
@@ -79,8 +79,9 @@ class ShardFolder(Sequence[Scene]):
     Raises:
         FileNotFoundError: if there is no shard.
         ValueError: naming the shard that is no complete plain tar file, or holds a member that is
-            compressed, sparse, a link, or not called like one of `write_shards`; or if two scenes
-            have the same name.
+            compressed, sparse, a link, or not called like one of `write_shards`; if two scenes
+            have the same name; or, on reading, if an array is broken or the scene was saved with
+            another label set.
 
     Example:
         >>> import tempfile
@@ -118,12 +119,25 @@ class ShardFolder(Sequence[Scene]):
         shard, members = self._members[name]
         content = np.memmap(shard, mode="r")
         parts = {stem: content[start : start + size] for stem, (start, size) in members.items()}
-        parse_meta(f"{shard}: {name}.json", parts.pop("json").tobytes())
+        parse_meta(f"{shard}: {name}.json", parts.pop("json").tobytes(), self.label_set)
         arrays = {}
         for stem, part in parts.items():
             with errors_in(f"{shard}: {name}.{stem}"), library_errors("NPY"):
                 arrays[stem.removesuffix(".npy").replace(".", "/")] = view_array(part)
         return scene_of_arrays(f"{shard}: {name}", name, arrays, self.label_set)
+
+
+def _with_keys(scenes: Iterable[Scene]) -> Iterator[Scene]:
+    """The scenes, once their names are known to be distinct keys."""
+    names: set[str] = set()
+    for scene in scenes:
+        if scene.name in names or not _NAME.fullmatch(scene.name):
+            raise ValueError(
+                "scenes must have distinct names of letters, digits, _, - and /, "
+                f"got {scene.name!r}"
+            )
+        names.add(scene.name)
+        yield scene
 
 
 def _add_scene(tar: tarfile.TarFile, scene: Scene) -> None:
@@ -148,7 +162,10 @@ def _scan(shard: Path) -> dict[str, dict[str, tuple[int, int]]]:
             found = _MEMBER.fullmatch(info.name)
             if not (found and info.isreg() and not info.sparse):
                 raise ValueError(f"member {info.name!r} is no file <scene>.<array>.npy or .json")
-            scenes.setdefault(found["name"], {})[found["stem"]] = info.offset_data, info.size
+            members = scenes.setdefault(found["name"], {})
+            if found["stem"] in members:
+                raise ValueError(f"member {info.name!r} comes twice")
+            members[found["stem"]] = info.offset_data, info.size
         end = max(
             (offset + size for m in scenes.values() for offset, size in m.values()), default=0
         )

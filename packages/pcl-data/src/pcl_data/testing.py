@@ -1,5 +1,7 @@
 """What every data set promises, as a check that each of their tests calls."""
 
+import pickle
+
 import numpy as np
 
 from pcl_data.dataset import Dataset
@@ -11,7 +13,7 @@ def check_dataset(dataset: Dataset) -> None:
 
     Names are distinct and are those of the scenes; reading twice gives the same bits; labels are
     train ids of the data set's label set and instances belong to its things; frames see points of
-    the scene.
+    the scene; the data set and its scenes can be sent to other processes.
 
     Args:
         dataset: of at least one scene.
@@ -24,8 +26,10 @@ def check_dataset(dataset: Dataset) -> None:
         assert np.array_equal(scene.points, again.points), f"{scene.name} must read the same twice"
         assert scene.label_set is dataset.label_set
         _check_instances(scene)
+        _check_pickling(scene.name, scene)
         for frame in list(scene.frames)[:2]:
             assert _share_seen(frame, scene) > 0, f"a frame of {scene.name} must see a point of it"
+    _check_pickling("dataset", dataset)
 
 
 def _check_instances(scene: Scene) -> None:
@@ -33,6 +37,13 @@ def _check_instances(scene: Scene) -> None:
         return
     labels = scene.labels[scene.instances >= 0]
     assert np.isin(labels, scene.label_set.things).all(), f"{scene.name} has instances of stuff"
+
+
+def _check_pickling(owner: str, value: object) -> None:
+    try:
+        pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AssertionError(f"{owner} must go to other processes, got {error}") from error
 
 
 def _share_seen(frame: Frame, scene: Scene) -> float:

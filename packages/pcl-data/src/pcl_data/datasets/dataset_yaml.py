@@ -22,6 +22,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, get_args
 
 import yaml
@@ -34,6 +35,8 @@ from pcl_data.readers.scene_reader import LabelIds
 FILE_NAME = "dataset.yaml"
 _KEYS = ("name", "classes", "ignored", "merged", "label_ids", "splits")
 _CLASS_KEYS = ("name", "id", "color", "stuff", "frequency")
+_SHORT = Repr()  # a few bytes of YAML, with aliases, make a value whose whole text fills the memory
+_SHORT.maxlevel = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
         table = _table("the file", content, _KEYS, needed=("name", "classes"))
         label_ids = table.get("label_ids", "raw")
         if label_ids not in get_args(LabelIds):
-            raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {label_ids!r}")
+            got = _SHORT.repr(label_ids)
+            raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {got}")
         splits = _of_type("splits", table.get("splits", {}), dict)
         return DatasetDescription(
             _label_set(table),
@@ -108,7 +112,7 @@ def write_dataset_yaml(
         "classes": [
             dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ],
-        "ignored": [raw for raw in label_set.ignored_raw_ids if raw],
+        "ignored": list(label_set.ignored_raw_ids),
         "merged": dict(label_set.merged_raw_ids),
         "label_ids": "train",
         "splits": {name: list(names) for name, names in (known | dict(splits)).items()},
@@ -134,7 +138,7 @@ def _label_set(table: Mapping[str, Any]) -> LabelSet:
         colors=colors,
         is_stuff=is_stuff,
         frequency=None if None in frequency else frequency,
-        ignored_raw_ids=tuple(sorted({0, *ignored})),
+        ignored_raw_ids=ignored if 0 in ignored else (0, *ignored),
         merged_raw_ids=tuple(
             zip(_ids("merged", merged), _ids("merged", merged.values()), strict=True)
         ),
@@ -148,7 +152,8 @@ def _class(
     row = _table(owner, row, _CLASS_KEYS, needed=("name",))
     frequency = row.get("frequency")
     if frequency not in (None, *get_args(Frequency)):
-        raise ValueError(f"{owner}.frequency must be head, common or tail, got {frequency!r}")
+        got = _SHORT.repr(frequency)
+        raise ValueError(f"{owner}.frequency must be head, common or tail, got {got}")
     return (
         _of_type(f"{owner}.name", row["name"], str),
         _of_type(f"{owner}.id", row.get("id", place + 1), int),
@@ -173,7 +178,7 @@ def _table(owner: str, value: Any, keys: Collection[str], *, needed: tuple[str, 
 
 def _of_type(owner: str, value: Any, kind: type) -> Any:
     if type(value) is not kind:  # a bool is no int here
-        raise ValueError(f"{owner} must be of type {kind.__name__}, got {value!r}")
+        raise ValueError(f"{owner} must be of type {kind.__name__}, got {_SHORT.repr(value)}")
     return value
 
 

@@ -21,6 +21,7 @@ from pcl_data.readers.lidar_sweep import read_sweep
 from pcl_data.readers.records import read_image
 from pcl_data.rigid import rigid, transform_points
 from pcl_data.scene import Frame, LazyFrames, Scene
+from pcl_data.splits import read_split
 
 _CALIBRATION = {"P2": (3, 4), "R0_rect": (3, 3), "Tr_velo_to_cam": (3, 4)}
 
@@ -41,7 +42,8 @@ class KittiObject(FileDataset):
         cameras: whether scenes have the image of the left colour camera as a frame.
 
     Raises:
-        ValueError: if `split` is no split, or a name in it is no name of a sweep.
+        ValueError: if `split` is no split, a name in it is no name of a sweep, or its list is
+            broken.
         FileNotFoundError: if files are missing.
     """
 
@@ -108,7 +110,7 @@ class KittiObject(FileDataset):
         elif split in ("train", "val"):
             path = self.root / "ImageSets" / f"{split}.txt"
             self.require(self.root, [path])
-            names = tuple(f"training/{line}" for line in path.read_text(encoding="utf-8").split())
+            names = tuple(f"training/{number}" for number in read_split(path))
         else:
             raise ValueError(f"split must be training, testing, train or val, got {split!r}")
         wrong = [name for name in names if not re.fullmatch(r"(training|testing)/\d{6}", name)]
@@ -138,6 +140,11 @@ def read_kitti_boxes(path: Path, camera_to_lidar: np.ndarray) -> Float32[np.ndar
         rows = [row for row in rows if row and row[0] != "DontCare"]
         if any(len(row) not in (15, 16) for row in rows):  # 16: with the score of a detector
             raise ValueError("lines of a class and 14 numbers expected")
+        unknown = {row[0] for row in rows} - set(KITTI8.names)
+        if unknown:
+            raise ValueError(
+                f"classes of {', '.join(KITTI8.names)} expected, {min(unknown)!r} found"
+            )
         labels = np.array([KITTI8.names.index(row[0]) for row in rows], np.float64)
         numbers = np.array([row[8:15] for row in rows], np.float64).reshape(-1, 7)
         if not np.isfinite(numbers).all() or (numbers[:, :3] <= 0).any():

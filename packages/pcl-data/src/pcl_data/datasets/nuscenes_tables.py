@@ -38,6 +38,10 @@ _SAMPLE_DATA = (
     "filename",
 )
 TABLES = ("scene", "sample", "sample_data", "calibrated_sensor", "ego_pose", "sensor")
+# What JSON holds in a field; a string where nothing is said.
+_KINDS: dict[str, type] = dict.fromkeys(
+    ("translation", "rotation", "size", "camera_intrinsic"), list
+) | {"timestamp": int, "is_key_frame": bool}
 # Categories of boxes; lidarseg numbers them from 1 in this order.
 _CATEGORIES = [
     "animal",
@@ -185,7 +189,7 @@ def read_table(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no table, or a row lacks a field.
+        ValueError: if it is no table, or a row lacks a field or has another kind of value in it.
     """
 
     def reduced(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -198,7 +202,13 @@ def read_table(
         rows = json.loads(path.read_text(encoding="utf-8"), object_hook=reduced)
         if not isinstance(rows, list) or any(not isinstance(row, dict | None) for row in rows):
             raise ValueError("no list of rows")
-    return [row for row in rows if row is not None]
+    rows = [row for row in rows if row is not None]
+    for row in rows:
+        for field, value in row.items():
+            kind = _KINDS.get(field, str)
+            if type(value) is not kind:
+                raise ValueError(f"{path}: {field} must be of type {kind.__name__}, got {value!r}")
+    return rows
 
 
 def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[str]]:
@@ -250,8 +260,6 @@ def _readings(
     pose_of = {row["token"]: (row["translation"], row["rotation"]) for row in poses}
     readings = {}
     for row in rows:
-        if not (isinstance(row["filename"], str) and isinstance(row["timestamp"], int)):
-            raise ValueError(f"{folder}/sample_data.json: must name file and time, got {row}")
         sensor = sensors[row["calibrated_sensor_token"]]
         pose = _find(pose_of, row["ego_pose_token"], path)
         token = row["token"]

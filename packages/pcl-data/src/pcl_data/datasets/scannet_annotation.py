@@ -119,7 +119,7 @@ def _read_groups(file: Path) -> list[_Group]:
 
 
 def _whole(values: Any) -> Int64[np.ndarray, " s"]:
-    array = np.asarray(values) if values else np.zeros(0, np.int64)
+    array = np.asarray(values) if values != [] else np.zeros(0, np.int64)
     if array.ndim != 1 or array.dtype.kind != "i" or array.min(initial=0) < 0:
         raise ValueError(f"an array of {array.dtype} and shape {array.shape}, not of whole ids")
     return array.astype(np.int64)
@@ -129,9 +129,12 @@ def _place_of(ids: Int64[np.ndarray, " s"], groups: list[_Group]) -> Int64[np.nd
     """Group of each segment, by its place in the list; -1 for none."""
     group_of = np.full(len(ids), -1)
     for place, group in enumerate(groups):
+        unknown = np.setdiff1d(group.segments, ids)
+        if len(unknown):  # the groups of another mesh
+            raise ValueError(
+                f"segGroups must name segments of the mesh, got {unknown[:10].tolist()}"
+            )
         group_of[np.isin(ids, group.segments)] = place
-    if any(len(group.segments) for group in groups) and (group_of < 0).all():
-        raise ValueError("segGroups must name segments of the mesh, got none of them")
     return group_of
 
 

@@ -5,6 +5,7 @@ Ids of the subset are NYU40 labels, and label * 1000 + number for instances (Ben
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from pcl_data.readers.frame_folder import (
     tracked_poses,
 )
 from pcl_data.readers.records import read_matrix
-from pcl_data.readers.sens import open_sens
+from pcl_data.readers.sens import SensStream, open_sens
 from pcl_data.scene import Frame, LazyFrames
 
 FrameSource = Literal["none", "sens", "folders", "25k"]
@@ -73,20 +74,24 @@ def read_scannet_frames(
     if not poses:
         raise FileNotFoundError(f"{folder} must hold pose/*.txt, got none")
     files = {path.stem: _files(folder, path) for path in poses}
-    tracked = tracked_poses(files)
-    intrinsics_file = _intrinsics_file(folder)
-    intrinsics = read_matrix(intrinsics_file, (4, 4))[:3, :3]
+    aligned = {name: alignment @ pose for name, pose in tracked_poses(files).items()}
+    labels = label_set if source == "25k" else None
+    return LazyFrames(tuple(aligned), partial(_folder_frame, folder, files, aligned, labels))
 
-    def read(name: str) -> Frame:
-        frame = read_posed_frame(
-            files[name],
-            alignment @ tracked[name],
-            intrinsics,
-            of_color="color" in intrinsics_file.name,
-        )
-        return _labelled(frame, folder, name, label_set) if source == "25k" else frame
 
-    return LazyFrames(tuple(tracked), read)
+def _folder_frame(
+    folder: Path,
+    files: dict[str, FrameFiles],
+    poses: dict[str, Float64[np.ndarray, "4 4"]],
+    label_set: LabelSet | None,
+    name: str,
+) -> Frame:
+    """A frame, with its labels where there is a label set."""
+    file = _intrinsics_file(folder)
+    intrinsics = read_matrix(file, (4, 4))[:3, :3]
+    of_color = "color" in file.name
+    frame = read_posed_frame(files[name], poses[name], intrinsics, of_color=of_color)
+    return frame if label_set is None else _labelled(frame, folder, name, label_set)
 
 
 def _stream_frames(file: Path, alignment: Float64[np.ndarray, "4 4"], step: int) -> LazyFrames:
@@ -95,12 +100,12 @@ def _stream_frames(file: Path, alignment: Float64[np.ndarray, "4 4"], step: int)
     broken = [i for i in numbers if not np.isfinite(stream.poses[i]).all()]
     if broken:
         raise ValueError(f"{file}: poses must be finite or lost, got neither in frame {broken[0]}")
+    return LazyFrames([str(i) for i in numbers], partial(_stream_frame, stream, alignment))
 
-    def read(name: str) -> Frame:
-        frame = stream.read(int(name))
-        return replace(frame, camera_to_world=alignment @ frame.camera_to_world)
 
-    return LazyFrames([str(i) for i in numbers], read)
+def _stream_frame(stream: SensStream, alignment: Float64[np.ndarray, "4 4"], name: str) -> Frame:
+    frame = stream.read(int(name))
+    return replace(frame, camera_to_world=alignment @ frame.camera_to_world)
 
 
 def _frame_folder(source: FrameSource, root: Path, scan: Path) -> Path:

@@ -8,6 +8,7 @@ the data set's own readme.
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from pcl_data.datasets.file_dataset import FileDataset
 from pcl_data.pairs import unproject
 from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
-from pcl_data.scene import LazyFrames, Scene
+from pcl_data.scene import Frame, LazyFrames, Scene
 from pcl_data.splits import read_split
 from pcl_data.voxelization import voxelize
 
@@ -97,11 +98,8 @@ class SevenScenes(FileDataset):
             ValueError: naming the file that is broken, or if no frame has depth.
         """
         files, intrinsics = self._frame_files(name), self._intrinsics(name)
-        poses = tracked_poses(files)
-        frames = LazyFrames(
-            tuple(poses),
-            lambda frame: read_posed_frame(files[frame], _UPRIGHT @ poses[frame], intrinsics),
-        )
+        poses = {frame: _UPRIGHT @ pose for frame, pose in tracked_poses(files).items()}
+        frames = LazyFrames(tuple(poses), partial(_read_frame, files, poses, intrinsics))
         points, colors = _fused(frames, self.voxel_size)
         return Scene(name, points, colors=colors, frames=frames)
 
@@ -124,6 +122,15 @@ def _files(pose: Path) -> FrameFiles:
     colors = [pose.with_name(f"{stem}.color{suffix}") for suffix in (".png", ".jpg")]
     color = next((file for file in colors if file.is_file()), colors[0])
     return FrameFiles(color, pose.with_name(f"{stem}.depth.png"), pose)
+
+
+def _read_frame(
+    files: dict[str, FrameFiles],
+    poses: dict[str, Float64[np.ndarray, "4 4"]],
+    intrinsics: Float64[np.ndarray, "3 3"],
+    name: str,
+) -> Frame:
+    return read_posed_frame(files[name], poses[name], intrinsics)
 
 
 def _number(file: Path, line: str) -> int:

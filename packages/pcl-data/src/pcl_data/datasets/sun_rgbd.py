@@ -8,6 +8,7 @@ import io
 import os
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +117,15 @@ class SunRgbd(FileDataset):
         return next((file for file in files if file.is_file()), files[0])
 
     def _frames(self, name: str, points: Float32[np.ndarray, "n 3"]) -> LazyFrames | tuple[()]:
-        image = self._toolbox / "image" / f"{name}.jpg"
-        calibration = self._toolbox / "calib" / f"{name}.txt"
-        if not (image.is_file() and calibration.is_file()):
+        if not all(file.is_file() for file in _frame_files(self.root, name)):
             return ()
-        return LazyFrames([name], lambda _: _read_frame(image, calibration, points))
+        return LazyFrames([name], partial(_read_frame, self.root, points))
+
+
+def _frame_files(root: Path, name: str) -> tuple[Path, Path]:
+    """Photograph and calibration of a view."""
+    folder = root / "sunrgbd_trainval"
+    return folder / "image" / f"{name}.jpg", folder / "calib" / f"{name}.txt"
 
 
 def _places(root: Path, split: str) -> list[Path]:
@@ -150,20 +155,21 @@ def _read_boxes(file: Path) -> Shaped[np.ndarray, "k 8"]:
 def _converted(boxes: Shaped[np.ndarray, "k 8"]) -> Float32[np.ndarray, "k 8"]:
     """Boxes with full sizes and counter-clockwise headings."""
     classes = boxes[:, 7].astype(np.int64)
-    if not (np.array_equal(classes, boxes[:, 7]) and (boxes[:, 3:6] >= 0).all()):
-        raise ValueError("boxes must have whole classes and half lengths of at least 0")
+    if not (np.array_equal(classes, boxes[:, 7]) and (boxes[:, [3, 4, 5, 7]] >= 0).all()):
+        raise ValueError("boxes must have whole classes and half lengths, both of at least 0")
     labels = SUNRGBD10.to_train(classes + 1)
     converted = np.column_stack([boxes[:, :3], 2 * boxes[:, 3:6], -boxes[:, 6], labels])
     return converted.astype(np.float32)
 
 
-def _read_frame(image: Path, calibration: Path, points: Float32[np.ndarray, "n 3"]) -> Frame:
+def _read_frame(root: Path, points: Float32[np.ndarray, "n 3"], name: str) -> Frame:
     """The photograph with the depth of the points.
 
     The calibration file has two lines of nine numbers, column by column: the rotation from the
     camera's axes (x right, y forward, z up) to the upright ones, and the intrinsics, which count
     pixels from 1.
     """
+    image, calibration = _frame_files(root, name)
     with errors_in(calibration), library_errors("calibration"):
         lines = calibration.read_text(encoding="utf-8").splitlines()
         tilt, intrinsics = (_columns(line) for line in lines[:2])

@@ -42,7 +42,7 @@ def write_html(
 
     Raises:
         ValueError: if there is no point or no layer, a coordinate is not finite, a layer has
-            another length than `points`, or a legend belongs to no layer.
+            another length than `points`, a legend belongs to no layer, or `max_points` is below 1.
 
     Example:
         >>> import tempfile
@@ -52,6 +52,8 @@ def write_html(
         >>> "<canvas>" in path.read_text()
         True
     """
+    if max_points < 1:
+        raise ValueError(f"max_points must be at least 1, got {max_points}")
     legends = legends or {}
     _check(points, layers, legends)
     n_points = len(points)

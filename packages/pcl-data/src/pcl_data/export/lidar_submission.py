@@ -16,6 +16,7 @@ from jaxtyping import Integer
 from pcl_data.atomic_files import whole_file
 from pcl_data.label_set import NUSCENES16, SEMANTICKITTI19, LabelSet
 
+EVAL_SETS = ("train", "val", "test")
 INPUTS = ("camera", "lidar", "radar", "map", "external")
 _MOST_INSTANCES = 2**16 - 1
 
@@ -112,8 +113,10 @@ def write_nuscenes_submission(
 
     Raises:
         ValueError: if a point is unlabelled, which the server refuses, a train id is outside the
-            label set, a token is no name of a file, or an input is unknown.
+            label set, a token is no name of a file, or `eval_set` or an input is unknown.
     """
+    if eval_set not in EVAL_SETS:
+        raise ValueError(f"eval_set must be one of {', '.join(EVAL_SETS)}, got {eval_set!r}")
     if not inputs <= set(INPUTS):
         raise ValueError(f"inputs must be among {', '.join(INPUTS)}, got {sorted(inputs)}")
     bins, meta = Path(folder) / "lidarseg" / eval_set, Path(folder) / eval_set

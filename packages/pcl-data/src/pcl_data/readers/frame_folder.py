@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Float64, Int64, Shaped, UInt8
 from PIL import Image
 
 from pcl_data.file_errors import errors_in, library_errors
-from pcl_data.readers.records import MAX_PIXELS, read_depth, read_image, read_matrix
+from pcl_data.readers.records import open_image, read_depth, read_image, read_matrix
 from pcl_data.scene import Frame
 
 NO_DEPTH = 65535  # besides 0; 7-Scenes marks with it what was not measured
@@ -131,7 +131,7 @@ def read_ids(path: Path) -> Int64[np.ndarray, "h w"]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is broken, too large, or has more than one channel.
     """
-    with errors_in(path), library_errors("id image"), Image.open(path) as image:
-        if image.mode not in ("L", "P", "I;16", "I") or image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"mode {image.mode} with {image.width} x {image.height} pixels")
+    with errors_in(path), library_errors("id image"), open_image(path) as image:
+        if image.mode not in ("L", "P", "I;16", "I"):
+            raise ValueError(f"mode {image.mode}, not one channel of 8 or 16 bits")
         return np.array(image).astype(np.int64)

@@ -28,7 +28,7 @@ def read_kitti_calibration(
     """
     with errors_in(path), library_errors("calibration"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        rows = dict(line.split(":", 1) for line in lines if line.strip())
+        rows = dict(line.split(":", 1) for line in lines if ":" in line)
         return {name: _matrix(rows, name, shape) for name, shape in shapes.items()}
 
 

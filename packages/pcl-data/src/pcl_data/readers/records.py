@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pcl_data.file_errors import errors_in, library_errors
 
@@ -32,9 +32,9 @@ def read_records(path: Path, dtype: str | np.dtype, n_columns: int = 1) -> np.nd
         FileNotFoundError: if there is no such file.
         ValueError: if the size of the file is no multiple of a row's.
     """
-    data = path.read_bytes()
     row = np.dtype(dtype).itemsize * n_columns
     with errors_in(path):
+        data = path.read_bytes()
         if len(data) % row:
             raise ValueError(f"must hold rows of {row} bytes, got {len(data)} bytes")
     values = np.frombuffer(data, dtype)
@@ -91,7 +91,7 @@ def decode_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         ValueError: if it is broken or has more than `MAX_PIXELS`.
     """
-    with library_errors("image"), _opened(BytesIO(data)) as image:
+    with library_errors("image"), open_image(BytesIO(data)) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -106,14 +106,22 @@ def read_depth(path: Path, steps_per_metre: float | int = 1000) -> Float32[np.nd
         FileNotFoundError: if there is no such file.
         ValueError: if it is broken, has more than `MAX_PIXELS`, or not one channel of integers.
     """
-    with errors_in(path), library_errors("depth"), _opened(path) as image:
+    with errors_in(path), library_errors("depth"), open_image(path) as image:
         if image.mode not in ("I;16", "I"):
             raise ValueError(f"mode {image.mode}, not one 16-bit channel")
         return np.array(image).astype(np.float32) / np.float32(steps_per_metre)
 
 
-def _opened(source: Path | BytesIO) -> Image.Image:
-    image = Image.open(source)
+def open_image(source: Path | BytesIO, formats: list[str] | None = None) -> Image.Image:
+    """The image in a file of one of these formats, by default any, before it is decoded.
+
+    Raises:
+        ValueError: if it is none or has more than `MAX_PIXELS`.
+    """
+    try:
+        image = Image.open(source, formats=formats)
+    except UnidentifiedImageError as error:  # names the address of a BytesIO
+        raise ValueError(f"no {' or '.join(formats or ['known'])} image") from error
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS}")
     return image

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8, UInt16
-from PIL import Image
 
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.readers.frame_folder import frame_on_depth_grid
-from pcl_data.readers.records import MAX_PIXELS
+from pcl_data.readers.records import MAX_PIXELS, open_image
 from pcl_data.scene import Frame
 
 VERSION = 4
@@ -100,7 +99,7 @@ class SensStream:
             _check_length("colour", len(data), width * height * 3)
             return np.frombuffer(data, np.uint8).reshape(height, width, 3)
         with library_errors(self.color_compression):
-            image = Image.open(io.BytesIO(data), formats=[self.color_compression])
+            image = open_image(io.BytesIO(data), [self.color_compression])
             if image.size != self.color_size:
                 raise ValueError(f"{image.size} pixels, not the {self.color_size} of the stream")
             return np.array(image.convert("RGB"))

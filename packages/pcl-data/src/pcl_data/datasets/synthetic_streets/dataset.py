@@ -231,24 +231,28 @@ def _relabelled(scene: Scene, label_set: LabelSet) -> Scene:
         return scene
     assert scene.labels is not None  # the store gives what it was given
     assert scene.boxes is not None
-
-    def train(stored: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
-        return label_set.to_train(LABELS.to_raw(stored))
-
-    def read(number: str) -> Frame:
-        frame = scene.frames[int(number)]
-        assert frame.labels is not None
-        return replace(frame, labels=train(frame.labels))
-
     boxes = np.array(scene.boxes)
-    boxes[:, 7] = train(boxes[:, 7].astype(np.int64))
+    boxes[:, 7] = _train_ids(boxes[:, 7].astype(np.int64), label_set)
+    names = [str(i) for i in range(len(scene.frames))]
     return replace(
         scene,
-        labels=train(scene.labels),
+        labels=_train_ids(scene.labels, label_set),
         boxes=boxes,
-        frames=LazyFrames([str(i) for i in range(len(scene.frames))], read),
+        frames=LazyFrames(names, partial(_relabelled_frame, scene.frames, label_set)),
         label_set=label_set,
     )
+
+
+def _relabelled_frame(frames: Sequence[Frame], label_set: LabelSet, number: str) -> Frame:
+    frame = frames[int(number)]
+    assert frame.labels is not None
+    return replace(frame, labels=_train_ids(frame.labels, label_set))
+
+
+def _train_ids(
+    stored: Int64[np.ndarray, "*shape"], label_set: LabelSet
+) -> Int64[np.ndarray, "*shape"]:
+    return label_set.to_train(LABELS.to_raw(stored))
 
 
 def _name(sequence: int, tick: int) -> str:
