@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
+from pcl_data.atomic_files import flush_folder, whole_file, whole_folder, write_whole
 
 
 def test_a_file_takes_its_place_when_it_is_complete(tmp_path):
@@ -48,3 +48,8 @@ def test_a_failed_folder_leaves_nothing(tmp_path):
     with pytest.raises(TypeError), whole_folder(tmp_path / "a") as folder:
         (folder / "x").open("wb").writelines([b"new", "text"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_with_its_folders(tmp_path):
+    write_whole(tmp_path / "a" / "b" / "c.bin", b"data")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"data"

@@ -28,6 +28,14 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file as `whole_file` does; its folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(data)
+
+
 @contextmanager
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A new folder beside `path` that takes its name once the block is done.

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from pcl_data.atomic_files import whole_file, whole_folder
+from pcl_data.atomic_files import whole_file, whole_folder, write_whole
 from pcl_data.datasets.synthetic_streets import nuscenes_tables as tables
 from pcl_data.datasets.synthetic_streets.cameras import CAMERAS, IMAGE_SIZE
 from pcl_data.datasets.synthetic_streets.dataset import SyntheticStreets, drive_of
@@ -113,10 +113,10 @@ class _Writer:
         self._row("sample", key, timestamp=time, scene_token=scene_token)
         name = f"samples/LIDAR_TOP/street_{self.sequence:04d}__LIDAR_TOP__{time}.pcd.bin"
         data = self._sample_data(key, "LIDAR_TOP", tick * PERIOD, name, "pcd", (0, 0))
-        _write(self.folder / name, _sweep_bytes(scene, self.drive, tick * PERIOD, self.beams))
+        write_whole(self.folder / name, _sweep_bytes(scene, self.drive, tick * PERIOD, self.beams))
         labels = f"lidarseg/{self.version}/{data}_lidarseg.bin"
         assert scene.labels is not None
-        _write(self.folder / labels, tables.raw_ids(scene.labels).astype(np.uint8).tobytes())
+        write_whole(self.folder / labels, tables.raw_ids(scene.labels).astype(np.uint8).tobytes())
         row = {"token": data, "sample_data_token": data, "filename": labels}
         self.tables["lidarseg"].append(row)
         for camera, frame in zip(CAMERAS, scene.frames, strict=False):
@@ -147,7 +147,7 @@ class _Writer:
             Image.fromarray(np.zeros((8, 8), np.uint8)).save(file, format="PNG")
         for name, rows in self.tables.items():
             text = json.dumps(rows, indent=0) + "\n"
-            _write(self.folder / self.version / f"{name}.json", text.encode())
+            write_whole(self.folder / self.version / f"{name}.json", text.encode())
 
     def _sample_data(
         self,
@@ -263,9 +263,3 @@ def _chains(rows: list[Row], field: str) -> dict[str, list[Row]]:
     for row in rows:
         chains.setdefault(row[field], []).append(row)
     return chains
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(data)

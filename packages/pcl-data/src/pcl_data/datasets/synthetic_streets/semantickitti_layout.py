@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from pcl_data.atomic_files import whole_file, whole_folder
+from pcl_data.atomic_files import whole_file, whole_folder, write_whole
 from pcl_data.datasets.synthetic_streets.cameras import CAMERAS
 from pcl_data.datasets.synthetic_streets.dataset import SyntheticStreets
 from pcl_data.datasets.synthetic_streets.lidar import MOUNT, PERIOD
@@ -58,8 +58,8 @@ def _write_sweep(place: Path, number: int, scene: Scene) -> None:
     assert scene.intensity is not None
     points = np.column_stack((scene.points, scene.intensity)).astype("<f4")
     ids = LABELS.to_raw(scene.labels) | (scene.instances + 1) << 16
-    _write(place / "velodyne" / f"{number:06d}.bin", points.tobytes())
-    _write(place / "labels" / f"{number:06d}.label", ids.astype("<u4").tobytes())
+    write_whole(place / "velodyne" / f"{number:06d}.bin", points.tobytes())
+    write_whole(place / "labels" / f"{number:06d}.label", ids.astype("<u4").tobytes())
     if len(scene.frames):
         path = place / "image_2" / f"{number:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,10 +95,4 @@ def _numbers(matrix: Float[np.ndarray, "*rows 4"]) -> str:
 
 
 def _write_text(path: Path, lines: list[str]) -> None:
-    _write(path, ("\n".join(lines) + "\n").encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(data)
+    write_whole(path, ("\n".join(lines) + "\n").encode())
