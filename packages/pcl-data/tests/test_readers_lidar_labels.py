@@ -95,7 +95,8 @@ def test_no_label_at_all_is_an_empty_array(tmp_path):
 @given(st.lists(st.tuples(st.integers(-1, 18), st.integers(0, 2**16 - 1)), min_size=1))
 def test_instances_part_the_things_as_class_and_number_do(pairs):
     labels, numbers = np.array(pairs, np.int64).T
-    instances = thing_instances(labels, numbers, SEMANTICKITTI19)
+    instances = thing_instances(labels, numbers, SEMANTICKITTI19, n_bits=16)
+    assert instances.max() < 2**31  # fit the int32 of a PLY file
     for i, (label, number) in enumerate(pairs):
         is_thing = 0 <= label < 8 and number > 0  # car to motorcyclist
         assert (instances[i] >= 0) == is_thing
@@ -106,8 +107,9 @@ def test_instances_part_the_things_as_class_and_number_do(pairs):
 
 def test_as_many_objects_as_there_are_classes_and_numbers():
     labels, numbers = np.indices((8, 200)).reshape(2, -1)
-    for start in (1, 2**31 - 200):
-        assert len(np.unique(thing_instances(labels, numbers + start, SEMANTICKITTI19))) == 1600
+    for n_bits, start in ((16, 1), (16, 2**16 - 200), (32, 1), (32, 2**32 - 200)):
+        instances = thing_instances(labels, numbers + start, SEMANTICKITTI19, n_bits=n_bits)
+        assert len(np.unique(instances)) == 1600
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

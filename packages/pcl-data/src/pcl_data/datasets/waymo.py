@@ -139,7 +139,7 @@ class Waymo(FileDataset):
             returned = zip(pairs, ranges, strict=True)
             numbers, raw = np.concatenate([pair[image[..., 0] > 0] for pair, image in returned]).T
             labels = WAYMO22.to_train(raw)
-        return labels, thing_instances(labels, numbers, WAYMO22)
+        return labels, thing_instances(labels, numbers, WAYMO22, n_bits=32)
 
     def _vehicle_to_world(self, name: str) -> Float64[np.ndarray, "4 4"]:
         field = "world_from_vehicle"

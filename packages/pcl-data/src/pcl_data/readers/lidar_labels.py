@@ -32,7 +32,7 @@ def read_semantickitti_labels(
     values = read_records(path, "<u4")
     with errors_in(path):
         labels = label_set.to_train(values & 0xFFFF)
-    return labels, thing_instances(labels, values >> 16, label_set)
+    return labels, thing_instances(labels, values >> 16, label_set, n_bits=16)
 
 
 def read_nuscenes_lidarseg(path: Path, *, challenge_ids: bool = False) -> Int64[np.ndarray, " n"]:
@@ -57,15 +57,25 @@ def read_nuscenes_lidarseg(path: Path, *, challenge_ids: bool = False) -> Int64[
 
 
 def thing_instances(
-    labels: Int64[np.ndarray, " n"], numbers: Integer[np.ndarray, " n"], label_set: LabelSet
+    labels: Int64[np.ndarray, " n"],
+    numbers: Integer[np.ndarray, " n"],
+    label_set: LabelSet,
+    *,
+    n_bits: int,
 ) -> Int64[np.ndarray, " n"]:
     """Instance ids that are unique in a sweep, of numbers that are unique in a class.
 
+    Args:
+        labels: train ids, -1 unlabelled.
+        numbers: of the objects of a class, below 2**n_bits; 0 is none.
+        label_set: meaning of the labels.
+        n_bits: width of a number.
+
     Returns:
-        label x 2**32 + number; -1 where the number is 0 or the class is stuff or unlabelled.
+        label x 2**n_bits + number; -1 where the number is 0 or the class is stuff or unlabelled.
     """
     is_thing = np.isin(labels, label_set.things) & (numbers > 0)
-    return np.where(is_thing, (labels << 32) + numbers.astype(np.int64), -1)
+    return np.where(is_thing, (labels << n_bits) + numbers.astype(np.int64), -1)
 
 
 def check_length(path: Path, labels: Integer[np.ndarray, " n"], n_points: int) -> None:
