@@ -124,6 +124,42 @@ NUSCENES_ROWS = """
 NUSCENES_IGNORED = (0, 1, 5, 7, 8, 10, 11, 13, 19, 20, 29, 31)
 NUSCENES_MERGED = ((15, 16), (3, 2), (4, 2), (6, 2))
 
+# Categories of nuScenes by raw id; boxes have those of 1 to 23.
+NUSCENES_CATEGORIES = (
+    "noise",
+    "animal",
+    "human.pedestrian.adult",
+    "human.pedestrian.child",
+    "human.pedestrian.construction_worker",
+    "human.pedestrian.personal_mobility",
+    "human.pedestrian.police_officer",
+    "human.pedestrian.stroller",
+    "human.pedestrian.wheelchair",
+    "movable_object.barrier",
+    "movable_object.debris",
+    "movable_object.pushable_pullable",
+    "movable_object.trafficcone",
+    "static_object.bicycle_rack",
+    "vehicle.bicycle",
+    "vehicle.bus.bendy",
+    "vehicle.bus.rigid",
+    "vehicle.car",
+    "vehicle.construction",
+    "vehicle.emergency.ambulance",
+    "vehicle.emergency.police",
+    "vehicle.motorcycle",
+    "vehicle.trailer",
+    "vehicle.truck",
+    "flat.driveable_surface",
+    "flat.other",
+    "flat.sidewalk",
+    "flat.terrain",
+    "static.manmade",
+    "static.other",
+    "static.vegetation",
+    "vehicle.ego",
+)
+
 WAYMO_ROWS = """
 1:car:6496f5; 2:truck:501eb4; 3:bus:6450fa; 4:other_vehicle:0000ff; 5:motorcyclist:961e5a;
 6:bicyclist:ff28c8; 7:pedestrian:ff1e1e; 8:sign:ff0000; 9:traffic_light:fae600; 10:pole:fff096;

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from pcl_data.datasets.nuscenes_splits import scene_names
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import NUSCENES16
+from pcl_data.label_tables import NUSCENES_CATEGORIES
 from pcl_data.rigid import quaternion_rotation, rigid
 
 LIDAR = "LIDAR_TOP"
@@ -42,32 +43,7 @@ TABLES = ("scene", "sample", "sample_data", "calibrated_sensor", "ego_pose", "se
 _KINDS: dict[str, type] = dict.fromkeys(
     ("translation", "rotation", "size", "camera_intrinsic"), list
 ) | {"timestamp": int, "is_key_frame": bool}
-# Categories of boxes; lidarseg numbers them from 1 in this order.
-_CATEGORIES = [
-    "animal",
-    "human.pedestrian.adult",
-    "human.pedestrian.child",
-    "human.pedestrian.construction_worker",
-    "human.pedestrian.personal_mobility",
-    "human.pedestrian.police_officer",
-    "human.pedestrian.stroller",
-    "human.pedestrian.wheelchair",
-    "movable_object.barrier",
-    "movable_object.debris",
-    "movable_object.pushable_pullable",
-    "movable_object.trafficcone",
-    "static_object.bicycle_rack",
-    "vehicle.bicycle",
-    "vehicle.bus.bendy",
-    "vehicle.bus.rigid",
-    "vehicle.car",
-    "vehicle.construction",
-    "vehicle.emergency.ambulance",
-    "vehicle.emergency.police",
-    "vehicle.motorcycle",
-    "vehicle.trailer",
-    "vehicle.truck",
-]
+_BOX_CATEGORIES = NUSCENES_CATEGORIES[1:24]
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,9 +267,9 @@ def _boxes(folder: Path, samples: set[str]) -> dict[str, Float64[np.ndarray, "k 
 
 def _box_label(category: str) -> int:
     """Train id; -1 for categories outside of `NUSCENES16`, those of points only among them."""
-    if category not in _CATEGORIES:
+    if category not in _BOX_CATEGORIES:
         return -1
-    return int(NUSCENES16.to_train(np.array([_CATEGORIES.index(category) + 1]))[0])
+    return int(NUSCENES16.to_train(np.array([NUSCENES_CATEGORIES.index(category)]))[0])
 
 
 def _pose(translation: Any, rotation: Any) -> Float64[np.ndarray, "4 4"]:

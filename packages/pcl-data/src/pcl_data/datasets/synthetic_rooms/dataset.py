@@ -1,6 +1,6 @@
 """The data set of synthetic rooms: generated on demand, kept on disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -70,10 +70,6 @@ class SyntheticRooms(Sequence[Scene]):
         if not path.exists():
             _make(self.seed, self.frames, self.cache, index)
         return load_scene(path, SCANNET20)
-
-    def __iter__(self) -> Iterator[Scene]:
-        """Rooms in order."""
-        return (self[i] for i in range(len(self)))
 
     def prepare(self, n_workers: int = 1) -> None:
         """Make the missing rooms in parallel processes.

@@ -1,6 +1,6 @@
 """The data set of synthetic streets: generated on demand, kept on disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from os import PathLike
@@ -103,10 +103,6 @@ class SyntheticStreets(Sequence[Scene]):
             sequence, sweep = divmod(index, len(self.ticks))
             _make(self.seed, self.beams, self.cameras, self.cache, sequence, self.ticks[sweep])
         return _relabelled(load_scene(path, LABELS), self.label_set)
-
-    def __iter__(self) -> Iterator[Scene]:
-        """Sweeps in order."""
-        return (self[i] for i in range(len(self)))
 
     def prepare(self, n_workers: int = 1) -> None:
         """Make the missing sweeps, the sequences in parallel processes.

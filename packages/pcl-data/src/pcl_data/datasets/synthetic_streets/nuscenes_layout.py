@@ -25,6 +25,7 @@ from pcl_data.datasets.synthetic_streets.dataset import SyntheticStreets, drive_
 from pcl_data.datasets.synthetic_streets.lidar import MOUNT, PERIOD, beams_of
 from pcl_data.datasets.synthetic_streets.road import Drive
 from pcl_data.datasets.synthetic_streets.street import LABELS
+from pcl_data.label_tables import NUSCENES_CATEGORIES
 from pcl_data.scene import Scene
 
 TURN = np.array([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])  # to our LiDAR frame
@@ -70,7 +71,7 @@ class _Writer:
         )
         self.channels = ["LIDAR_TOP"] + [camera.name for camera in CAMERAS if streets.cameras]
         self.tables: dict[str, list[Row]] = {name: [] for name in tables.TABLES}
-        for index, name in enumerate(tables.CATEGORIES):
+        for index, name in enumerate(NUSCENES_CATEGORIES):
             self._row("category", name, name=name, description="", index=index)
         for name in tables.ATTRIBUTES:
             self._row("attribute", name, name=name, description="")
@@ -186,7 +187,7 @@ class _Writer:
             label = int(box[7])
             instance = self._token("instance", f"{self.sequence}/{number}")
             if instance not in known:
-                category = tables.CATEGORIES[int(tables.raw_ids(np.array([label]))[0])]
+                category = NUSCENES_CATEGORIES[int(tables.raw_ids(np.array([label]))[0])]
                 token = self._token("category", category)
                 self._row("instance", f"{self.sequence}/{number}", category_token=token)
             length, width, height = box[3:6].tolist()
