@@ -65,7 +65,13 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Processes started inside never see SIGINT, which a terminal sends to all: the parent acts."""
+    """Processes started inside never see SIGINT, which a terminal sends to all: the parent acts.
+
+    Windows has no such masks, and its workers print their own traces.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -161,26 +161,10 @@ def _furnish(
     for at in np.arange(s[0] + first, s[1] - 1, gap):
         builder.place(lamp(style), float(at), kerb, arm)
     if has_trees:
-        middle, gap = side * (strips.bay + strips.verge) / 2, style.between(7, 13)
-        for at in np.arange(s[0] + 4.5, s[1] - 3, gap):
-            if style.chance(0.85):
-                builder.place(tree(style), float(at) + style.between(-1, 1), middle)
-        leaves = style.grass()
-        for at in np.arange(s[0] + 2, s[1] - 2, 6.0):
-            if style.chance(0.4):
-                builder.place(bush(style), float(at), middle)
-        for at in np.arange(s[0], s[1], 4.0):
-            builder.place(tuft(style, leaves), float(at), middle + style.between(-0.4, 0.4))
+        _plant(builder, style, side * (strips.bay + strips.verge) / 2, s)
     for at in np.arange(s[0] + style.between(3, 25), s[1] - 2, style.between(20, 40)):
         builder.place(furniture.traffic_sign(style), float(at), kerb, facing)
-    clutter = (furniture.bins, furniture.cabinet, furniture.bollard, furniture.bench)
-    for _ in range(int((s[1] - s[0]) / (14 if kind == "town" else 30))):
-        at, make = style.between(s[0] + 2, s[1] - 2), style.pick(clutter)
-        builder.place(make(style), at, side * (strips.walk - 0.5), arm)
-    if strips.walk - strips.verge > 1 and style.chance(0.5):
-        at = style.between(s[0] + 4, s[1] - 8)
-        for k in range(style.count(3, 6)):
-            builder.place(furniture.bollard(style), at + 1.6 * k, kerb)
+    _clutter(builder, style, side, strips, s, 14 if kind == "town" else 30)
     if style.chance(0.4):
         at = style.between(s[0] + 3, s[1] - 9)
         builder.place(furniture.road_works(style), at, side * (strips.cycle - 0.5), facing)
@@ -192,6 +176,34 @@ def _furnish(
     if kind in ("town", "business") and style.chance(0.6):
         where = (s[0] + s[1]) / 2 + style.between(-15, 15), side * (strips.walk - 0.9)
         builder.place(furniture.bus_shelter(style), *where, facing)
+
+
+def _plant(builder: Builder, style: StreetStyle, d: float, s: Range) -> None:
+    """Trees in a row, bushes and tufts between them."""
+    gap = style.between(7, 13)
+    for at in np.arange(s[0] + 4.5, s[1] - 3, gap):
+        if style.chance(0.85):
+            builder.place(tree(style), float(at) + style.between(-1, 1), d)
+    leaves = style.grass()
+    for at in np.arange(s[0] + 2, s[1] - 2, 6.0):
+        if style.chance(0.4):
+            builder.place(bush(style), float(at), d)
+    for at in np.arange(s[0], s[1], 4.0):
+        builder.place(tuft(style, leaves), float(at), d + style.between(-0.4, 0.4))
+
+
+def _clutter(
+    builder: Builder, style: StreetStyle, side: int, strips: Strips, s: Range, spacing: int
+) -> None:
+    """Bins, cabinets, bollards and benches on the sidewalk, one for so many metres."""
+    shapes = (furniture.bins, furniture.cabinet, furniture.bollard, furniture.bench)
+    for _ in range(int((s[1] - s[0]) / spacing)):
+        at, make = style.between(s[0] + 2, s[1] - 2), style.pick(shapes)
+        builder.place(make(style), at, side * (strips.walk - 0.5), -np.pi if side > 0 else 0.0)
+    if strips.walk - strips.verge > 1 and style.chance(0.5):
+        at = style.between(s[0] + 4, s[1] - 8)
+        for k in range(style.count(3, 6)):
+            builder.place(furniture.bollard(style), at + 1.6 * k, side * (strips.bay + 0.45))
 
 
 def _crash_barrier(builder: Builder, style: StreetStyle, d: float, s: Range) -> None:
