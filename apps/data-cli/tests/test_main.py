@@ -169,7 +169,7 @@ def test_scenes_of_another_world_are_not_mixed(tmp_path):
     words = ("--count", 1, "n_sweeps=1", "beams=32", f"cache={tmp_path / 'cache'}")
     call("synth", "streets", tmp_path / "scenes", *words)
     error = call("synth", "streets", tmp_path / "scenes", "--seed", 1, *words, code=2)
-    assert "out must hold scenes of this seed and these options" in error
+    assert "source must be 'streets seed=1 beams=32 n_sweeps=1', got 'streets seed=0" in error
 
 
 def test_streets_come_in_the_official_layouts(tmp_path):

@@ -122,6 +122,16 @@ def test_another_process_may_write_the_same_scene_and_others_meanwhile(tmp_path)
     assert read_manifest(tmp_path).keys() == {"a", "b", "c"}
 
 
+def test_scenes_of_another_source_are_not_added(tmp_path):
+    prepare(Worlds("ab"), tmp_path, source="worlds seed=0")
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(ValueError, match="source must be 'worlds seed=1', got 'worlds seed=0'"):
+        prepare(Worlds("bc"), tmp_path, source="worlds seed=1")
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    assert not (tmp_path / "c").exists()
+    assert prepare(Worlds("c"), tmp_path, source="worlds seed=0").keys() == set("abc")
+
+
 def test_changed_and_missing_files_are_found(tmp_path):
     prepare(Worlds("ab"), tmp_path)
     assert changed_files(tmp_path) == []

@@ -29,7 +29,8 @@ def prepare_dataset(
     dataset = open_dataset(root, kind, split, options)
     name = None if split is None or "," in split else split
     write = _write_shards if shards else _write_folders
-    summary = write(dataset, out, name, n_workers)
+    source = " ".join([kind, *sorted(options)])
+    summary = write(dataset, out, name, source, n_workers)
     if as_json:
         print_json(summary)
     else:
@@ -37,16 +38,18 @@ def prepare_dataset(
 
 
 def _write_folders(
-    dataset: Dataset, out: Path, split: str | None, n_workers: int
+    dataset: Dataset, out: Path, split: str | None, source: str, n_workers: int
 ) -> dict[str, object]:
     with counting("scenes", len(dataset)) as done:
-        manifest = prepare(dataset, out, split=split, n_workers=n_workers, report=done)
+        manifest = prepare(
+            dataset, out, split=split, source=source, n_workers=n_workers, report=done
+        )
     sizes = [size for files in manifest.values() for size, _ in files.values()]
     return {"out": out, "scenes": len(manifest), "files": len(sizes), "bytes": sum(sizes)}
 
 
 def _write_shards(
-    dataset: Dataset, out: Path, split: str | None, n_workers: int
+    dataset: Dataset, out: Path, split: str | None, source: str, n_workers: int
 ) -> dict[str, object]:
     if n_workers > 1:
         raise ValueError(

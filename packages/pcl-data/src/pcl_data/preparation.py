@@ -28,6 +28,7 @@ def prepare(
     out: str | os.PathLike[str],
     *,
     split: str | None = None,
+    source: str = "",
     n_workers: int = 1,
     report: Callable[[str], object] = str,
 ) -> dict[str, Digests]:
@@ -42,6 +43,8 @@ def prepare(
         out: the folder; made if it does not exist.
         split: name under which `dataset.yaml` lists these scenes, beside splits that it has;
             None lists nothing.
+        source: what the scenes are made from, and how; kept in the manifest. Scenes of another
+            source are not added to those that are there, as names alone do not tell them apart.
         n_workers: processes that read and write.
         report: called with the folder of each scene that is done, those of earlier calls too.
 
@@ -49,18 +52,18 @@ def prepare(
         The manifest of all scenes in `out`: size and SHA-256 of each file by scene.
 
     Raises:
-        ValueError: if n_workers is below 1, two names become the same, `out` was prepared with
-            another label set or holds something else called like a scene, or a scene is broken;
-            scenes finished before it stay.
+        ValueError: if n_workers is below 1, two names become the same, `out` was prepared from
+            another source or with another label set, holds something else called like a scene, or
+            a scene is broken; scenes finished before it stay.
     """
     out = Path(out)
     folders = [name.replace("/", "_") for name in dataset.names]
     if len(set(folders)) < len(folders):
         raise ValueError("dataset must have names that differ after / became _, got one twice")
     out.mkdir(parents=True, exist_ok=True)
+    manifest = _write_manifest(out, source, {})
     if dataset.label_set is not None:
         write_dataset_yaml(out / FILE_NAME, dataset.label_set, {split: folders} if split else {})
-    manifest = read_manifest(out) if (out / MANIFEST_NAME).is_file() else {}
     missing = [
         i
         for i, folder in enumerate(folders)
@@ -74,7 +77,7 @@ def prepare(
             manifest[folders[i]] = digests
             report(folders[i])
     finally:
-        manifest = _write_manifest(out, manifest)
+        manifest = _write_manifest(out, source, manifest)
     return manifest
 
 
@@ -135,10 +138,15 @@ def _digest(file: Path) -> tuple[int, str]:
         return file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_manifest(out: Path, manifest: dict[str, Digests]) -> dict[str, Digests]:
+def _write_manifest(out: Path, source: str, manifest: dict[str, Digests]) -> dict[str, Digests]:
     """Add scenes to the manifest, which another process may have written meanwhile."""
-    known = read_manifest(out) if (out / MANIFEST_NAME).is_file() else {}
-    manifest = known | manifest
-    with whole_file(out / MANIFEST_NAME) as file:
-        file.write(json.dumps({"scenes": dict(sorted(manifest.items()))}, indent=1).encode())
+    path = out / MANIFEST_NAME
+    if path.is_file():
+        known = read_json(path).get("source")
+        if known != source:
+            raise ValueError(f"{path}: source must be {source!r}, got {known!r}")
+        manifest = read_manifest(out) | manifest
+    content = {"source": source, "scenes": dict(sorted(manifest.items()))}
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())
     return manifest

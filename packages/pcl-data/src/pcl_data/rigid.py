@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Float64
+from scipy.spatial.transform import Rotation
 
 _TOLERANCE = 1e-3  # of the rotation; calibration files round to 4 digits and more
 
@@ -58,6 +59,4 @@ def quaternion_rotation(quaternion: Float[np.ndarray, " 4"]) -> Float64[np.ndarr
     length = np.linalg.norm(quaternion)
     if not abs(length - 1) <= _TOLERANCE:  # NaN too
         raise ValueError(f"a quaternion must have length 1, got {quaternion.tolist()}")
-    w, x, y, z = quaternion / length
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    return Rotation.from_quat(np.roll(quaternion, -1)).as_matrix()  # scipy has w last

@@ -25,6 +25,7 @@ from pcl_data.datasets.scannet_frames import FrameSource, read_scannet_frames, s
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import NYU40, SCANNET20, SCANNET200, LabelSet
 from pcl_data.readers.ply import read_ply
+from pcl_data.rigid import transform_points
 from pcl_data.scene import LazyFrames, Scene
 from pcl_data.splits import read_split
 
@@ -120,7 +121,7 @@ class ScanNet(FileDataset):
         with errors_in(mesh_file):
             mesh = read_ply(mesh_file)
         alignment = _read_alignment(folder / f"{name}.txt")
-        points = (mesh.points @ alignment[:3, :3].T + alignment[:3, 3]).astype(np.float32)
+        points = transform_points(alignment, mesh.points).astype(np.float32)
         annotation = {}
         if self._is_labelled(name):
             annotation = read_annotation(folder, points, self._raw_ids, self.label_set)

@@ -4,7 +4,6 @@ Song et al., "SUN RGB-D", CVPR 2015. The exports are those of sunrgbd/sunrgbd_da
 sunrgbd/matlab/extract_rgbd_data_v2.m of Qi et al., "Deep Hough Voting", ICCV 2019.
 """
 
-import io
 import os
 import zipfile
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from pcl_data.datasets.sun_rgbd_toolbox import read_toolbox_boxes, read_toolbox_
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SUNRGBD10
 from pcl_data.readers.npy import read_array
-from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES
+from pcl_data.readers.npz import read_members
 from pcl_data.readers.records import read_image
 from pcl_data.scene import Frame, LazyFrames, Scene
 from pcl_data.splits import read_split
@@ -135,10 +134,7 @@ def _places(root: Path, split: str) -> list[Path]:
 
 def _read_points(file: Path) -> Shaped[np.ndarray, "n k"]:
     with library_errors("NPZ"), zipfile.ZipFile(file) as archive:
-        member = archive.getinfo("pc.npy")
-        if member.file_size > MAX_ARRAY_BYTES:
-            raise ValueError(f"{member.file_size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
-        table = read_array(io.BytesIO(archive.read(member)), member.file_size)
+        (table,) = read_members(archive, [archive.getinfo("pc.npy")])
     if table.ndim != 2 or table.shape[1] not in (3, 6) or not len(table):
         raise ValueError(f"pc must have shape (n, 6) or (n, 3), got {table.shape}")
     return table

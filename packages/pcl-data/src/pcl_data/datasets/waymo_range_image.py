@@ -7,6 +7,7 @@ in float64, where that code has float32.
 
 import numpy as np
 from jaxtyping import Float, Float64
+from scipy.spatial.transform import Rotation
 
 
 def uniform_inclinations(lowest: float, highest: float, n_rows: int) -> Float64[np.ndarray, " h"]:
@@ -57,24 +58,7 @@ def range_image_points(
     in_lidar = directions * ranges[row, column, None].astype(np.float64)
     in_vehicle = in_lidar @ lidar_to_vehicle[:3, :3].T + lidar_to_vehicle[:3, 3]
     poses = pixel_poses[row, column].astype(np.float64)
-    in_world = np.einsum("nij,nj->ni", _rotations(poses[:, :3]), in_vehicle) + poses[:, 3:]
+    turns = Rotation.from_euler("xyz", poses[:, :3])  # about x by roll, then y, then z
+    in_world = turns.apply(in_vehicle) + poses[:, 3:]
     world_to_vehicle = np.linalg.inv(vehicle_to_world)
     return in_world @ world_to_vehicle[:3, :3].T + world_to_vehicle[:3, 3]
-
-
-def _rotations(angles: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "n 3 3"]:
-    """Rotations about x by roll, then about y by pitch, then about z by yaw."""
-    cos_roll, cos_pitch, cos_yaw = np.cos(angles).T
-    sin_roll, sin_pitch, sin_yaw = np.sin(angles).T
-    rows = [
-        cos_yaw * cos_pitch,
-        cos_yaw * sin_pitch * sin_roll - sin_yaw * cos_roll,
-        cos_yaw * sin_pitch * cos_roll + sin_yaw * sin_roll,
-        sin_yaw * cos_pitch,
-        sin_yaw * sin_pitch * sin_roll + cos_yaw * cos_roll,
-        sin_yaw * sin_pitch * cos_roll - cos_yaw * sin_roll,
-        -sin_pitch,
-        cos_pitch * sin_roll,
-        cos_pitch * cos_roll,
-    ]
-    return np.stack(rows, axis=1).reshape(-1, 3, 3)

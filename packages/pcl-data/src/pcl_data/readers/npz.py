@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,6 @@ def read_npz(path: Path) -> RawScan:
         ValueError: if the file is no complete archive, has no points, or would unpack to more than
             `MAX_ARRAY_BYTES`.
     """
-    arrays = {}
     with library_errors("NPZ"), zipfile.ZipFile(path) as archive:
         members = {Path(info.filename).stem: info for info in archive.infolist()}
         wanted = {
@@ -43,13 +43,21 @@ def read_npz(path: Path) -> RawScan:
         }
         if "points" not in wanted:
             raise ValueError(f"no array {' or '.join(_KEYS['points'])} among {sorted(members)}")
-        size = sum(info.file_size for info in wanted.values())
-        if size > MAX_ARRAY_BYTES:
-            raise ValueError(f"{size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
-        for field, info in wanted.items():
-            member = io.BytesIO(archive.read(info))
-            arrays[field] = _column(field, read_array(member, info.file_size))
+        read = read_members(archive, list(wanted.values()))
+    arrays = {field: _column(field, a) for field, a in zip(wanted, read, strict=True)}
     return RawScan(**arrays, labels_are_raw="nyu40" in members)
+
+
+def read_members(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> list[np.ndarray]:
+    """The arrays of some members of an open archive.
+
+    Raises:
+        ValueError: if they would unpack to more than `MAX_ARRAY_BYTES`, or one is no array.
+    """
+    size = sum(info.file_size for info in members)
+    if size > MAX_ARRAY_BYTES:
+        raise ValueError(f"{size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
+    return [read_array(io.BytesIO(archive.read(info)), info.file_size) for info in members]
 
 
 def _column(field: str, array: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Budgets of points: the labels of a few points of a scene, random or from a published list."""
 
-import io
 import os
 import zipfile
 from collections.abc import Collection
@@ -12,8 +11,7 @@ from jaxtyping import Int, Int64
 
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import IGNORE_INDEX
-from pcl_data.readers.npy import read_array
-from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES
+from pcl_data.readers.npz import read_members
 from pcl_data.scene import Scene
 
 
@@ -89,15 +87,8 @@ def read_annotations(
     """
     with errors_in(path), library_errors("NPZ"), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        size = sum(member.file_size for member in members)
-        if size > MAX_ARRAY_BYTES:
-            raise ValueError(f"{size} bytes unpacked, more than {MAX_ARRAY_BYTES}")
-        listed = {
-            member.filename.removesuffix(".npy"): read_array(
-                io.BytesIO(archive.read(member)), member.file_size
-            )
-            for member in members
-        }
+        names_in_file = [member.filename.removesuffix(".npy") for member in members]
+        listed = dict(zip(names_in_file, read_members(archive, members), strict=True))
     if not listed:
         raise ValueError(f"{path}: must hold at least one scene, got none")
     known = set(names)
