@@ -27,10 +27,12 @@ def prepare_dataset(
 ) -> None:
     """Write the data set to `out` and say what was written."""
     dataset = open_dataset(root, kind, split, options)
-    name = None if split is None or "," in split else split
-    write = _write_shards if shards else _write_folders
-    source = " ".join([kind, *sorted(options)])
-    summary = write(dataset, out, name, source, n_workers)
+    if shards:
+        summary = _write_shards(dataset, out, n_workers)
+    else:
+        name = None if split is None or "," in split else split
+        source = " ".join([kind, *sorted(options)])
+        summary = _write_folders(dataset, out, name, source, n_workers)
     if as_json:
         print_json(summary)
     else:
@@ -48,9 +50,7 @@ def _write_folders(
     return {"out": out, "scenes": len(manifest), "files": len(sizes), "bytes": sum(sizes)}
 
 
-def _write_shards(
-    dataset: Dataset, out: Path, split: str | None, source: str, n_workers: int
-) -> dict[str, object]:
+def _write_shards(dataset: Dataset, out: Path, n_workers: int) -> dict[str, object]:
     if n_workers > 1:
         raise ValueError(
             f"workers must be 1 with --shards, which one process writes, got {n_workers}"
