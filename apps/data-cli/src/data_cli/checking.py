@@ -8,8 +8,8 @@ from statistics import median
 
 import typer
 
-from data_cli.opening import open_dataset
 from pcl_appkit.cli import print_json
+from pcl_appkit.opening import open_dataset
 from pcl_data.preparation import MANIFEST_NAME, changed_files
 from pcl_data.statistics import DatasetStatistics, count_dataset
 from pcl_data.validation import Finding, validate

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from data_cli.opening import open_dataset
-from data_cli.progress import counting
 from pcl_appkit.cli import print_json
+from pcl_appkit.counting import counting
+from pcl_appkit.opening import open_dataset
 from pcl_data.dataset import Dataset
 from pcl_data.preparation import prepare
 from pcl_data.scene import Scene

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_cli.opening import chosen, open_dataset
+from pcl_appkit.opening import chosen, open_dataset
 from pcl_data.export import write_html
 from pcl_data.painting import scene_layers
 from pcl_data.rendering import render_points, write_png

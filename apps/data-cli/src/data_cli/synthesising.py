@@ -6,14 +6,12 @@ from typing import Any
 
 import typer
 
-from data_cli.opening import chosen, read_options
-from data_cli.progress import counting
 from pcl_appkit.cli import print_json
-from pcl_data.datasets import SyntheticRooms, SyntheticStreets
+from pcl_appkit.counting import counting
+from pcl_appkit.opening import WORLDS, chosen, read_options
 from pcl_data.datasets.synthetic_streets import write_nuscenes_layout, write_semantickitti_layout
 from pcl_data.preparation import prepare
 
-WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
 LAYOUTS: dict[str, Callable[..., Any]] = {
     "semantickitti": write_semantickitti_layout,
     "nuscenes": write_nuscenes_layout,

@@ -94,6 +94,14 @@ class Run:
             print(text, file=sys.stderr, flush=True)
 
 
+def free_folder(name: str) -> Path:
+    """The first of runs/NAME_001, runs/NAME_002 ... that is not there yet."""
+    number = 1
+    while (folder := Path("runs") / f"{name}_{number:03d}").exists():
+        number += 1
+    return folder
+
+
 def is_run(folder: Path) -> bool:
     """Whether `Run.open` made this folder."""
     env = _read_json(folder / "env.json", default={})

@@ -1,9 +1,9 @@
-"""Tests of data_cli.opening."""
+"""Tests of pcl_appkit.opening."""
 
 import numpy as np
 import pytest
 
-from data_cli.opening import KINDS, LABEL_SETS, chosen, open_dataset, read_options
+from pcl_appkit.opening import KINDS, LABEL_SETS, chosen, open_dataset, read_options
 from pcl_data import SCANNET20, SCANNET200, Scene, save_scene
 from pcl_data.datasets import NuScenes, SceneFolder, SyntheticStreets
 

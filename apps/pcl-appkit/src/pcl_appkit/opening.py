@@ -1,4 +1,4 @@
-"""Words of the command line to data sets."""
+"""Words of the command line to data sets. Needs pcl-data (`pcl-appkit[data]`), and no torch."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ from pcl_data.datasets import (
     SemanticKitti,
     SevenScenes,
     SunRgbd,
+    SyntheticRooms,
+    SyntheticStreets,
     Waymo,
 )
 from pcl_data.shards import ShardFolder
@@ -36,6 +38,7 @@ KINDS: dict[str, Callable[..., Dataset]] = {
     "waymo": Waymo,
     "kitti": KittiObject,
 }
+WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
 # Parameters that are arguments or options of the command line themselves.
 _ELSEWHERE = ("root", "n_rooms", "n_sequences", "seed")
 LABEL_SETS = {

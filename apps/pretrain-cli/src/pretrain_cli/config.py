@@ -1,0 +1,271 @@
+"""The configurations of pre-training and of fine-tuning: two pydantic trees, and their presets."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pcl_appkit.config import Config
+
+Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
+PAIR_METHODS = ("pointcontrast", "csc")
+
+
+class DataConfig(Config):
+    """Which scenes there are, and which are held out."""
+
+    kind: str = Field("rooms", description="rooms, streets, or a kind that data-cli reads")
+    root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
+    split: str | None = Field(None, description="official split, or names")
+    validation_split: str | None = Field(None, description="official split that is held out")
+    options: tuple[str, ...] = Field((), description="key=value of the reader")
+    n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
+    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
+    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
+    n_validation: int = Field(
+        10, ge=1, description="first rooms or sequences held out where `validation` is empty"
+    )
+    features: Literal["colors", "intensity"] = Field(
+        "colors", description="what the network reads of a point"
+    )
+
+
+class ModelConfig(Config):
+    """The backbone."""
+
+    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c", "submanifold"] = (
+        "res16unet34c"
+    )
+    width: float = Field(1.0, gt=0)
+    voxel_size: float = Field(0.025, gt=0, description="metres")
+    norm_momentum: float = Field(0.05, gt=0, le=1, description="of batch norms")
+
+
+class OptimizerConfig(Config):
+    """How a network learns."""
+
+    steps: int = Field(60_000, ge=1)
+    scenes: int = Field(4, ge=1, description="scenes, or pairs of views, of a step")
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    momentum: float = Field(0.8, ge=0, lt=1, description="of SGD")
+    dampening: float = Field(0.0, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(1e-4, ge=0)
+    workers: int = Field(0, ge=0, description="processes that prepare batches")
+    log_every: int = Field(20, ge=1)
+    checkpoint_every: int = Field(200, ge=1)
+
+
+class PretrainTrainConfig(OptimizerConfig):
+    """Section 5 of paper 001, or 3.4 of paper 003."""
+
+    schedule: Literal["exponential", "cosine"] = Field(
+        "exponential", description="x 0.99 every 1000 steps, or cosine to a thousandth"
+    )
+
+
+class ContrastConfig(Config):
+    """PointContrast and Contrastive Scene Contexts."""
+
+    pairs: Path | None = Field(
+        None, description="folder that `pretrain-cli pairs` wrote; none: views cut from the scenes"
+    )
+    view_size: float = Field(0.5, gt=0, le=1, description="share of a scene that a cut view has")
+    loss: Literal["info_nce", "hardest"] = Field("info_nce", description="of PointContrast")
+    channels: int = Field(32, ge=2, description="of the contrasted features")
+    temperature: float = Field(0.4, gt=0)
+    n_matches: int = Field(4096, ge=2, description="pairs of points of a scene and step")
+    n_partitions: int = Field(8, ge=1, description="of the scene contexts")
+    inner_radius: float = Field(0.05, ge=0, description="metres; nearer points are no negatives")
+    outer_radius: float = Field(0.5, gt=0, description="metres")
+
+
+class VolumeConfig(Config):
+    """SSPL (paper 003)."""
+
+    local_loss: Literal["contrast", "byol"] = Field("contrast", description="Table 3")
+    global_loss: Literal["none", "cluster", "hard", "random", "class"] = Field(
+        "cluster", description="Table 4: Local, Our, Hard, Rand, Cls"
+    )
+    volume_size: tuple[float, float, float] = Field((0.65, 0.65, 0.65), description="metres")
+    max_volumes: int = Field(400, ge=2)
+    min_points: int = Field(10, ge=1, description="of a volume")
+    student_crop: float = Field(0.1, gt=0, le=1, description="share of a volume's points")
+    teacher_crop: float = Field(0.5, gt=0, le=1, description="share of a volume's points")
+    n_clusters: int = Field(64, ge=2)
+    n_negatives: int = Field(20_000, ge=1)
+    refresh_every: int = Field(100, ge=1, description="steps between clusterings of the queue")
+
+
+class MomentumConfig(Config):
+    """What the methods with a teacher share (SSPL, DepthContrast, BYOL)."""
+
+    channels: int = Field(128, ge=2, description="of the projected features")
+    temperature: float = Field(0.1, gt=0)
+    momentum: float = Field(0.999, ge=0, le=1)
+    queue_size: int = Field(300_000, ge=1)
+
+
+class MonitorConfig(Config):
+    """What is measured while a loss falls, or does not."""
+
+    every: int = Field(1000, ge=1, description="steps between two panels")
+    batches: int = Field(2, ge=1, description="held-out batches of the health panel")
+    scenes: int = Field(5, ge=1, description="labelled scenes that the kNN probe learns from")
+    probed: int = Field(5, ge=1, description="held-out scenes that it is scored on")
+    n_neighbours: int = Field(20, ge=1)
+    max_voxels: int = Field(20_000, ge=100, description="labelled voxels that it learns from")
+
+
+class PretrainConfig(Config):
+    """Everything that decides the numbers of a pre-training run."""
+
+    method: Method = "csc"
+    seed: int = Field(0, ge=0)
+    init: Path | None = Field(None, description="weights that the backbone starts from")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: PretrainTrainConfig = PretrainTrainConfig()
+    contrast: ContrastConfig = ContrastConfig()
+    sspl: VolumeConfig = VolumeConfig()
+    teacher: MomentumConfig = MomentumConfig()
+    monitor: MonitorConfig = MonitorConfig()
+
+    @model_validator(mode="after")
+    def _the_outer_radius_is_the_larger(self) -> "PretrainConfig":
+        inner, outer = self.contrast.inner_radius, self.contrast.outer_radius
+        if inner >= outer:
+            raise ValueError(
+                f"contrast.outer_radius must exceed contrast.inner_radius {inner}, got {outer}"
+            )
+        return self
+
+
+class FinetuneTrainConfig(OptimizerConfig):
+    """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs."""
+
+    steps: int = Field(10_000, ge=1)
+    scenes: int = Field(48, ge=1, description="scenes of a step")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    dampening: float = Field(0.1, ge=0, lt=1, description="of SGD")
+    frozen_norm: float = Field(
+        0.0, ge=0, le=1, description="share of the steps, the last, with batch norms as at test"
+    )
+    elastic: bool = Field(True, description="elastic distortion; not for LiDAR")
+    low_rank: int | None = Field(
+        None, ge=1, description="LoRA: train terms of this rank in place of the backbone"
+    )
+    scored: int = Field(
+        1, ge=1, description="checkpoints scored in the last 15 % of the steps, and averaged"
+    )
+
+
+class FinetuneConfig(Config):
+    """Everything that decides the numbers of a fine-tuning run."""
+
+    task: Literal["semantic", "instance"] = "semantic"
+    seed: int = Field(0, ge=0)
+    init: Path | None = Field(None, description="pre-trained backbone; none: from scratch")
+    budget: str = Field(
+        "100%",
+        description="labels: 5%, 20pts (of each scene), or a list (.txt scenes, .npz points)",
+    )
+    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig(voxel_size=0.02, norm_momentum=0.02)
+    train: FinetuneTrainConfig = FinetuneTrainConfig()
+    cluster_radius: float = Field(1.5, gt=0, description="voxels")
+    min_points: int = Field(50, ge=1, description="voxels of an instance")
+    min_region: int = Field(100, ge=1, description="points of an instance that is scored")
+    probe_voxels: int = Field(50_000, ge=1, description="labelled voxels that a probe learns from")
+
+
+QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.06, "norm_momentum": 0.1}
+QUICK_STREETS = {"backbone": "submanifold", "voxel_size": 0.2}
+STREETS = {"kind": "streets", "features": "intensity", "options": ["n_sweeps=10", "stride=10"]}
+
+PRETRAIN_PRESETS: dict[str, dict] = {
+    # Minutes on two CPU cores.
+    "quick": {
+        "model": QUICK_ROOMS,
+        "train": {
+            "steps": 1000,
+            "scenes": 2,
+            "optimizer": "adamw",
+            "learning_rate": 0.003,
+            "schedule": "cosine",
+        },
+        # The published radii are 2 and 20 voxels of 2.5 cm; a voxel is 6 cm here.
+        "contrast": {"n_matches": 2048, "inner_radius": 0.12},
+        "teacher": {"queue_size": 16_384, "momentum": 0.99},
+        "sspl": {"n_negatives": 4096, "refresh_every": 50},
+        "monitor": {"every": 250},
+    },
+    "quick-lidar": {
+        "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
+        "model": QUICK_STREETS,
+        "train": {
+            "steps": 1000,
+            "scenes": 2,
+            "optimizer": "adamw",
+            "learning_rate": 0.003,
+            "schedule": "cosine",
+        },
+        "contrast": {"n_matches": 2048, "inner_radius": 0.4, "outer_radius": 4.0},
+        "sspl": {
+            "volume_size": [4.0, 4.0, 4.0],
+            "min_points": 5,
+            "n_negatives": 4096,
+            "refresh_every": 50,
+        },
+        "teacher": {"queue_size": 16_384, "momentum": 0.99},
+        "monitor": {"every": 250},
+    },
+    # Section 5 of paper 001 (eight GPUs, 4 pairs each).
+    "paper": {},
+    # Section 3.4 of paper 003 (96 sweeps a step).
+    "paper-lidar": {
+        "method": "sspl",
+        "data": {"kind": "semantickitti", "features": "intensity"},
+        "model": {"backbone": "submanifold", "voxel_size": 0.1},
+        "train": {
+            "steps": 100_000,
+            "scenes": 96,
+            "learning_rate": 0.06,
+            "momentum": 0.9,
+            "schedule": "cosine",
+        },
+        "contrast": {"inner_radius": 0.2, "outer_radius": 2.0},
+        "sspl": {"volume_size": [4.0, 4.0, 4.0], "min_points": 5},
+    },
+}
+
+QUICK_TRAIN = {
+    "steps": 600,
+    "scenes": 2,
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "frozen_norm": 0.5,
+    "elastic": False,
+}
+FINETUNE_PRESETS: dict[str, dict] = {
+    "quick": {"model": QUICK_ROOMS, "train": QUICK_TRAIN, "min_points": 5},
+    "quick-lidar": {
+        "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
+        "model": QUICK_STREETS,
+        "train": {**QUICK_TRAIN, "scored": 5},
+    },
+    "paper": {},
+    # Section 4.3 of paper 003, with the optimiser of the work it follows (JS3C-Net).
+    "paper-lidar": {
+        "data": {"kind": "semantickitti", "features": "intensity"},
+        "model": {"backbone": "submanifold", "voxel_size": 0.1},
+        "train": {
+            "scenes": 2,
+            "optimizer": "adamw",
+            "learning_rate": 0.001,
+            "elastic": False,
+            "scored": 5,
+        },
+    },
+}

@@ -1,0 +1,229 @@
+"""`pretrain-cli finetune`: a network trained with few labels, from scratch or pre-trained."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from pcl_appkit.optimizers import make_optimizer
+from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
+from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
+from pcl_appkit.segmentation.samples import training_sample
+from torch import Tensor, nn
+
+from pcl_appkit.cli import make_fabric, print_json
+from pcl_appkit.config import load_config
+from pcl_appkit.loop import fit, interruptible, poly
+from pcl_appkit.memory import peak_memory_bytes
+from pcl_appkit.report import write_report
+from pcl_appkit.run import Run, free_folder
+from pcl_backbones import add_low_rank, merge_low_rank, save_weights
+from pcl_data import Scene
+from pcl_data.splits import LabelBudget
+from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.budgets import open_budget
+from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
+from pretrain_cli.encoding import untouched
+from pretrain_cli.evaluating import WEIGHTS, score_network
+from pretrain_cli.worlds import World, open_labeled_world
+
+WINDOW = 0.15  # share of the steps, the last, whose checkpoints are scored (section 4.3, paper 003)
+
+
+def finetune(
+    *,
+    preset: str,
+    file: Path | None,
+    overrides: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    devices: int,
+    nodes: int,
+) -> dict[str, Any]:
+    """Fine-tune into `out` and return the summary.
+
+    Raises:
+        ValueError: if a setting, a scene, the weights or the run folder is not as it must be.
+    """
+    config = load_config(
+        FinetuneConfig, presets=FINETUNE_PRESETS, preset=preset, file=file, overrides=overrides
+    )
+    if resume and out is None:
+        raise ValueError("--out must name the run to resume, got none")
+    world, label_set = open_labeled_world(config.data)
+    budget = open_budget(config, world.training)
+    fabric = make_fabric(devices=devices, nodes=nodes)
+    torch.manual_seed(config.seed)
+    network, card = initial_network(config, label_set.n_classes)
+    with interruptible():
+        run = Run.open(out or free_folder("finetune"), config, overwrite=overwrite, resume=resume)
+        started = time.monotonic() - run.recall("seconds", 0.0)
+        training = Finetuning(run, config, world, budget, network)
+        training.learn(fabric)
+        run.remember("seconds", time.monotonic() - started)
+        summary = training.summarize(card)
+    if run.is_writer:
+        merge_low_rank(network)
+        card = {"kind": "segmentation", "config": config.model_dump(mode="json"), **summary}
+        save_weights(network, run.folder / WEIGHTS, card=card)
+        write_report(run.folder)
+    return summary | {"folder": str(run.folder)}
+
+
+class Finetuning:
+    """One run: its folder, its scenes, its labels and its network."""
+
+    def __init__(
+        self,
+        run: Run,
+        config: FinetuneConfig,
+        world: World,
+        budget: LabelBudget,
+        network: SegmentationNetwork,
+    ) -> None:
+        self.run, self.config, self.world = run, config, world
+        self.budget, self.network = budget, network
+
+    def learn(self, fabric: Any) -> None:
+        """The steps of the run; the last checkpoints are scored on the held-out scenes."""
+        settings = self.config.train
+        self.network.to(fabric.device)
+        frozen_from = settings.steps * (1 - settings.frozen_norm)
+        scored = scored_steps(settings.steps, settings.scored)
+
+        def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+            if step in scored:
+                self.score(step)
+            freeze_norms(self.network, step >= frozen_from)
+            prediction = self.network(batch["coords"], batch["features"])
+            rows = torch.ones_like(batch["labels"], dtype=torch.bool)
+            losses = segmentation_losses(prediction, batch, rows)
+            return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+        fit(
+            self.run,
+            fabric,
+            stage="finetune",
+            modules=nn.ModuleDict({"network": self.network}),
+            optimizers={
+                "network": make_optimizer(
+                    self.network,
+                    settings.optimizer,
+                    settings.learning_rate,
+                    weight_decay=settings.weight_decay,
+                    momentum=settings.momentum,
+                    dampening=settings.dampening,
+                )
+            },
+            batches=self._batches(fabric),
+            training_step=training_step,
+            n_steps=settings.steps,
+            schedule=poly(0.9),
+            seed=self.config.seed,
+            n_workers=settings.workers,
+            log_every=settings.log_every,
+            checkpoint_every=settings.checkpoint_every,
+        )
+        self.score(settings.steps)
+
+    def score(self, step: int) -> None:
+        """Score the network after `step` steps and remember it, on the first process."""
+        if not self.run.is_writer or self.run.recall(f"step_{step}") is not None:
+            return
+        with untouched(self.network):
+            scores = score_network(self.network, self.config, self.world, self.budget.name)
+        self.run.remember(f"step_{step}", scores)
+        numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
+        self.run.metrics("held_out", step, **numbers)
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+        self.run.log(f"step {step}: {shown}")
+
+    def summarize(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        """Scores, averaged over the scored checkpoints, written to `summary.json`."""
+        settings = self.config.train
+        steps = sorted(scored_steps(settings.steps, settings.scored))
+        rows = [self.run.recall(f"step_{step}") for step in steps]
+        names = [key for key, value in rows[-1].items() if isinstance(value, float)]
+        summary = {
+            "task": self.config.task,
+            "init": card.get("method", "scratch"),
+            **{name: sum(row[name] for row in rows) / len(rows) for name in names},
+            "protocol": rows[-1]["protocol"],
+            "checkpoints": [
+                {"step": step, **{name: row[name] for name in names}}
+                for step, row in zip(steps, rows, strict=True)
+            ],
+            "per_class": rows[-1]["per_class"],
+            "labeled_scenes": len(self.budget.scenes),
+            "seconds": self.run.recall("seconds"),
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+        self.run.write_summary(summary)
+        return summary
+
+    def _batches(self, fabric: Any) -> SceneBatches:
+        source = SceneSource(self.budget.scenes, self.config.train.scenes, self._sample)
+        return SceneBatches(
+            [source], [self.config.seed], rank=fabric.global_rank, n_ranks=fabric.world_size
+        )
+
+    def _sample(self, name: str, rng: Any) -> dict[str, Any]:
+        scene = self.budget.limit(self._labeled(name))
+        return training_sample(
+            scene,
+            scene.labels,
+            scene.instances if self.config.task == "instance" else None,
+            None,
+            rng,
+            voxel_size=self.config.model.voxel_size,
+            elastic=self.config.train.elastic,
+            features=self.config.data.features,
+        )
+
+    def _labeled(self, name: str) -> Scene:
+        scene = self.world.load(name)
+        needed = ("labels", "instances") if self.config.task == "instance" else ("labels",)
+        for field in needed:
+            if getattr(scene, field) is None:
+                raise ValueError(f"scene {name} must have {field} to learn from, got none")
+        return scene
+
+
+def scored_steps(n_steps: int, count: int) -> set[int]:
+    """Steps of the checkpoints that are scored: evenly over the last 15 %, always the last.
+
+    Example:
+        >>> sorted(scored_steps(100, 4))
+        [85, 90, 95, 100]
+    """
+    gaps = max(count - 1, 1)
+    return {n_steps - round(n_steps * WINDOW * i / gaps) for i in range(count)}
+
+
+def initial_network(
+    config: FinetuneConfig, n_classes: int
+) -> tuple[SegmentationNetwork, dict[str, Any]]:
+    """The network at step 0, and the card of the weights that its backbone starts from."""
+    backbone, card = initial_backbone(config.model, config.data.features, config.init)
+    if config.train.low_rank is not None:
+        add_low_rank(backbone, rank=config.train.low_rank)
+    return SegmentationNetwork(backbone, n_classes, offsets=config.task == "instance"), card
+
+
+def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
+    """The scores on stdout."""
+    if as_json:
+        print_json(summary)
+        return
+    rows = summary["checkpoints"]
+    typer.echo("".join(f"{name:>10}" for name in rows[0]))
+    for row in rows:
+        typer.echo("".join(f"{value:>10.4g}" for value in row.values()))
+    names = [name for name in rows[0] if name != "step"]
+    typer.echo("mean      " + "".join(f"{summary[name]:>10.4g}" for name in names))
+    typer.echo(f"protocol {summary['protocol']}, {summary['init']}, {summary['seconds']:.0f} s")
+    typer.echo(f"weights in {summary['folder']}/{WEIGHTS}")

@@ -1,0 +1,172 @@
+"""Overlapping camera frames as files: what `pretrain-cli pairs` writes and `run` reads.
+
+Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene Contexts", CVPR
+2021, appendix A: every frame becomes a cloud in world coordinates, and frames that overlap by 30 %
+are paired.
+
+    FOLDER/source.json            what the frames were made from
+    FOLDER/<scene>/<frame>/       coord.npy, color.npy: the thinned cloud of a frame
+    FOLDER/<scene>/overlap.txt    names of two frames and their overlap, a pair a line
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pcl_appkit.files import write_json
+from pcl_data import Frame, LazyFrames, Scene, load_scene, save_scene, voxelize
+from pcl_data.datasets.synthetic_rooms import generate_room
+from pcl_data.pairs import load_pairs, mine_pairs, save_pairs, unproject
+from pcl_data.parallel import run_each
+from pretrain_cli.config import DataConfig
+from pretrain_cli.worlds import World
+
+LIST, SOURCE = "overlap.txt", "source.json"
+
+
+@dataclass(frozen=True)
+class FramePairs:
+    """The pairs in a folder, scene by scene; `load` reads a frame."""
+
+    folder: Path
+    pairs: tuple[tuple[str, str, str], ...]  # scene and two frames
+
+    def load(self, scene: str, frame: str) -> Scene:
+        """The cloud of a frame, in the coordinates of its scene."""
+        return load_scene(self.folder / _plain(scene) / frame)
+
+
+def open_frame_pairs(folder: Path, scenes: Sequence[str]) -> FramePairs:
+    """The pairs of those of the scenes that the folder holds.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it holds no pair of these scenes.
+    """
+    if not (folder / SOURCE).exists():
+        raise FileNotFoundError(f"{folder}: must be a folder that `pretrain-cli pairs` wrote")
+    found: list[tuple[str, str, str]] = []
+    for scene in scenes:
+        path = folder / _plain(scene)
+        if (path / LIST).exists():
+            names = sorted(frame.name for frame in path.iterdir() if frame.is_dir())
+            mined = load_pairs(path / LIST, names).pairs.tolist()
+            found += [(scene, names[a], names[b]) for a, b in mined]
+    if not found:
+        raise ValueError(f"pairs must hold pairs of the scenes, got none of {len(scenes)} scenes")
+    return FramePairs(folder, tuple(found))
+
+
+def write_frame_pairs(
+    config: DataConfig,
+    world: World,
+    out: Path,
+    *,
+    voxel_size: float,
+    min_overlap: float,
+    n_workers: int,
+    report: Callable[[str], object] = str,
+) -> dict[str, int]:
+    """Write the frames of every scene and the pairs that overlap.
+
+    A scene that is there is kept, so that what was interrupted goes on.
+
+    Args:
+        config: where the scenes come from.
+        world: the scenes.
+        out: the folder.
+        voxel_size: frames are thinned to one point a voxel, metres.
+        min_overlap: least overlap of a pair, in (0, 1].
+        n_workers: processes.
+        report: called with the name of each scene that is done.
+
+    Returns:
+        how many pairs each scene has.
+
+    Raises:
+        ValueError: if a scene has no frames, or `out` holds pairs of other data.
+    """
+    source = {
+        "kind": config.kind,
+        "root": None if config.root is None else str(config.root.resolve()),
+        "options": list(config.options),
+        "world_seed": config.world_seed,
+        "voxel_size": voxel_size,
+        "min_overlap": min_overlap,
+    }
+    _check_source(out, source)
+    names = sorted(world.places)
+    job = partial(_write_scene, config, world, out, voxel_size, min_overlap)
+    counts = {}
+    for index, count in run_each(job, range(len(names)), n_workers):
+        counts[names[index]] = count
+        report(names[index])
+    return counts
+
+
+def _check_source(out: Path, source: Mapping[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / SOURCE).exists():
+        held = json.loads((out / SOURCE).read_text(encoding="utf-8"))
+        differing = [key for key in source if held.get(key) != source[key]]
+        if differing:
+            key = differing[0]
+            raise ValueError(f"{out} holds pairs with {key} {held.get(key)}, not {source[key]}")
+    elif any(out.iterdir()):
+        raise ValueError(f"{out} must be empty or hold pairs, got other files")
+    write_json(out / SOURCE, dict(source))
+
+
+def _write_scene(
+    config: DataConfig,
+    world: World,
+    out: Path,
+    voxel_size: float,
+    min_overlap: float,
+    index: int,
+) -> int:
+    """Write one scene, its list last; the number of its pairs."""
+    name = sorted(world.places)[index]
+    folder = out / _plain(name)
+    if (folder / LIST).exists():
+        return len((folder / LIST).read_text(encoding="utf-8").splitlines())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    frames = _frames(config, world, name)
+    names = [f"{number:06d}" for number in range(len(frames))]
+    for frame, cloud in zip(names, _clouds(frames, voxel_size), strict=True):
+        if cloud is not None:
+            save_scene(cloud, folder / frame)
+    mined = mine_pairs(frames, min_overlap=min_overlap)
+    save_pairs(folder / LIST, names, mined)
+    return len(mined.pairs)
+
+
+def _frames(config: DataConfig, world: World, name: str) -> Sequence[Frame] | LazyFrames:
+    """The frames of a scene; those of a room are made here, as its scene keeps none."""
+    if config.kind == "rooms":
+        scene = generate_room(config.world_seed, world.places[name][1], frames=True)
+    else:
+        scene = world.load(name)
+    if not len(scene.frames):
+        raise ValueError(f"scene {scene.name} must have frames with depth, got none")
+    return scene.frames
+
+
+def _clouds(frames: Sequence[Frame] | LazyFrames, voxel_size: float) -> Iterator[Scene | None]:
+    """The thinned cloud of each frame; None where it measured nothing."""
+    for frame in frames:
+        points, colors, _ = unproject(frame)
+        if len(points) == 0:
+            yield None
+            continue
+        keep = voxelize(points, voxel_size).index
+        yield Scene("frame", points[keep], colors=colors[keep])
+
+
+def _plain(scene: str) -> str:
+    return scene.replace("/", "_")

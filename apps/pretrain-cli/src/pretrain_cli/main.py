@@ -1,0 +1,255 @@
+"""The command line: `pretrain-cli pairs | run | finetune | probe | label | evaluate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pcl_appkit.cli import boundary, print_json
+
+app = typer.Typer(
+    name="pretrain-cli",
+    help="Pre-train point-cloud networks without labels, and measure what it is worth with few.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="dotted settings such as train.steps=500")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
+Out = Annotated[Path | None, typer.Option(help="run folder; default: the next free one in runs/")]
+Resume = Annotated[bool, typer.Option(help="continue the run in --out exactly")]
+Overwrite = Annotated[bool, typer.Option(help="replace the run in --out")]
+Seed = Annotated[int | None, typer.Option(min=0)]
+Devices = Annotated[int, typer.Option(min=1, help="devices of a node")]
+Nodes = Annotated[int, typer.Option(min=1)]
+Preset = Annotated[str, typer.Option(help="quick, quick-lidar, paper or paper-lidar")]
+Data = Annotated[Path | None, typer.Option(help="folder of the data set")]
+Init = Annotated[
+    Path | None, typer.Option(help="pre-trained backbone: a run folder, or its weights")
+]
+Budget = Annotated[
+    str | None, typer.Option(help="labels: 5%, 20pts, or a list (.txt scenes, .npz points)")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+
+
+@app.command()
+def pairs(
+    out: Annotated[Path, typer.Option(help="folder of the pairs")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="settings of data, such as n_scenes=20")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="rooms, scannet, sevenscenes, ...")] = "rooms",
+    data: Data = None,
+    voxel_size: Annotated[float, typer.Option(help="thinning of a frame, metres")] = 0.0125,
+    min_overlap: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
+    workers: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write the camera frames of scenes as clouds, and the pairs that overlap.
+
+    Example: pretrain-cli pairs --out pairs n_scenes=20
+    """
+    with boundary():
+        from pretrain_cli.pairing import write_pairs
+
+        found = write_pairs(
+            _with({"kind": kind, "root": data}, overrides),
+            out,
+            voxel_size=voxel_size,
+            min_overlap=min_overlap,
+            n_workers=workers,
+        )
+        if as_json:
+            print_json(found)
+        else:
+            typer.echo("{scenes} scenes, {pairs} pairs in {out}".format(**found))
+
+
+@app.command()
+def run(
+    overrides: Overrides = None,
+    method: Annotated[
+        str | None, typer.Option(help="pointcontrast, csc, sspl, depthcontrast or byol")
+    ] = None,
+    config: ConfigFile = None,
+    preset: Preset = "quick",
+    data: Data = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="folder of frame pairs; without: views cut from scenes")
+    ] = None,
+    out: Out = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    init: Init = None,
+    seed: Seed = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    as_json: Json = False,
+) -> None:
+    """Pre-train a backbone without labels.
+
+    Example: pretrain-cli run --method csc --pairs pairs
+    """
+    with boundary():
+        from pcl_appkit.run import is_main_process
+        from pretrain_cli.pretraining import pretrain, print_summary
+
+        options = {"method": method, "data.root": data, "contrast.pairs": pairs, "init": init}
+        options |= {"seed": seed}
+        summary = pretrain(
+            preset=preset,
+            file=config,
+            overrides=_with(options, overrides),
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            devices=devices,
+            nodes=nodes,
+        )
+        if is_main_process():
+            print_summary(summary, as_json=as_json)
+
+
+@app.command()
+def finetune(
+    overrides: Overrides = None,
+    task: Annotated[str | None, typer.Option(help="semantic or instance")] = None,
+    init: Init = None,
+    budget: Budget = None,
+    config: ConfigFile = None,
+    preset: Preset = "quick",
+    data: Data = None,
+    out: Out = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    seed: Seed = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    as_json: Json = False,
+) -> None:
+    """Train a network with few labels, from scratch or from pre-trained weights, and score it.
+
+    Example: pretrain-cli finetune --init runs/pretrain_001 --budget 5% --task instance
+    """
+    with boundary():
+        from pcl_appkit.run import is_main_process
+        from pretrain_cli.finetuning import finetune as start
+        from pretrain_cli.finetuning import print_summary
+
+        options = {"task": task, "init": init, "budget": budget, "data.root": data, "seed": seed}
+        summary = start(
+            preset=preset,
+            file=config,
+            overrides=_with(options, overrides),
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            devices=devices,
+            nodes=nodes,
+        )
+        if is_main_process():
+            print_summary(summary, as_json=as_json)
+
+
+@app.command()
+def probe(
+    overrides: Overrides = None,
+    kinds: Annotated[str, typer.Option(help="knn, linear, or both with a comma")] = "knn,linear",
+    init: Init = None,
+    budget: Budget = None,
+    config: ConfigFile = None,
+    preset: Preset = "quick",
+    data: Data = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score the features of a backbone as they stand; without --init, of random weights.
+
+    The strong probe, LoRA, trains: pretrain-cli finetune --init WEIGHTS train.low_rank=8
+
+    Example: pretrain-cli probe --init runs/pretrain_001 --budget 5%
+    """
+    with boundary():
+        from pretrain_cli.probing import print_rows
+        from pretrain_cli.probing import probe as measure
+
+        options = {"init": init, "budget": budget, "data.root": data, "seed": seed}
+        rows = measure(
+            kinds.split(","),
+            preset=preset,
+            file=config,
+            overrides=_with(options, overrides),
+            device=device,
+        )
+        print_rows(rows, as_json=as_json)
+
+
+@app.command()
+def label(
+    out: Annotated[Path, typer.Option(help="folder of the index file and the PLY files")],
+    overrides: Overrides = None,
+    points: Annotated[int, typer.Option(min=1, help="to annotate in each scene")] = 20,
+    strategy: Annotated[str, typer.Option(help="active, kmeans or random")] = "active",
+    init: Init = None,
+    config: ConfigFile = None,
+    preset: Preset = "quick",
+    data: Data = None,
+    seed: Seed = None,
+    ply: Annotated[bool, typer.Option(help="also write each scene with its points marked")] = True,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Choose the points of each scene that are worth annotating.
+
+    Example: pretrain-cli label --init runs/pretrain_001 --points 20 --out to_annotate
+    """
+    with boundary():
+        from pretrain_cli.labelling import choose_points, print_choice
+
+        options = {"init": init, "data.root": data, "seed": seed}
+        found = choose_points(
+            strategy,
+            points,
+            out,
+            preset=preset,
+            file=config,
+            overrides=_with(options, overrides),
+            device=device,
+            ply=ply,
+        )
+        print_choice(found, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Option(help="a run folder of finetune, or its weights")],
+    overrides: Overrides = None,
+    data: Data = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a fine-tuned model on the held-out scenes of its run, or of other data.
+
+    Example: pretrain-cli evaluate --model runs/finetune_001
+    """
+    with boundary():
+        from pretrain_cli.evaluating import evaluate_model, print_scores
+
+        scores = evaluate_model(model, _with({"data.root": data}, overrides), device)
+        print_scores(scores, as_json=as_json)
+
+
+def _with(options: Mapping[str, Any], overrides: list[str] | None) -> list[str]:
+    """Overrides, and the options that were given as overrides."""
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return [*(overrides or []), *given]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,185 @@
+"""`pretrain-cli run`: settings, run folder, loop, monitor, weights."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from pcl_appkit.optimizers import make_optimizer
+from torch import Tensor, nn
+
+from pcl_appkit.cli import make_fabric, print_json
+from pcl_appkit.config import load_config
+from pcl_appkit.loop import Schedule, fit, interruptible
+from pcl_appkit.memory import peak_memory_bytes
+from pcl_appkit.report import write_report
+from pcl_appkit.run import Run, free_folder
+from pcl_backbones import save_weights
+from pretrain_cli.backbones import WEIGHTS, initial_backbone
+from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
+from pretrain_cli.frame_pairs import FramePairs, open_frame_pairs
+from pretrain_cli.monitoring import Monitor
+from pretrain_cli.objectives import Objective, build_objective
+from pretrain_cli.views import ViewBatches
+from pretrain_cli.worlds import World, open_world
+
+SCHEDULES: dict[str, Schedule] = {
+    "exponential": lambda step, n_steps: 0.99 ** (step // 1000),
+    "cosine": lambda step, n_steps: 0.001 + 0.999 * (1 + math.cos(math.pi * step / n_steps)) / 2,
+}
+
+
+def pretrain(
+    *,
+    preset: str,
+    file: Path | None,
+    overrides: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    devices: int,
+    nodes: int,
+) -> dict[str, Any]:
+    """Pre-train into `out` and return the summary.
+
+    Raises:
+        ValueError: if a setting, a scene or the run folder is not as it must be.
+    """
+    config = load_config(
+        PretrainConfig, presets=PRETRAIN_PRESETS, preset=preset, file=file, overrides=overrides
+    )
+    if resume and out is None:
+        raise ValueError("--out must name the run to resume, got none")
+    world = open_world(config.data)
+    pairs = open_pairs(config, world.training)
+    fabric = make_fabric(devices=devices, nodes=nodes)
+    torch.manual_seed(config.seed)
+    backbone, _ = initial_backbone(config.model, config.data.features, config.init)
+    objective = build_objective(config, backbone)
+    with interruptible():
+        run = Run.open(out or free_folder("pretrain"), config, overwrite=overwrite, resume=resume)
+        started = time.monotonic() - run.recall("seconds", 0.0)
+        batches = ViewBatches(
+            config,
+            world,
+            world.training,
+            pairs,
+            rank=fabric.global_rank,
+            n_ranks=fabric.world_size,
+        )
+        monitor = Monitor(run, config, world, held_out_views(config, world))
+        learn(run, fabric, config, objective, batches, monitor)
+        run.remember("seconds", time.monotonic() - started)
+        summary = summarize(run, config, pairs, world)
+    if run.is_writer:
+        save_weights(objective.backbone, run.folder / WEIGHTS, card=card_of(config, summary))
+        write_report(run.folder)
+    return summary | {"folder": str(run.folder)}
+
+
+def learn(
+    run: Run,
+    fabric: Any,
+    config: PretrainConfig,
+    objective: Objective,
+    batches: ViewBatches,
+    monitor: Monitor,
+) -> None:
+    """The steps of a run, watched by the monitor on the first process."""
+    settings = config.train
+    objective.to(fabric.device)
+
+    def training_step(batch: dict[str, Any], step: int) -> dict[str, Tensor]:
+        if run.is_writer:
+            monitor.watch(objective, step)
+        return objective(batch, step)
+
+    fit(
+        run,
+        fabric,
+        stage=config.method,
+        modules=nn.ModuleDict({"objective": objective}),
+        optimizers={
+            "objective": make_optimizer(
+                objective,
+                settings.optimizer,
+                settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                momentum=settings.momentum,
+                dampening=settings.dampening,
+            )
+        },
+        batches=batches,
+        training_step=training_step,
+        n_steps=settings.steps,
+        schedule=SCHEDULES[settings.schedule],
+        seed=config.seed,
+        n_workers=settings.workers,
+        log_every=settings.log_every,
+        checkpoint_every=settings.checkpoint_every,
+    )
+    if run.is_writer:
+        monitor.watch(objective, settings.steps)
+
+
+def open_pairs(config: PretrainConfig, scenes: Sequence[str]) -> FramePairs | None:
+    """The frame pairs of scenes, if the run learns from frames."""
+    folder = config.contrast.pairs
+    return None if folder is None else open_frame_pairs(folder, scenes)
+
+
+def held_out_views(config: PretrainConfig, world: World) -> ViewBatches:
+    """Views for the health panel: of held-out scenes, where there are any."""
+    names = world.validation or world.training
+    try:
+        pairs = open_pairs(config, names)
+    except ValueError:  # the folder holds pairs of training scenes alone
+        names = world.training
+        pairs = open_pairs(config, names)
+    return ViewBatches(config, world, names, pairs)
+
+
+def summarize(
+    run: Run, config: PretrainConfig, pairs: FramePairs | None, world: World
+) -> dict[str, Any]:
+    """What a run found, written to `summary.json`: a row for each panel of the monitor."""
+    panels = run.recall("panels", {})
+    summary = {
+        "method": config.method,
+        "panels": [{"step": int(step), **panel} for step, panel in panels.items()],
+        "scenes": len(world.training),
+        "pairs": None if pairs is None else len(pairs.pairs),
+        "seconds": run.recall("seconds"),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    run.write_summary(summary)
+    return summary
+
+
+def card_of(config: PretrainConfig, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a weights file must say to be used and trusted elsewhere."""
+    return {
+        "kind": "backbone",
+        "backbone": config.model.backbone,
+        "width": config.model.width,
+        "voxel_size": config.model.voxel_size,
+        "features": config.data.features,
+        "method": config.method,
+        "config": config.model_dump(mode="json"),
+        "panel": summary["panels"][-1] if summary["panels"] else {},
+    }
+
+
+def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
+    """The panels of the monitor as a table on stdout."""
+    if as_json:
+        print_json(summary)
+        return
+    columns = list(summary["panels"][-1])
+    typer.echo("".join(f"{column:>16}" for column in columns))
+    for row in summary["panels"]:
+        typer.echo("".join(f"{row[column]:>16.4g}" for column in columns))
+    typer.echo(f"{summary['seconds']:.0f} s, weights in {summary['folder']}/{WEIGHTS}")

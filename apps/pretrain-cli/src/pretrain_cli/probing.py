@@ -1,0 +1,118 @@
+"""How much of the classes a backbone knows as it stands; `pretrain-cli probe`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from pcl_appkit.segmentation.features import FeatureKind
+from torch import Tensor, nn
+
+from pcl_appkit.cli import choose_device, print_json
+from pcl_appkit.config import load_config
+from pcl_contrastive import knn_probe, linear_probe
+from pcl_data import LabelSet, Scene
+from pcl_data.evaluation import Protocol, SemanticEvaluator
+from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.budgets import open_budget
+from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
+from pretrain_cli.encoding import encode_scene
+from pretrain_cli.worlds import open_labeled_world
+
+Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
+PROBES: dict[str, Probe] = {"knn": knn_probe, "linear": linear_probe}
+
+
+def probe(
+    kinds: Sequence[str],
+    *,
+    preset: str,
+    file: Path | None,
+    overrides: Sequence[str],
+    device: str,
+) -> list[dict[str, Any]]:
+    """Scores of each kind of probe on the held-out scenes, a row each.
+
+    Raises:
+        ValueError: if a setting is not as it must be, or there are no held-out scenes with labels.
+    """
+    config = load_config(
+        FinetuneConfig, presets=FINETUNE_PRESETS, preset=preset, file=file, overrides=overrides
+    )
+    for kind in kinds:
+        if kind not in PROBES:
+            raise ValueError(f"probe must be one of {', '.join(PROBES)}, got {kind}")
+    world, label_set = open_labeled_world(config.data)
+    budget = open_budget(config, world.training)
+    torch.manual_seed(config.seed)
+    backbone, card = initial_backbone(config.model, config.data.features, config.init)
+    backbone.to(choose_device(device))
+    rows = []
+    for kind in kinds:
+        scores = probe_scores(
+            backbone,
+            PROBES[kind],
+            [budget.limit(world.load(name)) for name in budget.scenes],
+            [world.load(name) for name in world.validation],
+            label_set,
+            voxel_size=config.model.voxel_size,
+            features=config.data.features,
+            max_voxels=config.probe_voxels,
+            budget=budget.name,
+        )
+        rows.append({"probe": kind, "init": card.get("method", "random"), **scores})
+    return rows
+
+
+def probe_scores(
+    backbone: nn.Module,
+    probe: Probe,
+    labeled: Iterable[Scene],
+    held_out: Iterable[Scene],
+    label_set: LabelSet,
+    *,
+    voxel_size: float,
+    features: FeatureKind,
+    max_voxels: int,
+    budget: str | None = None,
+) -> dict[str, Any]:
+    """mIoU and mAcc on every point of held-out scenes, from the features of labelled ones.
+
+    Args:
+        backbone: whose features are probed; it does not change.
+        probe: (features, labels, other features) -> labels, such as `knn_probe`.
+        labeled: scenes that it learns from.
+        held_out: scenes with labels.
+        label_set: of the labels.
+        voxel_size: metres.
+        features: what the backbone reads.
+        max_voxels: labelled voxels that it learns from; more are drawn from, always the same.
+        budget: name of the labels, for the protocol.
+    """
+    settings = {"voxel_size": voxel_size, "features": features}
+    known = [encode_scene(backbone, scene, **settings) for scene in labeled]
+    rows = torch.cat([one.features for one in known])
+    labels = torch.cat([one.labels for one in known]).to(rows.device)
+    kept = torch.nonzero(labels >= 0).flatten().cpu()
+    order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))
+    kept = kept[order[:max_voxels]].to(rows.device)
+    protocol = Protocol(split="held-out", tta=False, budget=budget)
+    evaluator = SemanticEvaluator(label_set, protocol=protocol)
+    for scene in held_out:
+        encoded = encode_scene(backbone, scene, **settings)
+        found = probe(rows[kept], labels[kept], encoded.features)
+        assert scene.labels is not None  # as `labeled_world` has checked
+        evaluator.update(scene.labels, found.cpu()[encoded.inverse].numpy())
+    result = evaluator.compute()
+    return {"miou": result.miou, "macc": result.macc, "protocol": result.protocol}
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """The scores of the probes on stdout."""
+    if as_json:
+        print_json(list(rows))
+        return
+    for row in rows:
+        typer.echo("{probe:>8}  {init}  mIoU {miou:.4f}  mAcc {macc:.4f}".format(**row))
+    typer.echo(f"protocol {rows[0]['protocol']}")

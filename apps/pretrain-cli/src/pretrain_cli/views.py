@@ -1,0 +1,215 @@
+"""Training batches of pre-training: two augmented views of something, on voxels.
+
+A batch is a function of (seed, step, rank) alone, so that a resumed run sees the same ones.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from pcl_appkit.segmentation.features import point_features
+from torch.utils.data import Dataset
+
+from pcl_contrastive import crop_volumes, split_volumes
+from pcl_data import Scene, augmentation, collate, voxelize
+from pcl_data.pairs import correspondences, cut_views
+from pretrain_cli.config import PAIR_METHODS, PretrainConfig
+from pretrain_cli.frame_pairs import FramePairs
+from pretrain_cli.worlds import World
+
+VIEWS = ("first", "second")
+# A view: coords, features and points of its voxels, and `rows`, voxels that stand for something,
+# with `groups`, what each stands for: a match, a volume or the scene. Groups of the two views agree.
+View = dict[str, np.ndarray]
+MATCH_RADIUS = 1.5  # voxels (Hou et al., CVPR 2021, `ddp_data_loaders.py`)
+N_TRIES = 20  # views without a common point that are drawn before it is an error
+SCALES = (0.8, 1.2)  # of DepthContrast and SSPL
+KEPT = (0.5, 1.0)  # edges of the cuboid that a view of a scene keeps, of the scene's extent
+DROPPED = 0.2  # edges of the cuboid that it loses, of its own extent
+
+
+class ViewBatches(Dataset):
+    """`batches[step]`: {"first": view, "second": view, "scene": the scene of each group}."""
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        world: World,
+        names: tuple[str, ...],
+        pairs: FramePairs | None,
+        *,
+        rank: int = 0,
+        n_ranks: int = 1,
+    ) -> None:
+        self.config, self.pairs, self.rank, self.n_ranks = config, pairs, rank, n_ranks
+        self.items = names if pairs is None else pairs.pairs
+        self.load = lru_cache(maxsize=64)(world.load)
+
+    def __len__(self) -> int:
+        return self.config.train.steps
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        count = self.config.train.scenes
+        first = (index * self.n_ranks + self.rank) * count
+        return collate_views([self._sample(first + i) for i in range(count)])
+
+    def _sample(self, position: int) -> tuple[View, View]:
+        """Views of the next item; epochs are permutations, one after the other."""
+        epoch, place = divmod(position, len(self.items))
+        order = np.random.default_rng([self.config.seed, epoch, len(self.items)])
+        item = int(order.permutation(len(self.items))[place])
+        rng = np.random.default_rng([self.config.seed, position])
+        for _ in range(N_TRIES):
+            views = self._views(self.items[item], rng)
+            if len(views[0]["rows"]):
+                return views
+            item = int(rng.integers(len(self.items)))
+        raise ValueError(f"views must have points in common, got {N_TRIES} pairs without")
+
+    def _views(self, item: str | tuple[str, str, str], rng: Generator) -> tuple[View, View]:
+        config = self.config
+        if isinstance(item, tuple):
+            assert self.pairs is not None  # items are theirs
+            scene, *frames = item
+            first, second = (self.pairs.load(scene, frame) for frame in frames)
+        else:
+            first = second = self.load(item)
+        if config.method == "sspl":
+            return volume_views(first, config, rng)
+        if config.method not in PAIR_METHODS:
+            return scene_views(first, config, rng)
+        if second is first:
+            cut = cut_views(first.points, rng, size=config.contrast.view_size)
+            first, second = part_of(first, cut.index_a), part_of(second, cut.index_b)
+        return matched_views(first, second, config, rng)
+
+
+def matched_views(
+    first: Scene, second: Scene, config: PretrainConfig, rng: Generator
+) -> tuple[View, View]:
+    """Two overlapping clouds of one scene, each turned on its own; groups are matching voxels.
+
+    Hou et al., CVPR 2021 (`ddp_data_loaders.py`), without its colour jitter of a hundredth of a
+    grey level. Where nothing matches the published loader invents a match; here there is none.
+    """
+    views = []
+    for cloud in (first, second):
+        moved = _turned(cloud.points, augmentation.random_rotation(rng))
+        grid = voxelize(moved, config.model.voxel_size)
+        views.append(_view(cloud, grid.coords, grid.index, config))
+    radius = MATCH_RADIUS * config.model.voxel_size
+    matches = correspondences(views[0]["points"], views[1]["points"], radius=radius)
+    for view, rows in zip(views, matches.T, strict=True):
+        view |= {"rows": rows, "groups": np.arange(len(rows))}
+    return views[0], views[1]
+
+
+def volume_views(scene: Scene, config: PretrainConfig, rng: Generator) -> tuple[View, View]:
+    """Two augmentations of a scene; of each volume a small crop in one, a large one in the other.
+
+    Zhang et al., "Self-Supervised Pretraining for Large-Scale Point Clouds", NeurIPS 2022, section
+    3.1. Groups are volumes.
+    """
+    settings = config.sspl
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    scene = part_of(scene, voxelize(scene.points, config.model.voxel_size / 2).index)  # thinned
+    points = torch.from_numpy(scene.points)
+    volumes = split_volumes(
+        points,
+        volume_size=settings.volume_size,
+        max_volumes=settings.max_volumes,
+        min_points=settings.min_points,
+        generator=generator,
+    )
+    if int(volumes.max()) < 0:
+        raise ValueError(
+            f"scene {scene.name} must have a volume of at least sspl.min_points="
+            f"{settings.min_points} points, got none"
+        )
+    views = []
+    for fraction in (settings.student_crop, settings.teacher_crop):
+        rows = crop_volumes(points, volumes, fraction=fraction, generator=generator).numpy()
+        crop, groups = part_of(scene, rows), volumes.numpy()[rows]
+        views.append(grouped_view(crop, groups, config, rng))
+    return views[0], views[1]
+
+
+def scene_views(scene: Scene, config: PretrainConfig, rng: Generator) -> tuple[View, View]:
+    """Two augmentations of a whole scene, which is the one group.
+
+    The recipe of Zhang et al., "Self-Supervised Pretraining of 3D Features on any Point-Cloud",
+    ICCV 2021 (`augment3d.py`): a cuboid is kept, a small one of it dropped. Turned about z, as SSPL
+    does where it compares.
+    """
+    views = []
+    for _ in range(2):
+        part = part_of(scene, _cuboid_rows(scene.points, rng))
+        views.append(grouped_view(part, np.zeros(len(part.points), np.int64), config, rng))
+    return views[0], views[1]
+
+
+def grouped_view(scene: Scene, groups: np.ndarray, config: PretrainConfig, rng: Generator) -> View:
+    """A turned, flipped and scaled scene on voxels; a voxel is in the groups of all its points."""
+    matrix = augmentation.random_rotation(rng) @ augmentation.random_flip(rng)
+    matrix = matrix @ augmentation.random_scaling(rng, bounds=SCALES)
+    grid = voxelize(_turned(scene.points, matrix), config.model.voxel_size)
+    rows, groups = np.unique(np.stack([grid.inverse, groups], axis=1), axis=0).T
+    view = _view(scene, grid.coords, grid.index, config)
+    return view | {"rows": rows, "groups": groups}
+
+
+def part_of(scene: Scene, rows: np.ndarray) -> Scene:
+    """A scene of some of the points, with what a network reads of them."""
+    return Scene(
+        scene.name,
+        np.ascontiguousarray(scene.points[rows]),
+        colors=None if scene.colors is None else scene.colors[rows],
+        intensity=None if scene.intensity is None else scene.intensity[rows],
+    )
+
+
+def collate_views(samples: list[tuple[View, View]]) -> dict[str, Any]:
+    """One batch: rows and groups are shifted to stay unique."""
+    n_groups = [int(first["groups"].max()) + 1 for first, _ in samples]
+    batch: dict[str, Any] = {}
+    for name, views in zip(VIEWS, zip(*samples, strict=True), strict=True):
+        clouds = [
+            {key: view[key] for key in view if key not in ("rows", "groups")} for view in views
+        ]
+        arrays = collate(clouds)
+        arrays["rows"] = _shifted(views, "rows", [len(view["coords"]) for view in views])
+        arrays["groups"] = _shifted(views, "groups", n_groups)
+        batch[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    scene = np.repeat(np.arange(len(samples)), n_groups)
+    return batch | {"scene": torch.from_numpy(scene)}
+
+
+def _view(scene: Scene, coords: np.ndarray, index: np.ndarray, config: PretrainConfig) -> View:
+    """Voxels with the point of each in the coordinates of the scene, whose z is up."""
+    features = point_features(scene, config.data.features)
+    return {"coords": coords, "features": features[index], "points": scene.points[index]}
+
+
+def _turned(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return (points - points.mean(axis=0)) @ matrix.T.astype(np.float32)
+
+
+def _cuboid_rows(points: np.ndarray, rng: Generator) -> np.ndarray:
+    """Points of a random cuboid but for those of a smaller one in it; at least one stays."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = (high - low) * rng.uniform(*KEPT, 3)
+    start = low + (high - low - size) * rng.random(3)
+    hole = start + size * (1 - DROPPED) * rng.random(3)
+    kept = _inside(points, start, size) & ~_inside(points, hole, size * DROPPED)
+    return np.flatnonzero(kept) if kept.any() else np.arange(len(points))
+
+
+def _inside(points: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return ((points >= start) & (points <= start + size)).all(axis=1)
+
+
+def _shifted(views: tuple[View, ...], name: str, counts: list[int]) -> np.ndarray:
+    starts = np.cumsum([0, *counts[:-1]]).tolist()
+    return np.concatenate([view[name] + start for view, start in zip(views, starts, strict=True)])

@@ -1,0 +1,147 @@
+"""Tests of pretrain_cli.views."""
+
+import numpy as np
+import pytest
+import torch
+
+from pcl_appkit.config import load_config
+from pcl_data import load_scene
+from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
+from pretrain_cli.frame_pairs import open_frame_pairs, write_frame_pairs
+from pretrain_cli.views import (
+    ViewBatches,
+    collate_views,
+    matched_views,
+    scene_views,
+    volume_views,
+)
+from pretrain_cli.worlds import open_world
+
+
+@pytest.fixture
+def config(scans, small):
+    def make(*overrides: str) -> PretrainConfig:
+        words = [*small, f"data.root={scans}", *overrides]
+        return load_config(
+            PretrainConfig, presets=PRETRAIN_PRESETS, preset="quick", overrides=words
+        )
+
+    return make
+
+
+def batches(config: PretrainConfig, pairs=None, **options) -> ViewBatches:
+    world = open_world(config.data)
+    return ViewBatches(config, world, world.training, pairs, **options)
+
+
+def same(a, b) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return torch.equal(a, b)
+
+
+METHODS = ["csc", "sspl", "depthcontrast"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_depends_on_its_step_alone(config, method):
+    settings = config(f"method={method}")
+    assert same(batches(settings)[3], batches(settings)[3])
+    assert not same(batches(settings)[3], batches(settings)[4])
+    assert not same(batches(settings)[3], batches(config(f"method={method}", "seed=1"))[3])
+
+
+def test_an_epoch_takes_every_scene_once_on_any_number_of_processes(config):
+    settings = config()
+    loaded = []
+    for rank in range(2):
+        one = batches(settings, rank=rank, n_ranks=2)
+        one.load = lambda name, load=one.load: (loaded.append(name), load(name))[1]
+        one[0]
+    assert sorted(loaded) == ["scene0", "scene1", "scene2", "scene3"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_and_groups_name_what_is_there(config, method):
+    batch = batches(config(f"method={method}"))[0]
+    n_groups = len(batch["scene"])
+    for view in (batch["first"], batch["second"]):
+        scene = batch["scene"][view["groups"]]
+        assert torch.equal(view["batch_index"][view["rows"]], scene)
+        assert torch.equal(view["groups"].unique(), torch.arange(n_groups))
+        assert len(view["features"]) == len(view["coords"]) == len(view["points"])
+
+
+def test_matches_are_voxels_of_nearby_points(config, scans):
+    settings, scene = config(), load_scene(scans / "scene0")
+    first, second = matched_views(scene, scene, settings, np.random.default_rng(0))
+    distance = np.linalg.norm(
+        first["points"][first["rows"]] - second["points"][second["rows"]], axis=1
+    )
+    assert distance.max() <= 1.5 * settings.model.voxel_size + 1e-6
+    assert len(np.unique(first["rows"])) == len(first["coords"])  # of the same cloud all match
+
+
+def test_each_view_of_a_pair_is_turned_on_its_own(config, scans):
+    settings, scene = config(), load_scene(scans / "scene0")
+    first, second = matched_views(scene, scene, settings, np.random.default_rng(0))
+    assert not np.array_equal(first["coords"], second["coords"])
+
+
+def test_a_small_crop_of_a_volume_meets_a_large_one(config, scans):
+    settings, scene = config("method=sspl"), load_scene(scans / "scene0")
+    first, second = volume_views(scene, settings, np.random.default_rng(0))
+    assert set(first["groups"]) == set(second["groups"])
+    assert len(first["coords"]) < len(second["coords"])
+
+
+def test_volumes_that_are_all_too_small_are_an_error(config, scans):
+    settings = config("method=sspl", "sspl.min_points=100000")
+    with pytest.raises(ValueError, match="scene scene0 must have a volume of at least"):
+        volume_views(load_scene(scans / "scene0"), settings, np.random.default_rng(0))
+
+
+def test_a_view_of_a_scene_is_a_part_of_it(config, scans):
+    settings, scene = config("method=byol"), load_scene(scans / "scene0")
+    for view in scene_views(scene, settings, np.random.default_rng(0)):
+        assert set(view["groups"]) == {0}
+        extent = np.ptp(view["points"], axis=0) / np.ptp(scene.points, axis=0)
+        assert (extent <= 1 + 1e-6).all()
+        assert extent.min() < 0.999
+
+
+def test_collation_keeps_scenes_apart(config, scans):
+    settings = config()
+    rng = np.random.default_rng(0)
+    samples = [
+        matched_views(*[load_scene(scans / name)] * 2, settings, rng) for name in ("scene0", "scene1")
+    ]
+    batch = collate_views([tuple(dict(view) for view in views) for views in samples])
+    n_matches = [len(first["rows"]) for first, _ in samples]
+    assert torch.bincount(batch["scene"]).tolist() == n_matches
+    rows = batch["second"]["rows"][batch["scene"] == 1] - len(samples[0][1]["coords"])
+    assert np.array_equal(rows.numpy(), samples[1][1]["rows"])
+
+
+def test_views_of_frame_pairs_overlap_in_the_world(config, scans, tmp_path):
+    settings = config()
+    world = open_world(settings.data)
+    options = {"voxel_size": 0.02, "min_overlap": 0.3, "n_workers": 1}
+    write_frame_pairs(settings.data, world, tmp_path / "pairs", **options)
+    pairs = open_frame_pairs(tmp_path / "pairs", world.training)
+    batch = batches(settings, pairs)[0]
+    first, second = (
+        batch[view]["points"][batch[view]["rows"]] for view in ("first", "second")
+    )
+    assert (first - second).norm(dim=1).max() <= 1.5 * settings.model.voxel_size + 1e-5
+    whole = batches(settings)[0]
+    assert len(batch["first"]["coords"]) < len(whole["first"]["coords"])
+
+
+def test_views_without_a_common_point_are_an_error(config, scans, monkeypatch):
+    import pretrain_cli.views as module
+
+    nothing = np.zeros((0, 2), np.int64)
+    monkeypatch.setattr(module, "correspondences", lambda *points, radius: nothing)
+    with pytest.raises(ValueError, match="views must have points in common, got 20 pairs without"):
+        batches(config())[0]
