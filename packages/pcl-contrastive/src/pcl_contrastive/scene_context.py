@@ -4,23 +4,23 @@ Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Sc
 CVPR 2021, sec. 3: every anchor divides the scene around it into partitions by direction and
 distance, as the descriptor ShapeContext does, and has a PointInfoNCE loss in each (Eq. 3).
 
-The text defines the angle by an expression without meaning (Eq. 2) and gives no radius; the
-partition here is that of the published code. Where the code meets points that coincide or lie too
-close to be told apart, they are in no partition.
+The text defines the angle by an expression that lacks a direction (Eq. 2) and gives no radius, so
+the partition is that of the published code.
 """
 
 import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Float, Int8
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from pcl_contrastive.point_contrast import check_pairs, unit_rows
 
 PARTITION_COUNTS = (1, 2, 4, 8, 16, 32, 64)
-CPU_CHUNK, DEVICE_CHUNK = 2**17, 2**24  # elements of a chunk of rows: what a core's cache holds
+CPU_CHUNK = 2**17  # elements of a chunk of rows, so that the passes over it stay in the cache
+DEVICE_CHUNK = 2**21  # enough to fill a GPU, and a small part of the whole
 
 
 def scene_context_loss(
@@ -159,7 +159,7 @@ class _Regions(NamedTuple):
         else:
             partition, is_far = self._sectors(x, y, z), distance >= self.outer_radius
             is_none = distance < self.inner_radius
-        partition += is_far * torch.tensor(self.n_partitions // 2, dtype=torch.int8)
+        partition.add_(is_far.to(torch.int8), alpha=self.n_partitions // 2)
         return partition.masked_fill_(is_none, -1)
 
     def _sectors(
@@ -177,9 +177,7 @@ def _up_or_down(z: Float[Tensor, "r n"]) -> Int8[Tensor, "r n"]:
     return partition.masked_fill_(z == 0, -1)
 
 
-def _sector(
-    angle: Float[Tensor, "r n"], n_sectors: int, period: float
-) -> Int8[Tensor, "r n"]:
+def _sector(angle: Float[Tensor, "r n"], n_sectors: int, period: float) -> Int8[Tensor, "r n"]:
     """floor(angle modulo period, over the width of a sector).
 
     The modulo is taken of whole numbers, by masking the lower bits: that of the angle may round up
@@ -198,7 +196,7 @@ class _PartitionedInfoNce(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx,
         queries: Float[Tensor, "n c"],
         keys: Float[Tensor, "n c"],
         points: Float[Tensor, "n 3"],
@@ -210,7 +208,7 @@ class _PartitionedInfoNce(torch.autograd.Function):
         grad_queries, grad_keys = torch.zeros_like(queries), torch.zeros_like(keys)
         for rows in _chunks(n, queries.device):
             logits = (queries[rows] / temperature) @ keys.T
-            partition = regions.around(points, rows).long()
+            partition = regions.around(points, rows)
             loss, slope = _partitioned_rows(logits, partition, regions.n_partitions, rows.start)
             total += loss
             if wants_grad:
@@ -224,30 +222,33 @@ class _PartitionedInfoNce(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(  # pyrefly: ignore  # torch's stub fits no function of one gradient
+        ctx, grad: Tensor
+    ) -> tuple[Tensor, Tensor, None, None, None]:
         grad_queries, grad_keys = ctx.saved_tensors
         return grad * grad_queries, grad * grad_keys, None, None, None
 
 
 def _partitioned_rows(
-    logits: Float[Tensor, "r n"], partition: Int[Tensor, "r n"], n_partitions: int, first: int
+    logits: Float[Tensor, "r n"], partition: Int8[Tensor, "r n"], n_partitions: int, first: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "r n"]]:
-    """Sum over rows and partitions of the loss, and its derivative by the logits (overwritten).
+    """Sum over rows and partitions of the loss, and its derivative by the logits.
 
-    Points of no partition count as one partition more, which is left out in the end.
+    Both arguments are overwritten. Column i + first is the positive of row i.
     """
-    partition = partition.masked_fill_(partition < 0, n_partitions)
+    # Points of no partition are one partition more, which is left out in the end.
+    index = partition.masked_fill_(partition < 0, n_partitions).long()
     positive = logits.diagonal(first)[:, None]
     start = positive.repeat(1, n_partitions + 1)
     # Each partition has its own largest logit: by that of the row, all its terms may vanish.
-    largest = start.scatter_reduce(1, partition, logits, "amax")
+    largest = start.scatter_reduce(1, index, logits, "amax")
     positive_term = (start - largest).exp_()
-    terms = logits.sub_(largest.gather(1, partition)).exp_()
-    sums = positive_term.scatter_add(1, partition, terms)
+    terms = logits.sub_(largest.gather(1, index)).exp_()
+    sums = positive_term.scatter_add(1, index, terms)
     loss = (largest + sums.log() - start)[:, :-1].sum()
 
     weight = 1 / sums
     weight[:, -1] = 0
-    slope = terms.mul_(weight.gather(1, partition))
+    slope = terms.mul_(weight.gather(1, index))
     slope.diagonal(first).add_((positive_term * weight).sum(1) - n_partitions)
     return loss, slope
