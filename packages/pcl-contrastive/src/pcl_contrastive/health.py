@@ -17,6 +17,7 @@ COLLAPSED_RANK = 1.5
 COLLAPSED_UNIFORMITY = -0.1  # squared distances are 0.05 on average, of 2 between random rows
 CHANCE_RANK = 0.45  # mean rank of a positive; 0.5 is what unrelated features give
 NEAR_FLOOR = 0.95  # share of the way from chance to the floor
+ROUNDING = 1e-12  # of a scalar product of unit vectors in float64
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class RepresentationHealth:
         if self.effective_rank < COLLAPSED_RANK or self.uniformity > COLLAPSED_UNIFORMITY:
             return (
                 f"collapsed: the queries point one way (effective rank {self.effective_rank:.1f}, "
-                f"uniformity {self.uniformity:.2f}), so the loss {self.loss:.2f} tells nothing "
-                f"from chance {self.chance:.2f}"
+                f"uniformity {self.uniformity:.2f}); the loss is {self.loss:.2f} where "
+                f"chance is {self.chance:.2f}"
             )
         if self.progress >= NEAR_FLOOR:
             return (
@@ -96,8 +97,9 @@ def representation_health(
     at temperature T. The second holds for any unit vectors: by convexity the loss is at least that
     of n - 1 equal differences q_i k_j - q_i k_i, whose mean is at least -n / (n - 1), because
     n sum q_i k_i - sum q_i sum k_i = n sum (q_i - mean q)(k_i - mean k) <= n^2. The corners of a
-    regular simplex reach it, which takes c >= n - 1 channels; with fewer the loss stays a little
-    above. Ties count half in `mean_rank` and as failures in `accuracy`.
+    regular simplex reach it, which takes c >= n - 1 channels. With fewer the loss stays above: 4096
+    random directions, queries equal to keys, by 0.1 with 96 channels at T = 0.1, by 1.2 with 16.
+    Ties count half in `mean_rank` and as failures in `accuracy`.
 
     Args:
         queries: features of one view; rank and uniformity are theirs.
@@ -109,7 +111,7 @@ def representation_health(
 
     Raises:
         ValueError: if there are fewer than 2 rows or max_rows < 2, the temperature is not
-            positive, or a value is not finite.
+            positive and finite, or a value is not finite.
 
     Example:
         >>> import torch
@@ -144,8 +146,8 @@ def _check(queries: Tensor, keys: Tensor, temperature: float, max_rows: int) -> 
         raise ValueError(f"queries must have at least 2 rows, got {len(queries)}")
     if max_rows < 2:
         raise ValueError(f"max_rows must be at least 2, got {max_rows}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
     for name, rows in {"queries": queries, "keys": keys}.items():
         if not rows.isfinite().all():
             raise ValueError(f"{name} must be finite, got NaN or infinity")
@@ -153,12 +155,12 @@ def _check(queries: Tensor, keys: Tensor, temperature: float, max_rows: int) -> 
 
 def _effective_rank(rows: Float[Tensor, "n c"]) -> float:
     values = torch.linalg.svdvals(rows)
-    shares = values / values.sum()
+    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)  # all may be 0
     return float(torch.special.entr(shares).sum().exp())
 
 
 def _rank_of_positive(similarity: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
     """How many other keys are nearer than the positive; a tie counts half."""
-    positive = similarity.diagonal()[:, None]
-    nearer, level = (similarity > positive).sum(dim=1), (similarity == positive).sum(dim=1)
-    return nearer + (level - 1) / 2
+    excess = similarity - similarity.diagonal()[:, None]
+    is_tie = excess.abs() <= ROUNDING
+    return (excess > ROUNDING).sum(dim=1) + (is_tie.sum(dim=1) - 1) / 2

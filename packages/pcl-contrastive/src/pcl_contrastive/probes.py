@@ -1,13 +1,14 @@
 """How much frozen features know of the classes: neighbours' votes and a linear classifier.
 
 Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
-sec. 3.4 (weighted nearest neighbours). The linear probe is multinomial logistic regression.
+sec. 3.4 (weighted nearest neighbours). The linear probe is multinomial logistic regression. Both
+compute in float32.
 """
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear, normalize
 
 CHUNK_VALUES = 1 << 24  # similarities held at once
 
@@ -50,7 +51,7 @@ def knn_probe(
         raise ValueError(
             f"n_neighbours must lie in [1, {len(target)}], the labelled rows, got {n_neighbours}"
         )
-    train, queries = normalize(train_features).T, normalize(features)
+    train, queries = normalize(train_features).T, normalize(features.float())
     found = [target[:0]]
     for chunk in queries.split(max(1, CHUNK_VALUES // len(target))):
         similarity, neighbours = (chunk @ train).topk(n_neighbours, dim=1)
@@ -100,10 +101,10 @@ def linear_probe(
     mean = train_features.mean(dim=0)
     deviation = train_features.std(dim=0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1)
-    classifier = nn.Linear(features.shape[1], len(classes)).to(train_features)
-    _fit(classifier, (train_features - mean) / deviation, target, penalty, n_iterations)
-    with torch.no_grad():
-        return classes[classifier((features - mean) / deviation).argmax(dim=1)]
+    rows = (train_features - mean) / deviation
+    weight, bias = _fit(rows, target, len(classes), penalty, n_iterations)
+    logits = linear((features.detach().float() - mean) / deviation, weight, bias)
+    return classes[logits.argmax(dim=1)]
 
 
 def _labelled_rows(
@@ -119,28 +120,30 @@ def _labelled_rows(
     if not is_labelled.any():
         raise ValueError(f"train_labels must have a label, got none in {len(train_labels)} rows")
     classes, target = train_labels[is_labelled].unique(return_inverse=True)
-    return train_features[is_labelled].detach(), classes, target
+    return train_features[is_labelled].detach().float(), classes, target
 
 
 @torch.enable_grad()
 def _fit(
-    classifier: nn.Linear,
     rows: Float[Tensor, "l c"],
     target: Int[Tensor, " l"],
+    n_classes: int,
     penalty: float,
     n_iterations: int,
-) -> None:
-    for parameter in classifier.parameters():
-        nn.init.zeros_(parameter)
+) -> tuple[Float[Tensor, "k c"], Float[Tensor, " k"]]:
+    """Weights and biases of the logistic regression."""
+    weight = rows.new_zeros(n_classes, rows.shape[1], requires_grad=True)
+    bias = rows.new_zeros(n_classes, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        classifier.parameters(), max_iter=n_iterations, line_search_fn="strong_wolfe"
+        [weight, bias], max_iter=n_iterations, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = cross_entropy(classifier(rows), target)
-        value = value + penalty / 2 * classifier.weight.square().sum()
+        value = cross_entropy(linear(rows, weight, bias), target)
+        value = value + penalty / 2 * weight.square().sum()
         value.backward()
         return value
 
     optimizer.step(loss)
+    return weight.detach(), bias.detach()
