@@ -163,4 +163,4 @@ def _rank_of_positive(similarity: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
     """How many other keys are nearer than the positive; a tie counts half."""
     excess = similarity - similarity.diagonal()[:, None]
     is_tie = excess.abs() <= ROUNDING
-    return (excess > ROUNDING).sum(dim=1) + (is_tie.sum(dim=1) - 1) / 2
+    return (excess > ROUNDING).sum(dim=1) + (is_tie.sum(dim=1) - 1).double() / 2
