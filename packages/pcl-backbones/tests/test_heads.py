@@ -1,9 +1,10 @@
 """Tests of pcl_backbones.heads."""
 
+import pytest
 import torch
 from torch.testing import assert_close
 
-from pcl_backbones import OffsetHead, SemanticHead, SparseTensor
+from pcl_backbones import OffsetHead, ProjectionHead, SemanticHead, SparseTensor
 from pcl_backbones.testing import surface_scene
 
 
@@ -31,3 +32,22 @@ def test_names_and_sizes_are_the_published_ones():
     names = {name.rsplit(".", 1)[0] for name in OffsetHead(96).state_dict()}
     assert names == {"offsets_pre", "bntr_offset.bn", "offsets"}
     assert set(SemanticHead(96, 20).state_dict()) == {"final.kernel", "final.bias"}
+
+
+def test_projection_is_two_linear_layers_with_a_relu_between():
+    head, rows = ProjectionHead(4, 3, 5), torch.randn(7, 4)
+    weight_1, bias_1, weight_2, bias_2 = head.parameters()
+    assert weight_1.shape == (5, 4)
+    assert_close(head(rows), (rows @ weight_1.T + bias_1).relu() @ weight_2.T + bias_2)
+
+
+def test_projection_hides_as_many_channels_as_it_takes():
+    weights = [p for p in ProjectionHead(6).parameters() if p.ndim == 2]
+    assert [tuple(p.shape) for p in weights] == [(6, 6), (128, 6)]
+    assert ProjectionHead(6)(torch.zeros(0, 6)).shape == (0, 128)
+
+
+@pytest.mark.parametrize(("sizes", "name"), [((0,), "in"), ((3, 0), "out"), ((3, 3, 0), "hidden")])
+def test_projection_sizes_are_at_least_one(sizes, name):
+    with pytest.raises(ValueError, match=f"{name}_channels must be at least 1, got 0"):
+        ProjectionHead(*sizes)

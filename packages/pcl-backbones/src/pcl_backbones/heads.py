@@ -1,10 +1,12 @@
-"""Heads on the features of a U-Net: classes, and offsets to instance centroids.
+"""Heads on the features of a U-Net: classes, offsets to instance centroids, and projections.
 
-Hou et al., "Contrastive Scene Contexts", CVPR 2021 (instance segmentation network); parameters
-carry the published names.
+Hou et al., "Contrastive Scene Contexts", CVPR 2021 (instance segmentation network), whose
+published names the parameters of the first two carry. Chen et al., "A Simple Framework for
+Contrastive Learning of Visual Representations" (SimCLR), ICML 2020, sec. 2.1: the projection.
 """
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from pcl_backbones.sparse import BatchNorm, Conv3d, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor
@@ -46,3 +48,41 @@ class OffsetHead(nn.Module):
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Offsets, (v, 3), on the same voxels."""
         return self.offsets(conv_norm(self.offsets_pre, self.bntr_offset, x))
+
+
+class ProjectionHead(nn.Module):
+    """Linear, ReLU, linear: from features to the space of a contrastive loss.
+
+    On rows of a plain tensor, such as those of pooled volumes or scenes; no batch norm, as the
+    volumes of one batch are few. Rows are not scaled to unit length: losses do that.
+
+    Args:
+        in_channels: channels of the features.
+        out_channels: channels of the projection.
+        hidden_channels: between the layers; None is in_channels.
+
+    Raises:
+        ValueError: if a size is below 1.
+
+    Example:
+        >>> import torch
+        >>> ProjectionHead(96)(torch.rand(5, 96)).shape
+        torch.Size([5, 128])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int = 128, hidden_channels: int | None = None
+    ) -> None:
+        super().__init__()
+        hidden = in_channels if hidden_channels is None else hidden_channels
+        sizes = {"in_channels": in_channels, "out_channels": out_channels}
+        for name, value in (sizes | {"hidden_channels": hidden}).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.layers = nn.Sequential(
+            nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, out_channels)
+        )
+
+    def forward(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n d"]:
+        """Projections, (n, out_channels)."""
+        return self.layers(rows)

@@ -89,15 +89,16 @@ class _Convolution(nn.Module):
 
     def multiply(self, x: SparseTensor, epilogue: Epilogue | None = None) -> SparseTensor:
         """The convolution without the bias, then what follows it."""
-        n_channels = self.kernel.shape[-2]
+        kernel = self.kernel  # once: `low_rank` computes it
+        n_channels = kernel.shape[-2]
         if x.features.shape[1] != n_channels:
             raise ValueError(f"x must have {n_channels} channels, got {x.features.shape[1]}")
         if self.kernel_size == self.stride == 1:
             if epilogue is None:
-                return x.with_features(x.features @ self.kernel)
-            return x.with_features(epilogue.finish(x.features @ (self.kernel * epilogue.scale)))
+                return x.with_features(x.features @ kernel)
+            return x.with_features(epilogue.finish(x.features @ (kernel * epilogue.scale)))
         found, stride = self._find(x)
-        kernel = self.kernel if self.kernel.ndim == 3 else self.kernel.unsqueeze(0)
+        kernel = kernel if kernel.ndim == 3 else kernel.unsqueeze(0)
         rows = convolve(x.features, kernel, found, epilogue)
         return SparseTensor._derived(x._cache, rows, stride)
 
