@@ -6,6 +6,7 @@ import pytest
 from pcl_data import SCANNET20, SEMANTICKITTI19, Scene
 
 FLOOR, CHAIR, TABLE = (SCANNET20.names.index(name) for name in ("floor", "chair", "table"))
+CORNERS = ((0.3, 0.3, 0.05), (2.0, 0.4, 0.05), (0.4, 2.0, 0.05), (2.0, 2.0, 0.05))
 
 
 @pytest.fixture
@@ -14,9 +15,9 @@ def room() -> Scene:
     rng = np.random.default_rng(0)
     points = [rng.uniform((0, 0, 0), (3, 3, 0.01), (1500, 3))]
     labels, instances = [np.full(1500, FLOOR)], [np.full(1500, -1)]
-    for instance, corner in enumerate(((0.3, 0.3), (2.0, 0.4), (0.4, 2.0), (2.0, 2.0))):
+    for instance, corner in enumerate(CORNERS):
         label, size = ((CHAIR, (0.4, 0.4, 0.8)), (TABLE, (0.7, 0.6, 0.5)))[instance % 2]
-        points.append(rng.uniform(0, size, (400, 3)) + (*corner, 0.05))
+        points.append(rng.uniform(0, size, (400, 3)) + corner)
         labels.append(np.full(400, label))
         instances.append(np.full(400, instance))
     points = np.concatenate(points).astype(np.float32)
