@@ -1,12 +1,11 @@
 """Tests of twist_cli.inference."""
 
-import numpy as np
 import pytest
 import torch
 
 from pcl_data import SCANNET20
 from twist_cli.config import ModelConfig, RunConfig, TwistConfig
-from twist_cli.inference import Instances, find_instances, predict_scene, rectify
+from twist_cli.inference import find_instances, predict_scene, rectify
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective
 from twist_cli.scenes import DataConfig, open_split
@@ -34,13 +33,6 @@ def test_every_input_point_has_a_class(objective, scans):
     assert len(labels) == len(scores) == len(confidence) == prediction.n_proposals
     assert ((confidence > 0) & (confidence < 1)).all()
     assert set(labels.tolist()) <= set(SCANNET20.things)
-
-
-def test_masks_are_the_points_of_each_instance():
-    instances = np.array([1, -1, 0, 1, 0, 0])
-    labels = np.zeros(6, np.int64)
-    found = Instances(labels, np.ones(6), instances, np.array([3, 4]), np.ones(2))
-    assert [mask.tolist() for mask in found.masks()] == [[2, 4, 5], [0, 3]]
 
 
 def test_inference_depends_on_nothing_but_scene_and_weights(objective, scans):

@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy
 from pcl_data import SCANNET20
 from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig, TwistConfig
 from twist_cli.network import build_networks
-from twist_cli.objective import TwistObjective, limit_proposals, propose
-from twist_cli.samples import StepBatches
+from twist_cli.objective import TwistObjective, limit_proposals, propose_voxels
+from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split
 
 
@@ -31,14 +31,14 @@ def objective(config) -> TwistObjective:
 
 @pytest.fixture
 def batch(config) -> dict:
-    return StepBatches(config, open_split(config.data, 0), 0, None)[0]
+    return step_batches(config, open_split(config.data, 0), 0, None)[0]
 
 
 def test_semantic_loss_is_cross_entropy_over_labeled_voxels(objective, batch):
     batch["labels"][::3] = -1
     torch.manual_seed(1)
     losses = objective(batch, train_recorrector=False)
-    logits = objective.network(batch["coords"], batch["colors"]).logits
+    logits = objective.network(batch["coords"], batch["features"]).logits
     expected = cross_entropy(logits, batch["labels"], ignore_index=-1)
     assert torch.allclose(losses["labeled_semantic"], expected, atol=1e-5)
     assert "unlabeled_semantic" not in losses
@@ -59,7 +59,7 @@ def test_pseudo_labeled_scenes_weigh_as_much_as_is_pseudo_labeled(objective, bat
 
 def test_recorrector_leaves_the_features_alone(objective, batch):
     """TW-13: the loss of Ψ sends no gradient into Φ."""
-    prediction = objective.network(batch["coords"], batch["colors"])
+    prediction = objective.network(batch["coords"], batch["features"])
     one_hot = torch.nn.functional.one_hot(batch["labels"].clamp(min=0), SCANNET20.n_classes)
     target = batch["centers"] - batch["points"]
     perfect = prediction._replace(logits=10.0 * one_hot, offsets=target)
@@ -71,12 +71,12 @@ def test_recorrector_leaves_the_features_alone(objective, batch):
 
 
 def test_perfect_predictions_propose_the_instances(objective, batch, config):
-    prediction = objective.network(batch["coords"], batch["colors"])
+    prediction = objective.network(batch["coords"], batch["features"])
     one_hot = torch.nn.functional.one_hot(batch["labels"].clamp(min=0), SCANNET20.n_classes)
     perfect = prediction._replace(
         logits=one_hot.float(), offsets=batch["centers"] - batch["points"]
     )
-    proposals = propose(
+    proposals = propose_voxels(
         config,
         objective.stuff,
         batch["points"],
@@ -104,8 +104,12 @@ def test_class_agnostic_clusters_join_touching_classes(objective, config):
     agnostic = config.model_copy(
         update={"twist": config.twist.model_copy(update={"semantic_to_offset": False})}
     )
-    by_class = propose(config, objective.stuff, points, prediction, batch_index, batch_index >= 0)
-    joined = propose(agnostic, objective.stuff, points, prediction, batch_index, batch_index >= 0)
+    by_class = propose_voxels(
+        config, objective.stuff, points, prediction, batch_index, batch_index >= 0
+    )
+    joined = propose_voxels(
+        agnostic, objective.stuff, points, prediction, batch_index, batch_index >= 0
+    )
     assert by_class.unique().tolist() == [-1, 0, 1]
     assert joined.unique().tolist() == [-1, 0]
     assert (joined[30:] == -1).all()

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from pcl_appkit.segmentation.scoring import score_scenes
 from pcl_data import Scene
-from pcl_data.evaluation import InstanceEvaluator, Protocol, SemanticEvaluator
+from pcl_data.evaluation import Protocol
 from pcl_pseudolabel import (
     PseudoLabelQuality,
     PseudoLabelRecord,
@@ -25,37 +26,19 @@ from twist_cli.scenes import Split
 def evaluate_scenes(
     objective: TwistObjective, split: Split, names: Iterable[str], device: torch.device
 ) -> dict[str, Any]:
-    """AP, AP50, AP25, mIoU and mAcc on every point of the scenes, as the official scripts count.
-
-    Returns:
-        fractions, null where undefined, the `protocol`, and `per_class`.
-    """
+    """The scores of `score_scenes`, their protocol naming the label budget of the run."""
     config = objective.config
     protocol = Protocol(tta=False)
     if split.labeled:  # the scenes are those of the run
         budget = f"lr-{len(split.labeled)}-seed{config.seed}"
         protocol = Protocol(split="held-out", tta=False, budget=budget)
-    semantic = SemanticEvaluator(split.label_set, protocol=protocol)
-    instance = InstanceEvaluator(split.label_set, min_region=config.min_region, protocol=protocol)
-    for name in names:
-        scene = split.load(name)
-        assert scene.labels is not None  # Split.load has checked
-        assert scene.instances is not None
-        found = find_instances(objective, predict_scene(objective, scene, device))
-        semantic.update(scene.labels, found.labels)
-        instance.update(
-            scene.labels, scene.instances, found.masks(), found.instance_labels, found.scores
-        )
-    classes, objects = semantic.compute(), instance.compute()
-    return {
-        "ap": objects.ap,
-        "ap50": objects.ap50,
-        "ap25": objects.ap25,
-        "miou": classes.miou,
-        "macc": classes.macc,
-        "protocol": objects.protocol,
-        "per_class": classes.per_class,
-    }
+    return score_scenes(
+        (split.load(name) for name in names),
+        lambda scene: find_instances(objective, predict_scene(objective, scene, device)),
+        split.label_set,
+        protocol=protocol,
+        min_region=config.min_region,
+    )
 
 
 def pseudo_scores(store: PseudoLabelStore, split: Split) -> dict[str, float | None]:

@@ -1,27 +1,21 @@
-"""A scene through Φ (and Ψ): classes and instances for every input point."""
+"""A scene through Φ, its proposals, and Ψ's judgement of them."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pcl_data import Scene, voxelize
-from pcl_pseudolabel import proposal_confidence, vote_proposal_labels
-from twist_cli.network import VoxelPrediction
-from twist_cli.objective import TwistObjective, detached_features, propose
-from twist_cli.scenes import colors_of
+from pcl_appkit.segmentation import inference
+from pcl_appkit.segmentation.inference import Instances, vote_labels
+from pcl_data import Scene
+from pcl_pseudolabel import proposal_confidence
+from twist_cli.objective import TwistObjective, detached_features, propose_voxels
 
 
 @dataclass(frozen=True)
-class ScenePrediction:
+class ScenePrediction(inference.ScenePrediction):
     """Φ and module A on the voxels of one scene, without augmentation."""
 
-    points: Tensor  # (v, 3) the point that represents each voxel
-    colors: Tensor  # (v, 3) in [-0.5, 0.5]
-    inverse: Tensor  # (n,) the voxel of each input point
-    voxels: VoxelPrediction
     proposals: Tensor  # (v,) -1 none
     proposal_labels: Tensor  # (m,) the class that module A gave them
 
@@ -30,43 +24,31 @@ class ScenePrediction:
         """How many proposals the scene has."""
         return len(self.proposal_labels)
 
-
-@dataclass(frozen=True)
-class Instances:
-    """The result for one scene: a class and an instance for every input point."""
-
-    labels: np.ndarray  # (n,) train ids
-    confidence: np.ndarray  # (n,) softmax of the class
-    instances: np.ndarray  # (n,) -1 none
-    instance_labels: np.ndarray  # (m,)
-    scores: np.ndarray  # (m,) mean softmax of the class over the instance
-
-    def masks(self) -> list[np.ndarray]:
-        """The input points of each instance."""
-        order = np.argsort(self.instances, kind="stable")
-        edges = np.searchsorted(self.instances[order], np.arange(len(self.scores) + 1))
-        return [order[first:last] for first, last in pairwise(edges)]
+    @property
+    def offsets(self) -> Tensor:
+        """Predicted by Φ, (v, 3) metres."""
+        assert self.voxels.offsets is not None  # as build_networks makes Φ
+        return self.voxels.offsets
 
 
 @torch.inference_mode()
 def predict_scene(objective: TwistObjective, scene: Scene, device: torch.device) -> ScenePrediction:
-    """Φ in evaluation mode on one scene, and its proposals."""
+    """Φ in evaluation mode on one scene, and its proposals; Ψ is in evaluation mode as well."""
     objective.eval()
-    grid = voxelize(scene.points, objective.config.model.voxel_size)
-    coords = np.concatenate([np.zeros((len(grid.coords), 1), np.int32), grid.coords], axis=1)
-    colors = colors_of(scene)[grid.index]
-    arrays = (coords, colors, np.ascontiguousarray(scene.points[grid.index]), grid.inverse)
-    coords, colors, points, inverse = (torch.from_numpy(array).to(device) for array in arrays)
-    voxels = objective.network(coords, colors)
-    batch_index = torch.zeros(len(points), dtype=torch.int64, device=device)
-    everywhere = torch.ones_like(batch_index, dtype=torch.bool)
-    proposals = propose(objective.config, objective.stuff, points, voxels, batch_index, everywhere)
-    labels = vote_proposal_labels(voxels.logits.argmax(dim=1), proposals, _count(proposals))
-    return ScenePrediction(points, colors, inverse, voxels, proposals, labels)
-
-
-def _count(proposals: Tensor) -> int:
-    return int(proposals.max()) + 1 if len(proposals) else 0
+    config = objective.config
+    found = inference.predict_scene(
+        objective.network,
+        scene,
+        voxel_size=config.model.voxel_size,
+        features="colors",
+        device=device,
+    )
+    everywhere = torch.ones_like(found.batch_index, dtype=torch.bool)
+    proposals = propose_voxels(
+        config, objective.stuff, found.points, found.voxels, found.batch_index, everywhere
+    )
+    labels = vote_labels(found.voxels.logits, proposals)
+    return ScenePrediction(**vars(found), proposals=proposals, proposal_labels=labels)
 
 
 @torch.inference_mode()
@@ -82,7 +64,7 @@ def rectify(
         nothing = torch.zeros_like(labels, dtype=torch.float32)
         return labels, nothing, nothing
     rows = torch.nonzero(prediction.proposals >= 0).flatten()
-    features = detached_features(objective.config, prediction.voxels, prediction.colors)
+    features = detached_features(objective.config, prediction.voxels, prediction.features)
     output = objective.recorrector(
         prediction.points[rows], features[rows], prediction.proposals[rows], prediction.n_proposals
     )
@@ -94,21 +76,8 @@ def rectify(
 
 
 def find_instances(objective: TwistObjective, prediction: ScenePrediction) -> Instances:
-    """The instances of a scene as they are scored: disjoint, one class each (2.5 of CSC's code).
-
-    An instance keeps its points of every input point; `min_region` is the evaluator's rule.
-    """
-    probabilities = prediction.voxels.logits.softmax(dim=1)
-    confidence, labels = probabilities.max(dim=1)
-    instance_labels = prediction.proposal_labels
+    """The instances of a scene as they are scored, re-classified by Ψ if the settings say so."""
+    labels = prediction.proposal_labels
     if objective.config.twist.rectify_at_test:
-        instance_labels = rectify(objective, prediction)[0]
-    scores = proposal_confidence(probabilities, prediction.proposals, instance_labels)
-    inverse = prediction.inverse
-    return Instances(
-        labels[inverse].cpu().numpy(),
-        confidence[inverse].cpu().numpy(),
-        prediction.proposals[inverse].cpu().numpy(),
-        instance_labels.cpu().numpy(),
-        scores.cpu().numpy(),
-    )
+        labels = rectify(objective, prediction)[0]
+    return inference.find_instances(prediction, prediction.proposals, labels)

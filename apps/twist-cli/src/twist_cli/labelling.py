@@ -77,7 +77,7 @@ def _proposal_record(objective: TwistObjective, prediction: ScenePrediction) -> 
         scores = torch.ones(prediction.n_proposals, device=device)
     pseudo = update_pseudo_labels(
         prediction.points,
-        prediction.voxels.offsets,
+        prediction.offsets,
         prediction.proposals,
         proposal_labels,
         scores,
@@ -92,7 +92,7 @@ def _proposal_record(objective: TwistObjective, prediction: ScenePrediction) -> 
         )
     centers = proposal_centers(
         prediction.points,
-        prediction.voxels.offsets,
+        prediction.offsets,
         prediction.proposals,
         prediction.n_proposals,
     )
@@ -116,7 +116,7 @@ def _pointwise_record(objective: TwistObjective, prediction: ScenePrediction) ->
 def _threshold(objective: TwistObjective, prediction: ScenePrediction) -> PseudoLabels:
     return threshold_pseudo_labels(
         prediction.voxels.logits.softmax(dim=1),
-        prediction.voxels.offsets,
+        prediction.offsets,
         threshold=objective.config.twist.point_threshold,
         stuff=objective.stuff,
     )

@@ -10,19 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pcl_appkit.segmentation.inference import propose
+from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.network import SegmentationNetwork, VoxelPrediction
 from pcl_data import LabelSet
 from pcl_pseudolabel import (
     ProposalRecorrector,
     cluster_proposals,
     matched_labels,
     mutate_proposals,
-    offset_loss,
     proposal_iou,
     recorrection_loss,
     transform_proposals,
 )
 from twist_cli.config import RunConfig
-from twist_cli.network import FeatureNetwork, VoxelPrediction
 
 Losses = dict[str, Tensor]
 
@@ -34,7 +35,7 @@ class TwistObjective(nn.Module):
         self,
         config: RunConfig,
         label_set: LabelSet,
-        network: FeatureNetwork,
+        network: SegmentationNetwork,
         recorrector: ProposalRecorrector,
     ) -> None:
         super().__init__()
@@ -44,11 +45,15 @@ class TwistObjective(nn.Module):
 
     def forward(self, batch: Mapping[str, Tensor], train_recorrector: bool) -> Losses:
         """The losses of a batch; `loss` is their sum."""
-        prediction = self.network(batch["coords"], batch["colors"])
-        losses = {}
-        for name, rows in (("labeled", batch["is_labeled"]), ("unlabeled", ~batch["is_labeled"])):
+        prediction = self.network(batch["coords"], batch["features"])
+        is_labeled, losses = batch["is_labeled"], {}
+        for name, rows, losses_of in (
+            ("labeled", is_labeled, segmentation_losses),
+            ("unlabeled", ~is_labeled, _pseudo_losses),
+        ):
             if rows.any():
-                losses |= _scene_losses(name, prediction, batch, rows)
+                found = losses_of(prediction, batch, rows)
+                losses |= {f"{name}_{key}": value for key, value in found.items()}
         if train_recorrector:
             losses |= self._recorrection_losses(prediction, batch)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
@@ -59,9 +64,9 @@ class TwistObjective(nn.Module):
         """Eq. 5 and its class term, on the labelled half, features detached (TW-13)."""
         rows = batch["is_labeled"]
         points, batch_index = batch["points"][rows], batch["batch_index"][rows]
-        features = detached_features(self.config, prediction, batch["colors"])[rows]
+        features = detached_features(self.config, prediction, batch["features"])[rows]
         proposals = limit_proposals(
-            propose(self.config, self.stuff, points, prediction, batch_index, rows),
+            propose_voxels(self.config, self.stuff, points, prediction, batch_index, rows),
             self.config.twist.max_proposals,
         )
         n_proposals = int(proposals.max()) + 1 if len(proposals) else 0
@@ -85,28 +90,24 @@ class TwistObjective(nn.Module):
         return {"recorrector_class": loss.label, "recorrector_score": loss.score}
 
 
-def _scene_losses(
-    name: str, prediction: VoxelPrediction, batch: Mapping[str, Tensor], rows: Tensor
+def _pseudo_losses(
+    prediction: VoxelPrediction, batch: Mapping[str, Tensor], rows: Tensor
 ) -> Losses:
-    """Eq. 1 on the labelled or Eq. 4 on the pseudo-labelled scenes of a batch.
+    """Eq. 4 on the pseudo-labelled scenes of a batch.
 
-    Means run over annotated points of labelled scenes, but over all points of pseudo-labelled ones
-    (the N of Eq. 2): a scene of which little is trusted weighs little.
+    Means run over all their points, not over the labelled ones (the N of Eq. 2): a scene of which
+    little is trusted weighs little.
     """
     labels, has_instance = batch["labels"][rows], batch["instances"][rows] >= 0
-    logits, offsets = prediction.logits[rows], prediction.offsets[rows]
-    target = batch["centers"][rows] - batch["points"][rows]
-    is_labeled = labels >= 0
-    semantic = cross_entropy(logits, labels.clamp(min=0), reduction="none") * is_labeled
-    offset = offset_loss(offsets, target, has_instance)
-    if name == "unlabeled":
-        semantic_loss, offset = semantic.mean(), offset * has_instance.float().mean()
-    else:
-        semantic_loss = semantic.sum() / is_labeled.sum().clamp(min=1)
-    return {f"{name}_semantic": semantic_loss, f"{name}_offset": offset}
+    losses = segmentation_losses(prediction, batch, rows)
+    semantic = cross_entropy(prediction.logits[rows], labels.clamp(min=0), reduction="none")
+    return {
+        "semantic": (semantic * (labels >= 0)).mean(),
+        "offset": losses["offset"] * has_instance.float().mean(),
+    }
 
 
-def propose(
+def propose_voxels(
     config: RunConfig,
     stuff: tuple[int, ...],
     points: Tensor,
@@ -114,18 +115,25 @@ def propose(
     batch_index: Tensor,
     rows: Tensor,
 ) -> Tensor:
-    """Module A: the proposal of each voxel, -1 none, from predicted classes and offsets."""
-    labels = prediction.logits[rows].detach().argmax(dim=1)
-    if not config.twist.semantic_to_offset:
-        is_stuff = torch.isin(labels, torch.tensor(stuff, device=labels.device))
-        labels, stuff = torch.where(is_stuff, -1, 0), ()
+    """Module A: the proposal of each of some voxels, -1 none, from predicted classes and offsets.
+
+    `points` and `batch_index` are of those voxels, `prediction` is of all.
+    """
+    assert prediction.offsets is not None  # as build_networks makes Φ
+    logits, offsets = prediction.logits[rows].detach(), prediction.offsets[rows].detach()
+    radius = config.twist.cluster_radius * config.model.voxel_size
+    min_points = config.twist.min_points
+    if config.twist.semantic_to_offset:
+        return propose(
+            points, logits, offsets, batch_index, radius=radius, min_points=min_points, stuff=stuff
+        )
+    is_stuff = torch.isin(logits.argmax(dim=1), torch.tensor(stuff, device=logits.device))
     return cluster_proposals(
-        points + prediction.offsets[rows].detach(),
-        labels,
+        points + offsets,
+        torch.where(is_stuff, -1, 0),
         batch_index,
-        radius=config.twist.cluster_radius * config.model.voxel_size,
-        min_points=config.twist.min_points,
-        ignore=stuff,
+        radius=radius,
+        min_points=min_points,
     )
 
 

@@ -14,7 +14,7 @@ from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run
 from twist_cli.config import PRESETS, RunConfig
-from twist_cli.samples import StepBatches
+from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split
 from twist_cli.self_training import QUALITY, SCORES, SelfTraining, build_objective
 
@@ -64,7 +64,7 @@ def _free_folder() -> Path:
 
 def _dry_run(config: RunConfig, split, objective) -> dict[str, Any]:
     """Two real steps of round 0, timed; nothing is written."""
-    batches = StepBatches(config, split, 0, None)
+    batches = step_batches(config, split, 0, None)
     seconds = []
     for step in range(2):
         start = time.monotonic()

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 
-import numpy as np
-
 from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet, Scene
 from pcl_data.datasets import SceneFolder, SyntheticRooms
 from pcl_data.splits import limited_reconstructions
@@ -36,17 +34,6 @@ class Split:
         if name not in self.unlabeled and (scene.labels is None or scene.instances is None):
             raise ValueError(f"scene {name} must have labels and instances, got none")
         return scene
-
-
-def colors_of(scene: Scene) -> np.ndarray:
-    """The colours of a scene as the network reads them, (n, 3) float32 in [-0.5, 0.5].
-
-    Raises:
-        ValueError: if the scene has none.
-    """
-    if scene.colors is None:
-        raise ValueError(f"scene {scene.name} must have colours: the network reads them, got none")
-    return scene.colors.astype(np.float32) / 255 - np.float32(0.5)
 
 
 def open_split(config: DataConfig, seed: int) -> Split:

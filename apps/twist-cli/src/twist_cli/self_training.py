@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from pcl_appkit.loop import fit, poly
 from pcl_appkit.memory import peak_memory_bytes
+from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.run import Run
+from pcl_appkit.segmentation.network import freeze_norms
 from pcl_backbones import load_weights, save_weights
 from pcl_pseudolabel import PseudoLabelStore
 from twist_cli.config import RunConfig
@@ -19,7 +21,7 @@ from twist_cli.evaluation import evaluate_scenes, pseudo_scores
 from twist_cli.labelling import label_scenes, open_store
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective
-from twist_cli.samples import StepBatches
+from twist_cli.samples import step_batches
 from twist_cli.scenes import Split
 
 SCORES = ("ap", "ap50", "ap25", "miou")
@@ -79,7 +81,7 @@ class SelfTraining:
     def train(self, round_: int, store: PseudoLabelStore | None) -> None:
         """Step (iii), or step (i) in round 0: warm start, fresh optimisers and schedule (TW-20)."""
         settings = self.config.train
-        batches = StepBatches(
+        batches = step_batches(
             self.config,
             self.split,
             round_,
@@ -119,11 +121,10 @@ class SelfTraining:
 
     def _optimizer(self, module: nn.Module, learning_rate: float) -> Optimizer:
         settings = self.config.train
-        if settings.optimizer == "adamw":
-            return AdamW(module.parameters(), learning_rate, weight_decay=settings.weight_decay)
-        return SGD(
-            module.parameters(),
-            lr=learning_rate,
+        return make_optimizer(
+            module,
+            settings.optimizer,
+            learning_rate,
             momentum=settings.momentum,
             dampening=settings.dampening,
             weight_decay=settings.weight_decay,
@@ -158,17 +159,6 @@ class SelfTraining:
         self.run.write_summary(summary)
         save_weights(self.objective, self.run.folder / WEIGHTS, card=model_card(self.config, rows))
         return summary
-
-
-def freeze_norms(module: nn.Module, frozen: bool) -> None:
-    """Make batch norms use their running statistics, as at test, or those of the batch.
-
-    A batch of one or two scenes has statistics far from those of all scenes; a network that only
-    ever met its batches' own is another one at test.
-    """
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.train(not frozen)
 
 
 def model_card(config: RunConfig, rows: list[dict]) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Tests of pcl_appkit.segmentation.losses."""
+
+import pytest
+import torch
+
+from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.network import VoxelPrediction
+
+EVERY = torch.ones(6, dtype=torch.bool)
+
+
+@pytest.fixture
+def prediction() -> VoxelPrediction:
+    generator = torch.Generator().manual_seed(0)
+    sizes = (6, 8), (6, 4), (6, 3)
+    values = (torch.randn(*size, generator=generator, requires_grad=True) for size in sizes)
+    return VoxelPrediction(*values)
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "labels": torch.tensor([0, 3, -1, 2, -1, 1]),
+        "instances": torch.tensor([0, 0, -1, 1, 2, -1]),
+        "points": torch.randn(6, 3, generator=generator),
+        "centers": torch.randn(6, 3, generator=generator),
+    }
+
+
+@pytest.mark.parametrize("rows", [EVERY, torch.tensor([1, 1, 1, 0, 1, 0], dtype=torch.bool)])
+def test_the_losses_are_means_over_annotated_voxels(prediction, batch, rows):
+    """Eqs. 1 and 2 of TWIST, voxel by voxel."""
+    semantic, offset = [], []
+    for i in range(6):
+        if rows[i] and batch["labels"][i] >= 0:
+            semantic.append(-prediction.logits[i].log_softmax(dim=0)[batch["labels"][i]])
+        if rows[i] and batch["instances"][i] >= 0:
+            target = batch["centers"][i] - batch["points"][i]
+            cosine = torch.cosine_similarity(prediction.offsets[i], target, dim=0)
+            offset.append((prediction.offsets[i] - target).abs().sum() - cosine)
+    losses = segmentation_losses(prediction, batch, rows)
+    assert losses.keys() == {"semantic", "offset"}
+    # float32, and an epsilon in the length of offsets
+    assert torch.allclose(losses["semantic"], torch.stack(semantic).mean(), atol=1e-6)
+    assert torch.allclose(losses["offset"], torch.stack(offset).mean(), atol=1e-5)
+
+
+def test_without_annotation_the_losses_are_zero_and_have_a_gradient(prediction, batch):
+    batch["labels"][:], batch["instances"][:] = -1, -1
+    losses = segmentation_losses(prediction, batch, EVERY)
+    assert {key: value.item() for key, value in losses.items()} == {"semantic": 0, "offset": 0}
+    sum(losses.values()).backward()
+    assert (prediction.logits.grad == 0).all()
+
+
+def test_a_semantic_network_needs_no_instances(prediction, batch):
+    losses = segmentation_losses(
+        prediction._replace(offsets=None), {"labels": batch["labels"]}, EVERY
+    )
+    assert losses.keys() == {"semantic"}
