@@ -157,7 +157,13 @@ def table(title: str, values: dict[tuple[str, str], list[float]]) -> list[str]:
     """A table of rows and columns in the order in which they came."""
     rows = list(dict.fromkeys(row for row, _ in values))
     columns = list(dict.fromkeys(column for _, column in values))
-    lines = ["", f"{title}:", "", "| | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    lines = [
+        "",
+        f"{title}:",
+        "",
+        "| | " + " | ".join(columns) + " |",
+        "|" + "---|" * (len(columns) + 1),
+    ]
     for row in rows:
         cells = [cell_text(values[row, column]) for column in columns]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")

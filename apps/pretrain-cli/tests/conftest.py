@@ -61,8 +61,14 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(4):
         rng = np.random.default_rng(index)
         ground = rng.uniform((-20, -20, 0), (20, 20, 0.1), (3000, 3))
-        cars = rng.uniform((0, 0, 0), (4, 2, 1.5), (600, 3)) + rng.uniform(-10, 10, (1, 3)) * (1, 1, 0)
-        labels = np.repeat([SEMANTICKITTI19.names.index(name) for name in ("road", "car")], (3000, 600))
+        cars = rng.uniform((0, 0, 0), (4, 2, 1.5), (600, 3)) + rng.uniform(-10, 10, (1, 3)) * (
+            1,
+            1,
+            0,
+        )
+        labels = np.repeat(
+            [SEMANTICKITTI19.names.index(name) for name in ("road", "car")], (3000, 600)
+        )
         scene = Scene(
             f"sweep{index}",
             np.concatenate([ground, cars]).astype(np.float32),

@@ -23,7 +23,7 @@ def test_overlapping_frames_of_every_scene_are_paired(scans, tmp_path):
 
 
 def test_clouds_are_those_of_the_frames_thinned(scans, tmp_path):
-    write(scans, tmp_path / "pairs")
+    write(scans, tmp_path / "pairs", voxel_size=0.2)
     config = DataConfig(kind="folder", root=scans)
     frames = open_world(config).load("scene3").frames
     assert mine_pairs(frames, min_overlap=0.3).pairs.tolist() == [[0, 1]]

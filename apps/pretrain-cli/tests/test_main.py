@@ -73,8 +73,10 @@ def test_every_method_trains_its_backbone_and_watches_it(scans, small, tmp_path,
     assert np.isfinite(losses).all()
     stages = {row["stage"] for row in rows}
     assert stages == {method, "monitor"}
-    assert "learning" in (text := (out / "train.log").read_text()) or "collapsed" in text or (
-        "positives" in text
+    assert (
+        "learning" in (text := (out / "train.log").read_text())
+        or "collapsed" in text
+        or ("positives" in text)
     )
     assert (out / "report" / "index.html").exists()
 

@@ -3,7 +3,12 @@
 import pcl_contrastive
 
 PUBLIC = """
-__version__
+FeatureQueue HardestContrastive MomentumEncoder QueueClusters RepresentationHealth __version__
+byol_loss cluster_info_nce crop_volumes hardest_contrastive_loss knn_probe linear_probe
+nearest_labels object_coverage point_info_nce pool_volumes representation_health sample_matches
+scene_context_loss scene_context_partition scene_info_nce select_points_at_random
+select_points_by_input select_points_to_label sinkhorn_assignment sinkhorn_codes split_volumes
+volume_classification_loss volume_info_nce
 """
 
 

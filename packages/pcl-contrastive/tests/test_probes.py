@@ -49,9 +49,7 @@ def knn_by_loops(train, labels, features, n_neighbours, temperature) -> list[int
 def test_votes_are_those_of_a_loop(seed, m, n_neighbours, temperature):
     train, labels = blobs(seed, 40, 1.0)
     features, _ = blobs(seed + 1, m, 1.0)
-    found = knn_probe(
-        train, labels, features, n_neighbours=n_neighbours, temperature=temperature
-    )
+    found = knn_probe(train, labels, features, n_neighbours=n_neighbours, temperature=temperature)
     assert found.tolist() == knn_by_loops(train, labels, features, n_neighbours, temperature)
 
 

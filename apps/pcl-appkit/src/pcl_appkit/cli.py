@@ -13,9 +13,18 @@ from pcl_appkit.interrupts import Interrupted, handled
 from pcl_appkit.seeding import seed_everything
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
 
-__all__ = ["PRECISIONS", "RunFailed", "boundary", "make_fabric", "print_json", "seed_everything"]
+__all__ = [
+    "PRECISIONS",
+    "RunFailed",
+    "boundary",
+    "choose_device",
+    "make_fabric",
+    "print_json",
+    "seed_everything",
+]
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _WRONG_PATH = (
@@ -74,6 +83,22 @@ def _leave(message: str, code: int) -> None:
 def print_json(value: Any) -> None:
     """Print `value` as JSON on stdout."""
     print(json.dumps(jsonable(value), indent=2, allow_nan=False))
+
+
+def choose_device(name: str) -> "torch.device":
+    """The device of a word; `auto` takes CUDA where there is a device.
+
+    Raises:
+        ValueError: if there is no such word or device.
+    """
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda, got {name}")
+    if name == "cuda" and not has_cuda:
+        raise ValueError("device must be cpu where there is no CUDA device, got cuda")
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
 def make_fabric(devices: int = 1, nodes: int = 1, precision: str = "32-true") -> "Fabric":

@@ -5,7 +5,6 @@ from typing import Any
 
 from pcl_appkit.segmentation.features import FEATURES
 from pcl_appkit.segmentation.network import Backbone, build_backbone
-
 from pcl_backbones import load_weights
 from pcl_backbones.weights import read_card
 from pretrain_cli.config import ModelConfig

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from pcl_appkit.segmentation.features import FeatureKind, point_features
 from torch import Tensor, nn
 
+from pcl_appkit.segmentation.features import FeatureKind, point_features
 from pcl_backbones import SparseTensor
 from pcl_data import Scene, voxel_labels, voxelize
 

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
+from pcl_appkit.cli import choose_device, print_json
+from pcl_appkit.config import load_config
 from pcl_appkit.segmentation.features import FEATURES
 from pcl_appkit.segmentation.inference import (
     Classes,
@@ -15,9 +18,6 @@ from pcl_appkit.segmentation.inference import (
 )
 from pcl_appkit.segmentation.network import SegmentationNetwork, build_backbone
 from pcl_appkit.segmentation.scoring import score_scenes
-
-from pcl_appkit.cli import choose_device, print_json
-from pcl_appkit.config import load_config
 from pcl_backbones import load_weights
 from pcl_backbones.weights import read_card
 from pcl_data import Scene

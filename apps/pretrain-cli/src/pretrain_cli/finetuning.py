@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 import typer
-from pcl_appkit.optimizers import make_optimizer
-from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
-from pcl_appkit.segmentation.losses import segmentation_losses
-from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
-from pcl_appkit.segmentation.samples import training_sample
 from torch import Tensor, nn
 
 from pcl_appkit.cli import make_fabric, print_json
 from pcl_appkit.config import load_config
 from pcl_appkit.loop import fit, interruptible, poly
 from pcl_appkit.memory import peak_memory_bytes
+from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run, free_folder
+from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
+from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
+from pcl_appkit.segmentation.samples import training_sample
 from pcl_backbones import add_low_rank, merge_low_rank, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
@@ -67,7 +67,8 @@ def finetune(
         run.remember("seconds", time.monotonic() - started)
         summary = training.summarize(card)
     if run.is_writer:
-        merge_low_rank(network)
+        if config.train.low_rank is not None:
+            merge_low_rank(network)
         card = {"kind": "segmentation", "config": config.model_dump(mode="json"), **summary}
         save_weights(network, run.folder / WEIGHTS, card=card)
         write_report(run.folder)

@@ -1,5 +1,6 @@
 """What is measured while a network is pre-trained: a loss alone does not say whether it learns."""
 
+from dataclasses import asdict
 from dataclasses import asdict, astuple
 from functools import partial
 from typing import Any
@@ -52,10 +53,9 @@ class Monitor:
         panels = []
         for i in range(self.config.monitor.batches):
             queries, keys, temperature = objective.compared(on_device(self.batches[i], device))
-            panels.append(representation_health(queries, keys, temperature=temperature))
-        return RepresentationHealth(
-            *(sum(each) / len(panels) for each in zip(*panels, strict=True))
-        )
+            panels.append(astuple(representation_health(queries, keys, temperature=temperature)))
+        means = [sum(each) / len(panels) for each in zip(*panels, strict=True)]
+        return RepresentationHealth(*means)
 
     def probe(self, objective: Objective) -> dict[str, float]:
         """mIoU and mAcc of a kNN probe on held-out scenes; {} without labels."""

@@ -67,6 +67,7 @@ class PointObjective(Objective):
         self.projection = SemanticHead(backbone.feature_channels, config.contrast.channels)
 
     def forward(self, batch: Batch, step: int) -> Losses:
+        """The mean over scenes of the loss of their matches."""
         features = [self._features(batch[view]) for view in VIEWS]
         scenes = [
             self._scene_loss(features, self._matches(batch, scene), batch)
@@ -136,6 +137,7 @@ class TeacherObjective(Objective):
             self.predictor = ProjectionHead(settings.channels, settings.channels)
 
     def compared(self, batch: Batch) -> tuple[Tensor, Tensor, float]:
+        """Volumes of the first scene, or all scenes of the batch."""
         student, teacher = self._features(batch)
         rows = self._compared_rows(batch)
         return student[rows], teacher[rows], self.config.teacher.temperature
@@ -162,23 +164,28 @@ class VolumeObjective(TeacherObjective):
             channels = config.teacher.channels
             self.queue = FeatureQueue(config.teacher.queue_size, channels)
             self.clusters = QueueClusters(
-                channels, config.sspl.n_clusters, queue_size=len(self.queue)
+                channels, config.sspl.n_clusters, queue_size=config.teacher.queue_size
             )
             if config.sspl.global_loss == "class":
                 self.classifier = nn.Linear(channels, config.sspl.n_clusters, bias=False)
 
     def forward(self, batch: Batch, step: int) -> Losses:
+        """The local loss and, once the queue is full, the global one."""
         self._follow(step)
         student, teacher = self._features(batch)
         losses = {"local": self._local_loss(student, teacher, batch["scene"])}
         if self.config.sspl.global_loss != "none":
             if self.queue.is_full:
-                if step % self.config.sspl.refresh_every == 0 or not self.clusters.is_ready:
+                if step % self.config.sspl.refresh_every == 0 or not self._has_clusters():
                     self.clusters.refresh(self.queue.filled)
                 losses["global"] = self._global_loss(student, teacher)
             slots = self.queue.enqueue(teacher)
-            self.clusters.labels[slots] = self.clusters.assign(self.queue.features[slots])
+            if self._has_clusters():
+                self.clusters.labels[slots] = self.clusters.assign(self.queue.features[slots])
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+    def _has_clusters(self) -> bool:
+        return bool((self.clusters.labels >= 0).all())
 
     def _local_loss(self, student: Tensor, teacher: Tensor, scene: Tensor) -> Tensor:
         if self.predictor is not None:
@@ -217,6 +224,7 @@ class SceneObjective(TeacherObjective):
             self.queue = FeatureQueue(config.teacher.queue_size, config.teacher.channels)
 
     def forward(self, batch: Batch, step: int) -> Losses:
+        """The loss of the scenes of the batch."""
         self._follow(step)
         student, teacher = self._features(batch)
         if self.predictor is not None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 import typer
-from pcl_appkit.optimizers import make_optimizer
 from torch import Tensor, nn
 
 from pcl_appkit.cli import make_fabric, print_json
 from pcl_appkit.config import load_config
 from pcl_appkit.loop import Schedule, fit, interruptible
 from pcl_appkit.memory import peak_memory_bytes
+from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run, free_folder
 from pcl_backbones import save_weights

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 import typer
-from pcl_appkit.segmentation.features import FeatureKind
 from torch import Tensor, nn
 
 from pcl_appkit.cli import choose_device, print_json
 from pcl_appkit.config import load_config
+from pcl_appkit.segmentation.features import FeatureKind
 from pcl_contrastive import knn_probe, linear_probe
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import Protocol, SemanticEvaluator

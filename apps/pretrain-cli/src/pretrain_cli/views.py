@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.random import Generator
-from pcl_appkit.segmentation.features import point_features
 from torch.utils.data import Dataset
 
+from pcl_appkit.segmentation.features import point_features
 from pcl_contrastive import crop_volumes, split_volumes
 from pcl_data import Scene, augmentation, collate, voxelize
 from pcl_data.pairs import correspondences, cut_views
@@ -20,8 +20,8 @@ from pretrain_cli.frame_pairs import FramePairs
 from pretrain_cli.worlds import World
 
 VIEWS = ("first", "second")
-# A view: coords, features and points of its voxels, and `rows`, voxels that stand for something,
-# with `groups`, what each stands for: a match, a volume or the scene. Groups of the two views agree.
+# A view: coords, features and points of its voxels; `rows`, voxels that stand for something, and
+# `groups`, what each stands for: a match, a volume or the scene. Groups of the two views agree.
 View = dict[str, np.ndarray]
 MATCH_RADIUS = 1.5  # voxels (Hou et al., CVPR 2021, `ddp_data_loaders.py`)
 N_TRIES = 20  # views without a common point that are drawn before it is an error

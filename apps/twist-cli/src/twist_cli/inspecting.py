@@ -9,14 +9,13 @@ import numpy as np
 import typer
 
 from pcl_appkit.checkpoint import load_checkpoint, newest_checkpoint
-from pcl_appkit.cli import print_json
+from pcl_appkit.cli import choose_device, print_json
 from pcl_appkit.config import load_config
 from pcl_data.export import write_ply
 from pcl_pseudolabel import PseudoLabelStore
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.evaluation import scene_quality, shown_quality
 from twist_cli.labelling import label_scenes, open_store
-from twist_cli.predicting import choose_device
 from twist_cli.scenes import open_split
 from twist_cli.self_training import build_objective
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pcl_appkit.cli import choose_device
 from pcl_appkit.config import load_config
 from pcl_backbones import load_weights, read_card
 from pcl_data.datasets import SceneFolder
@@ -37,17 +38,6 @@ def load_model(model: Path, device: torch.device) -> TwistObjective:
     objective = TwistObjective(config, label_set, *build_networks(config, label_set.n_classes))
     load_weights(objective, path)
     return objective.to(device).eval()
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda, got {name}")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device must be cpu where there is no CUDA device, got cuda")
-    return torch.device(name)
 
 
 def predict_scans(scans: Sequence[Path], model: Path, out: Path, device: str) -> list[dict]:

@@ -12,7 +12,7 @@ from pcl_appkit.config import load_config
 from pcl_appkit.loop import interruptible
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
-from pcl_appkit.run import Run
+from pcl_appkit.run import Run, free_folder
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split
@@ -47,19 +47,12 @@ def start_run(
     if dry_run:
         return _dry_run(config, split, objective)
     with interruptible():
-        run = Run.open(out or _free_folder(), config, overwrite=overwrite, resume=resume)
+        run = Run.open(out or free_folder("twist"), config, overwrite=overwrite, resume=resume)
         training = SelfTraining(run, fabric, config, split, objective)
         summary = training.all_rounds()
     if run.is_writer:
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
-
-
-def _free_folder() -> Path:
-    number = 1
-    while (folder := Path("runs") / f"twist_{number:03d}").exists():
-        number += 1
-    return folder
 
 
 def _dry_run(config: RunConfig, split, objective) -> dict[str, Any]:
