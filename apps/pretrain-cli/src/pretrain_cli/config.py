@@ -180,7 +180,7 @@ class FinetuneConfig(Config):
     probe_voxels: int = Field(50_000, ge=1, description="labelled voxels that a probe learns from")
 
 
-QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.06, "norm_momentum": 0.1}
+QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "norm_momentum": 0.1}
 QUICK_STREETS = {"backbone": "submanifold", "voxel_size": 0.2}
 STREETS = {"kind": "streets", "features": "intensity", "options": ["n_sweeps=10", "stride=10"]}
 
@@ -195,8 +195,8 @@ PRETRAIN_PRESETS: dict[str, dict] = {
             "learning_rate": 0.003,
             "schedule": "cosine",
         },
-        # The published radii are 2 and 20 voxels of 2.5 cm; a voxel is 6 cm here.
-        "contrast": {"n_matches": 2048, "inner_radius": 0.12},
+        # The published radii are 2 and 20 voxels of 2.5 cm.
+        "contrast": {"n_matches": 2048, "inner_radius": 0.16, "outer_radius": 1.6},
         "teacher": {"queue_size": 16_384, "momentum": 0.99},
         "sspl": {"n_negatives": 4096, "refresh_every": 50},
         "monitor": {"every": 250},
