@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pcl_appkit.cli import make_fabric, print_json
 from pcl_appkit.config import load_config
+from pcl_appkit.files import jsonable
 from pcl_appkit.loop import fit, interruptible, poly
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.optimizers import make_optimizer
@@ -70,7 +71,7 @@ def finetune(
         if config.train.low_rank is not None:
             merge_low_rank(network)
         card = {"kind": "segmentation", "config": config.model_dump(mode="json"), **summary}
-        save_weights(network, run.folder / WEIGHTS, card=card)
+        save_weights(network, run.folder / WEIGHTS, card=jsonable(card))
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 

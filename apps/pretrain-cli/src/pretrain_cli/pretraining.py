@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pcl_appkit.cli import make_fabric, print_json
 from pcl_appkit.config import load_config
+from pcl_appkit.files import jsonable
 from pcl_appkit.loop import Schedule, fit, interruptible
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.optimizers import make_optimizer
@@ -75,7 +76,7 @@ def pretrain(
         run.remember("seconds", time.monotonic() - started)
         summary = summarize(run, config, pairs, world)
     if run.is_writer:
-        save_weights(objective.backbone, run.folder / WEIGHTS, card=card_of(config, summary))
+        save_weights(objective.backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary)))
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 
