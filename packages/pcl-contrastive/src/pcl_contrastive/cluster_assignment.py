@@ -141,11 +141,11 @@ class QueueClusters(nn.Module):
         >>> _ = queue.enqueue(torch.eye(2).repeat(4, 1))
         >>> clusters.refresh(queue.filled)
         >>> clusters.labels
-        tensor([1, 0, 1, 0, 1, 0, 1, 0])
+        tensor([0, 1, 0, 1, 0, 1, 0, 1])
         >>> slots = queue.enqueue(torch.eye(2).flip(0))  # between two refreshes
         >>> clusters.labels[slots] = clusters.assign(queue.features[slots])
         >>> clusters.labels
-        tensor([0, 1, 1, 0, 1, 0, 1, 0])
+        tensor([1, 0, 0, 1, 0, 1, 0, 1])
     """
 
     prototypes: Float[Tensor, "k dim"]
@@ -228,7 +228,7 @@ def _balance(
         warnings.warn(
             f"sinkhorn_assignment ends after {max_iterations} iterations with a criterion of "
             f"{error:.3g}, above the tolerance of {tolerance}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return kernel * r
 
