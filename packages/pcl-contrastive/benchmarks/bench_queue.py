@@ -62,16 +62,22 @@ def main() -> None:
     report("enqueue 400", lambda: queue.enqueue(rows), repeats=100, device=device)
 
     clusters = QueueClusters(DIM, N_CLUSTERS, queue_size=SIZE).to(device)
-    for name in ("random", "first", "second"):
-        scores = queue.filled @ clusters.prototypes.T
-        if name == "random":
-            scores = functional.normalize(torch.randn_like(queue.features), dim=1)
-            scores = scores @ clusters.prototypes.T
-        else:
-            clusters.refresh(queue.filled)
-        label = f"sinkhorn_assignment, {name} " + ("features" if name == "random" else "refresh")
-        report(label, lambda s=scores: sinkhorn_assignment(s), repeats=2, device=device)
-    report("sinkhorn_codes", lambda: sinkhorn_codes(scores), repeats=2, device=device)
+    random = functional.normalize(torch.randn_like(queue.features), dim=1) @ clusters.prototypes.T
+    report(
+        "sinkhorn_assignment, random features",
+        lambda: sinkhorn_assignment(random),
+        repeats=repeats,
+        device=device,
+    )
+    # Each refresh finds the prototypes of the one before: the warm-up those of the start.
+    report(
+        "QueueClusters.refresh",
+        lambda: clusters.refresh(queue.filled),
+        repeats=repeats,
+        device=device,
+    )
+    scores = queue.filled @ clusters.prototypes.T
+    report("sinkhorn_codes", lambda: sinkhorn_codes(scores), repeats=repeats, device=device)
 
     for m in (400, 4_000, 40_000):
         teacher = features(m, generator).to(device)
