@@ -172,8 +172,9 @@ class QueueClusters(nn.Module):
         """Label the queue by `sinkhorn_assignment`, then move the prototypes to their features.
 
         The tolerance of the assignment grows with the queue, as the sum it bounds does; see
-        `REFRESH_TOLERANCE`. A cluster that received nothing keeps its prototype. SSPL does not say how often; every 100
-        steps is what we take. Processes compute the same from equal queues and do not communicate.
+        `REFRESH_TOLERANCE`. A cluster that received nothing keeps its prototype. SSPL does not say
+        how often to do this; every 100 steps is our choice. Processes compute the same from equal
+        queues and do not communicate.
 
         Args:
             queue: all features held, `FeatureQueue.filled`.
