@@ -21,6 +21,10 @@ CHECK_EVERY = 10  # iterations between two looks at the stopping criterion, as A
 # The kernel is made anew where the logarithm of a scaling beside it exceeds this: with the growth
 # of ten more iterations, at most n each, still far from the 745 at which float64 underflows.
 FAR = 100.0
+# Mean of the criterion over rows at which `QueueClusters` stops: 98 to 99.5 % of the labels are
+# final (20,000 rows of 40 kinds, 64 clusters) after some 100 iterations, where a sum of 0.1 over
+# 300,000 rows takes 400 to 2,300.
+REFRESH_TOLERANCE = 0.01
 
 
 @torch.no_grad()
@@ -141,11 +145,11 @@ class QueueClusters(nn.Module):
         >>> _ = queue.enqueue(torch.eye(2).repeat(4, 1))
         >>> clusters.refresh(queue.filled)
         >>> clusters.labels
-        tensor([1, 0, 1, 0, 1, 0, 1, 0])
+        tensor([0, 1, 0, 1, 0, 1, 0, 1])
         >>> slots = queue.enqueue(torch.eye(2).flip(0))  # between two refreshes
         >>> clusters.labels[slots] = clusters.assign(queue.features[slots])
         >>> clusters.labels
-        tensor([0, 1, 1, 0, 1, 0, 1, 0])
+        tensor([1, 0, 0, 1, 0, 1, 0, 1])
     """
 
     prototypes: Float[Tensor, "k dim"]
@@ -167,8 +171,10 @@ class QueueClusters(nn.Module):
     def refresh(self, queue: Float[Tensor, "q dim"]) -> None:
         """Label the queue by `sinkhorn_assignment`, then move the prototypes to their features.
 
-        A cluster that received nothing keeps its prototype. SSPL does not say how often; every 100
-        steps is what we take. Processes compute the same from equal queues and do not communicate.
+        The tolerance of the assignment grows with the queue, as the sum it bounds does; see
+        `REFRESH_TOLERANCE`. A cluster that received nothing keeps its prototype. SSPL does not say
+        how often to do this; every 100 steps is our choice. Processes compute the same from equal
+        queues and do not communicate.
 
         Args:
             queue: all features held, `FeatureQueue.filled`.
@@ -179,7 +185,8 @@ class QueueClusters(nn.Module):
         if not 1 <= len(queue) <= len(self.labels):
             raise ValueError(f"queue must hold 1 to {len(self.labels)} rows, got {len(queue)}")
         features = functional.normalize(queue.to(self.prototypes), dim=1)
-        labels = sinkhorn_assignment(features @ self.prototypes.T)
+        scores = features @ self.prototypes.T
+        labels = sinkhorn_assignment(scores, tolerance=REFRESH_TOLERANCE * len(scores))
         self.labels[: len(queue)] = labels
         # A product with indicators rather than index_add_, whose order of summation varies on GPUs.
         members = functional.one_hot(labels, len(self.prototypes)).to(features)  # (q, k)
@@ -212,7 +219,8 @@ def _balance(
     columns = _from_all(log_a.logsumexp(dim=0), across_processes).logsumexp(dim=0)
     log_r = target.log() - columns
     kernel = (log_a + log_r).softmax(dim=1)  # the first division by both sums
-    r, c, error = torch.ones_like(log_r), log_a.new_ones(len(log_a)), math.inf
+    r, c = torch.ones_like(log_r), log_a.new_ones(len(log_a))
+    previous, error = c, math.inf
     for _ in range(0, max_iterations, CHECK_EVERY):
         for _ in range(CHECK_EVERY):
             r = target / _from_all(c @ kernel, across_processes).sum(dim=0)
@@ -228,7 +236,7 @@ def _balance(
         warnings.warn(
             f"sinkhorn_assignment ends after {max_iterations} iterations with a criterion of "
             f"{error:.3g}, above the tolerance of {tolerance}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return kernel * r
 

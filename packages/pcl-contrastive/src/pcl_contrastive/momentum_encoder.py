@@ -10,7 +10,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -56,7 +56,8 @@ class MomentumEncoder(nn.Module):
         Raises:
             ValueError: if its parameters are not as many, or not of the same shapes.
         """
-        own, other = list(self.encoder.parameters()), list(encoder.parameters())
+        own: list[Tensor] = list(self.encoder.parameters())
+        other: list[Tensor] = list(encoder.parameters())
         if [p.shape for p in own] != [p.shape for p in other]:
             raise ValueError("encoder must have the parameters of the copy, got other shapes")
         get_ema_multi_avg_fn(self.momentum)(own, other, 0)
