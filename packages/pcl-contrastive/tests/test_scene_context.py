@@ -199,9 +199,7 @@ def test_gradient_is_that_of_the_whole_matrix(monkeypatch, n_partitions, tempera
     partition = scene_context_partition(points, n_partitions=n_partitions)
     inputs = [queries.requires_grad_(), keys.requires_grad_()]
     expected = obvious(*inputs, partition, n_partitions, temperature)
-    found = scene_context_loss(
-        *inputs, points, n_partitions=n_partitions, temperature=temperature
-    )
+    found = scene_context_loss(*inputs, points, n_partitions=n_partitions, temperature=temperature)
     assert_close(found, expected)
     gradients = torch.autograd.grad(3 * found, inputs)
     assert_close(gradients, torch.autograd.grad(3 * expected, inputs))
@@ -241,7 +239,9 @@ def test_equal_features_give_the_log_of_the_number_of_columns(n_partitions):
     points = scene(0, 50)[2]
     partition = scene_context_partition(points, n_partitions=n_partitions)
     counts = torch.stack([(partition == p).sum(1) for p in range(n_partitions)])
-    loss = scene_context_loss(torch.ones(50, 3), torch.ones(50, 3), points, n_partitions=n_partitions)
+    loss = scene_context_loss(
+        torch.ones(50, 3), torch.ones(50, 3), points, n_partitions=n_partitions
+    )
     assert_close(loss, (1 + counts).log().mean())
 
 
@@ -277,9 +277,7 @@ def test_a_partition_far_below_the_best_logit_keeps_its_loss():
 def test_low_temperature_in_single_precision(n_partitions):
     queries, keys, points = scene(0, 40, torch.float)
     partition = scene_context_partition(points, n_partitions=n_partitions)
-    loss = scene_context_loss(
-        queries, keys, points, temperature=0.01, n_partitions=n_partitions
-    )
+    loss = scene_context_loss(queries, keys, points, temperature=0.01, n_partitions=n_partitions)
     expected = reference_loss(queries, keys, partition, n_partitions, 0.01)
     assert loss.item() == pytest.approx(expected, rel=1e-5)  # of logits up to 100
 
