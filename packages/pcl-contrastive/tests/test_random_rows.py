@@ -25,6 +25,11 @@ def test_numbers_below_a_count_are_uniform():
     assert (shares - 1 / 3).abs().max() < 0.03  # more than three standard deviations
 
 
+def test_a_large_count_has_odd_numbers_too():
+    drawn = draw_below(torch.full((50,), 2**40), torch.Generator().manual_seed(0))
+    assert set((drawn % 2).tolist()) == {0, 1}  # single precision has 24 bits
+
+
 def test_the_generator_decides():
     for draw in (
         lambda g: draw_rows(50, 20, CPU, g),
