@@ -14,7 +14,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from pcl_contrastive.point_contrast import check_pairs, unit_rows
 
@@ -69,8 +68,8 @@ def scene_context_loss(
     regions = _Regions(n_partitions, inner_radius, outer_radius)
     regions.check()
     with torch.autocast(queries.device.type, enabled=False):
-        unit_queries, unit_keys = unit_rows(queries), unit_rows(keys)
-        return _PartitionedInfoNce.apply(unit_queries, unit_keys, points, temperature, regions)
+        rows = unit_rows(queries), unit_rows(keys)
+        return _PartitionedInfoNce.apply(*rows, points, temperature, regions)
 
 
 def scene_context_partition(
@@ -165,8 +164,8 @@ class _Regions(NamedTuple):
     def _sectors(
         self, x: Float[Tensor, "r n"], y: Float[Tensor, "r n"], z: Float[Tensor, "r n"]
     ) -> Int8[Tensor, "r n"]:
-        n_sectors = (self.n_partitions // 2).bit_length() - 1  # the power of two
-        n_xy, n_zy = 2 ** ((n_sectors + 1) // 2), 2 ** (n_sectors // 2)
+        doublings = (self.n_partitions // 2).bit_length() - 1
+        n_xy, n_zy = 2 ** ((doublings + 1) // 2), 2 ** (doublings // 2)
         xy = _sector(torch.atan2(y, x), n_xy, 2 * math.pi)
         return xy.mul_(n_zy).add_(_sector(torch.atan2(y, z), n_zy, math.pi))
 
@@ -221,10 +220,12 @@ class _PartitionedInfoNce(torch.autograd.Function):
         return total / n_terms
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyrefly: ignore  # torch's stub fits no function of one gradient
         ctx, grad: Tensor
     ) -> tuple[Tensor, Tensor, None, None, None]:
+        # once_differentiable would not do: it takes the saved gradients for constants.
+        if torch.is_grad_enabled():
+            raise RuntimeError("scene_context_loss has no second derivative (create_graph=True)")
         grad_queries, grad_keys = ctx.saved_tensors
         return grad * grad_queries, grad * grad_keys, None, None, None
 
