@@ -60,7 +60,8 @@ def test_new_terms_change_no_bit():
 
 
 @pytest.mark.parametrize(
-    "kernel_of", [lambda: Conv3d(3, 4, 3), lambda: ConvTranspose3d(3, 4, 2), lambda: Conv3d(3, 4, 1)]
+    "kernel_of",
+    [lambda: Conv3d(3, 4, 3), lambda: ConvTranspose3d(3, 4, 2), lambda: Conv3d(3, 4, 1)],
 )
 def test_the_kernel_in_use_is_the_frozen_one_plus_a_scaled_product(kernel_of):
     layer = kernel_of()
@@ -216,7 +217,9 @@ def test_rejects():
     network = small()
     with pytest.raises(ValueError, match="rank must be at least 1, got 0"):
         add_low_rank(network, rank=0)
-    with pytest.raises(ValueError, match="model must have low-rank terms, got none in Res16UNet14A"):
+    with pytest.raises(
+        ValueError, match="model must have low-rank terms, got none in Res16UNet14A"
+    ):
         merge_low_rank(network)
     with pytest.raises(ValueError, match="model must have sparse convolutions, got Linear"):
         add_low_rank(nn.Linear(2, 2))
