@@ -245,7 +245,7 @@ def test_rejects_what_is_not_finite_and_training_without_labels(probe):
     bad[3, 1] = math.nan
     with pytest.raises(ValueError, match="train_features must be finite, got NaN or infinity"):
         probe(bad, labels, rows)
-    with pytest.raises(ValueError, match="^features must be finite, got NaN or infinity"):
+    with pytest.raises(ValueError, match=r"^features must be finite, got NaN or infinity"):
         probe(rows, labels, bad)
     with pytest.raises(ValueError, match="train_labels must have a label, got none in 30 rows"):
         probe(rows, labels - 1, rows)
