@@ -1,5 +1,7 @@
 """Tests of pcl_appkit.segmentation.samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,49 @@ def test_without_distortion_distances_are_scaled_alone(room):
     assert 0.85 < min(scales) < max(scales) < 1.15  # 0.9 to 1.1, but for voxels that are dropped
     distorted = sample_of(room, 0)["points"], sample_of(room, 0, elastic=False)["points"]
     assert len(distorted[0]) != len(distorted[1])
+
+
+def test_a_few_annotated_points_are_not_lost_among_the_others():
+    """Twenty places a metre apart, nine points each within a voxel, the last one annotated."""
+    rng = np.random.default_rng(0)
+    places = np.repeat(np.stack(np.meshgrid(range(5), range(4), [0]), axis=-1).reshape(20, 3), 9, 0)
+    is_annotated = np.arange(180) % 9 == 8
+    scene = Scene(
+        "few",
+        (places + rng.uniform(-1e-3, 1e-3, (180, 3))).astype(np.float32),
+        intensity=is_annotated.astype(np.float32),
+        labels=np.where(is_annotated, np.arange(180) % 7, -1),
+        instances=np.where(is_annotated, np.arange(180) // 9, -1),
+    )
+    n_whole = 0
+    for seed in range(10):
+        sample = sample_of(scene, seed, features="intensity", elastic=False)
+        annotated = sample["labels"] >= 0
+        n_whole += annotated.sum() == 20
+        assert np.array_equal(sample["instances"] >= 0, annotated)
+        assert np.array_equal(sample["features"][:, 0] == 1, annotated)
+        place = sample["instances"][annotated]
+        assert np.array_equal(sample["labels"][annotated], (9 * place + 8) % 7)
+        # Each instance is one point, and so its own centre.
+        assert np.array_equal(sample["centers"][annotated], sample["points"][annotated])
+    assert n_whole >= 5  # in a fifth of the samples voxels are dropped
+
+
+def test_the_first_of_the_annotated_points_counts():
+    labels = np.array([-1, 4, 5, -1, -1, -1])
+    points = np.zeros((6, 3), np.float32) + 0.04
+    points[4:] = 5
+    scene = Scene("one", points, intensity=np.arange(6, dtype=np.float32), labels=labels)
+    sample = sample_of(scene, 0, features="intensity", elastic=False)  # drops no voxel
+    assert sample["labels"].tolist() == [4, -1]
+    assert sample["features"].ravel().tolist() == [1, 4]
+
+
+def test_labels_of_a_whole_scene_choose_no_point(room):
+    others = replace(room, labels=np.zeros_like(room.labels))
+    first, second = sample_of(room), sample_of(others)
+    for key in ("coords", "points", "features", "instances", "centers"):
+        assert np.array_equal(first[key], second[key])
 
 
 @pytest.mark.parametrize("elastic", [True, False])

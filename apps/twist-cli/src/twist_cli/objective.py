@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from pcl_appkit.segmentation.inference import propose
 from pcl_appkit.segmentation.losses import segmentation_losses
@@ -98,11 +97,10 @@ def _pseudo_losses(
     Means run over all their points, not over the labelled ones (the N of Eq. 2): a scene of which
     little is trusted weighs little.
     """
-    labels, has_instance = batch["labels"][rows], batch["instances"][rows] >= 0
     losses = segmentation_losses(prediction, batch, rows)
-    semantic = cross_entropy(prediction.logits[rows], labels.clamp(min=0), reduction="none")
+    is_labeled, has_instance = (batch[key][rows] >= 0 for key in ("labels", "instances"))
     return {
-        "semantic": (semantic * (labels >= 0)).mean(),
+        "semantic": losses["semantic"] * is_labeled.float().mean(),
         "offset": losses["offset"] * has_instance.float().mean(),
     }
 

@@ -27,9 +27,13 @@ def training_sample(
     Given centres go through the same rotation, flip and scale as the points; elastic distortion
     moves points only, and a centre by the mean displacement of its points.
 
+    A voxel has features, label and instance of its first annotated point; of its first point where
+    none is annotated. So a few annotated points of a scene are not lost among the others, neither
+    here nor in the thinning (to half a voxel) that comes first: one gives way to another alone.
+
     Args:
         scene: points in metres, with the features that are asked for.
-        labels: (n,) train ids, -1 ignored.
+        labels: (n,) train ids, -1 not annotated.
         groups: (n,) instance or kept proposal of each point, -1 none; none: no instances at all.
         centers: (m, 3) centres of the groups in scene coordinates; none: their means.
         rng: source of every random choice.
@@ -44,7 +48,9 @@ def training_sample(
     """
     matrix = augmentation.random_linear_map(rng).astype(np.float32)
     origin = scene.points.mean(axis=0)
-    keep = voxelize(scene.points, voxel_size / 2).index  # thins dense scans
+    labels = np.asarray(labels)
+    order = np.argsort(labels < 0, kind="stable")  # annotated points first: they are represented
+    keep = order[voxelize(scene.points[order], voxel_size / 2).index]  # thins dense scans
     points = (scene.points[keep] - origin) @ matrix.T
     moved = augmentation.elastic_distortions(points, rng) if elastic else points
     grid = voxelize(moved, voxel_size)
@@ -58,7 +64,7 @@ def training_sample(
         "coords": grid.coords[kept],
         "features": values,
         "points": moved[rows].astype(np.float32),
-        "labels": np.asarray(labels)[keep][rows].astype(np.int64),
+        "labels": labels[keep][rows].astype(np.int64),
     }
     if groups is not None:
         groups = np.asarray(groups)[keep]
