@@ -1,6 +1,6 @@
 """What pre-training is worth with few labels: the tables and figures of papers 001 and 003.
 
-    python benchmarks/pretraining.py scenes --seeds 0 1 2 --out benchmarks/results/pretraining_scenes.md
+    python benchmarks/pretraining.py scenes --out benchmarks/results/pretraining_scenes.md
 
 | table | of the papers | rows x columns |
 |---|---|---|

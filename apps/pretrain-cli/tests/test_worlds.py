@@ -56,5 +56,5 @@ def test_roots_are_given_where_they_must_be(scans):
 
 
 def test_scores_need_scenes_held_out_and_labels(scans):
-    with pytest.raises(ValueError, match="data.validation must name held-out scenes"):
+    with pytest.raises(ValueError, match=r"data\.validation must name held-out scenes"):
         open_labeled_world(folder(scans))

@@ -84,9 +84,8 @@ class VolumeConfig(Config):
     """SSPL (paper 003)."""
 
     local_loss: Literal["contrast", "byol"] = Field("contrast", description="Table 3")
-    global_loss: Literal["none", "cluster", "hard", "random", "class"] = Field(
-        "cluster", description="Table 4: Local, Our, Hard, Rand, Cls"
-    )
+    # Table 4: Local, Our, Hard, Rand, Cls
+    global_loss: Literal["none", "cluster", "hard", "random", "class"] = "cluster"
     volume_size: tuple[float, float, float] = Field((0.65, 0.65, 0.65), description="metres")
     max_volumes: int = Field(400, ge=2)
     min_points: int = Field(10, ge=1, description="of a volume")

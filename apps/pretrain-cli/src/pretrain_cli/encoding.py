@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pcl_appkit.segmentation.features import FeatureKind, point_features
+from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import SparseTensor
 from pcl_data import Scene, voxel_labels, voxelize
 
@@ -22,7 +23,7 @@ class EncodedScene(NamedTuple):
 
 
 def encode_scene(
-    backbone: nn.Module, scene: Scene, *, voxel_size: float, features: FeatureKind
+    backbone: Backbone, scene: Scene, *, voxel_size: float, features: FeatureKind
 ) -> EncodedScene:
     """The features of a scene's voxels in evaluation mode, without augmentation."""
     device = next(backbone.parameters()).device

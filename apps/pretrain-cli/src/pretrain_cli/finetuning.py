@@ -175,6 +175,7 @@ class Finetuning:
 
     def _sample(self, name: str, rng: Any) -> dict[str, Any]:
         scene = self.budget.limit(self._labeled(name))
+        assert scene.labels is not None  # `_labeled` has checked
         return training_sample(
             scene,
             scene.labels,

@@ -1,6 +1,5 @@
 """What is measured while a network is pre-trained: a loss alone does not say whether it learns."""
 
-from dataclasses import asdict
 from dataclasses import asdict, astuple
 from functools import partial
 from typing import Any

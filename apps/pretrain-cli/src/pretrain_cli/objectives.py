@@ -4,11 +4,12 @@
 the health panel. The backbone alone outlives pre-training.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import ProjectionHead, SemanticHead, SparseTensor
 from pcl_contrastive import (
     FeatureQueue,
@@ -31,11 +32,16 @@ from pretrain_cli.views import VIEWS
 
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
+Negatives = Literal["other", "same", "any"]
 FIRST_REFRESHES = 6  # from random prototypes; by then labels of new features agree for 93 %
-NEGATIVES = {"cluster": "other", "hard": "same", "random": "any"}  # Table 4 of paper 003
+NEGATIVES: dict[str, Negatives] = {
+    "cluster": "other",
+    "hard": "same",
+    "random": "any",
+}  # Table 4 of paper 003
 
 
-def build_objective(config: PretrainConfig, backbone: nn.Module) -> "Objective":
+def build_objective(config: PretrainConfig, backbone: Backbone) -> "Objective":
     """The objective of a method, with fresh weights on top of the backbone."""
     if config.method in PAIR_METHODS:
         return PointObjective(config, backbone)
@@ -47,7 +53,9 @@ def build_objective(config: PretrainConfig, backbone: nn.Module) -> "Objective":
 class Objective(nn.Module):
     """Base of the objectives."""
 
-    def __init__(self, config: PretrainConfig, backbone: nn.Module) -> None:
+    backbone: Backbone
+
+    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__()
         self.config, self.backbone = config, backbone
 
@@ -63,7 +71,7 @@ class Objective(nn.Module):
 class PointObjective(Objective):
     """PointContrast, and Contrastive Scene Contexts (Eq. 3 of paper 001)."""
 
-    def __init__(self, config: PretrainConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.projection = SemanticHead(backbone.feature_channels, config.contrast.channels)
 
@@ -95,7 +103,7 @@ class PointObjective(Objective):
     def _scene_loss(self, features: list[Tensor], matches: Tensor, batch: Batch) -> Tensor:
         settings = self.config.contrast
         if self.config.method == "pointcontrast" and settings.loss == "hardest":
-            return hardest_contrastive_loss(*features, matches).loss
+            return hardest_contrastive_loss(features[0], features[1], matches).loss
         first, second = sample_matches(matches, settings.n_matches).T
         queries, keys = features[0][first], features[1][second]
         if self.config.method == "pointcontrast":
@@ -114,7 +122,9 @@ class PointObjective(Objective):
 class GroupEncoder(nn.Module):
     """One feature a group: the largest of its voxels in each channel, projected (SimCLR)."""
 
-    def __init__(self, backbone: nn.Module, channels: int) -> None:
+    backbone: Backbone
+
+    def __init__(self, backbone: Backbone, channels: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = ProjectionHead(backbone.feature_channels, channels)
@@ -128,7 +138,7 @@ class GroupEncoder(nn.Module):
 class TeacherObjective(Objective):
     """A student, and a teacher that follows it (He et al., "Momentum Contrast", CVPR 2020)."""
 
-    def __init__(self, config: PretrainConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         settings = config.teacher
         self.student = GroupEncoder(backbone, settings.channels)
@@ -159,7 +169,7 @@ class TeacherObjective(Objective):
 class VolumeObjective(TeacherObjective):
     """SSPL: volumes of a scene against each other, and against clusters of all scenes."""
 
-    def __init__(self, config: PretrainConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         if config.sspl.global_loss != "none":
             channels = config.teacher.channels
@@ -225,7 +235,7 @@ class VolumeObjective(TeacherObjective):
 class SceneObjective(TeacherObjective):
     """DepthContrast and BYOL: one feature a scene."""
 
-    def __init__(self, config: PretrainConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         if config.method == "depthcontrast":
             self.queue = FeatureQueue(config.teacher.queue_size, config.teacher.channels)

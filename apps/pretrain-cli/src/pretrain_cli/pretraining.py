@@ -76,7 +76,9 @@ def pretrain(
         run.remember("seconds", time.monotonic() - started)
         summary = summarize(run, config, pairs, world)
     if run.is_writer:
-        save_weights(objective.backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary)))
+        save_weights(
+            objective.backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary))
+        )
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 import typer
-from torch import Tensor, nn
+from torch import Tensor
 
 from pcl_appkit.cli import choose_device, print_json
 from pcl_appkit.config import load_config
 from pcl_appkit.segmentation.features import FeatureKind
+from pcl_appkit.segmentation.network import Backbone
 from pcl_contrastive import knn_probe, linear_probe
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import Protocol, SemanticEvaluator
@@ -66,7 +67,7 @@ def probe(
 
 
 def probe_scores(
-    backbone: nn.Module,
+    backbone: Backbone,
     probe: Probe,
     labeled: Iterable[Scene],
     held_out: Iterable[Scene],
