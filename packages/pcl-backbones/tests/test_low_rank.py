@@ -20,7 +20,7 @@ from pcl_backbones import (
     merge_low_rank,
     save_weights,
 )
-from pcl_backbones.sparse import Conv3d, ConvTranspose3d
+from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, conv_norm
 from pcl_backbones.testing import surface_scene
 
 
@@ -165,13 +165,16 @@ def test_evaluation_is_still_fused(monkeypatch):
     assert None not in epilogues
 
 
-def test_a_layer_computes_its_kernel_once():
-    layer = Conv3d(3, 4, 3)
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_a_layer_computes_its_kernel_once(kernel_size):
+    layer, norm, counts = Conv3d(3, 4, kernel_size), BatchNorm(4).eval(), []
     add_low_rank(layer)
-    counts = []
     layer.parametrizations.kernel[0].register_forward_hook(lambda *_: counts.append(1))
     layer(scene())
     assert len(counts) == 1
+    with torch.no_grad():  # fused
+        conv_norm(layer, norm, scene())
+    assert len(counts) == 2
 
 
 def test_autocast_adds_the_merged_kernel():
@@ -179,7 +182,8 @@ def test_autocast_adds_the_merged_kernel():
     network = adapted().eval()
     with torch.no_grad(), torch.autocast("cpu"):
         before = network(scene()).features
-        merge_low_rank(network)
+    merge_low_rank(network)
+    with torch.no_grad(), torch.autocast("cpu"):
         assert torch.equal(network(scene()).features, before)
 
 
