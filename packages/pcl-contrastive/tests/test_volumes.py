@@ -223,3 +223,14 @@ def test_a_scene_from_split_to_loss():
     )
     volume_info_nce(student, teacher).backward()
     assert layer.weight.grad.abs().sum() > 0
+
+
+def test_more_cells_than_numbers_are_an_error():
+    points = torch.tensor([[-1e10, -1e10, -1e10], [1e10, 1e10, 1e10]])
+    with pytest.raises(ValueError, match=r"volume_size must leave fewer than 2\^63 cells, got"):
+        split_volumes(points, volume_size=0.1)
+
+
+def test_cells_far_apart_are_told_apart():
+    points = torch.tensor([[0.0, 0, 0], [1e5, 0, 0], [0, 1e5, 0], [0, 0, 1e5], [1e5, 0, 0.4]])
+    assert split_volumes(points, volume_size=0.5).tolist() == [0, 1, 2, 3, 1]

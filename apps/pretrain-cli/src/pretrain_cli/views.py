@@ -155,7 +155,8 @@ def grouped_view(scene: Scene, groups: np.ndarray, config: PretrainConfig, rng: 
     matrix = augmentation.random_rotation(rng) @ augmentation.random_flip(rng)
     matrix = matrix @ augmentation.random_scaling(rng, bounds=SCALES)
     grid = voxelize(_turned(scene.points, matrix), config.model.voxel_size)
-    rows, groups = np.unique(np.stack([grid.inverse, groups], axis=1), axis=0).T
+    n_groups = int(groups.max()) + 1
+    rows, groups = np.divmod(np.unique(grid.inverse * n_groups + groups), n_groups)
     view = _view(scene, grid.coords, grid.index, config)
     return view | {"rows": rows, "groups": groups}
 

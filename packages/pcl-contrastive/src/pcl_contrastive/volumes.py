@@ -57,16 +57,28 @@ def split_volumes(
     if not points.isfinite().all():
         raise ValueError("points must be finite, got NaN or infinity")
 
-    cells = (points / size).floor().long()
-    cells, cell, counts = cells.unique(dim=0, return_inverse=True, return_counts=True)
+    keys, cell, counts = _cell_keys(points / size).unique(return_inverse=True, return_counts=True)
     row = torch.arange(len(points), device=points.device)
-    first = row.new_zeros(len(cells)).scatter_reduce(0, cell, row, "amin", include_self=False)
+    first = row.new_zeros(len(keys)).scatter_reduce(0, cell, row, "amin", include_self=False)
     kept = (counts >= min_points).nonzero().squeeze(1)
     if max_volumes is not None:
         kept = kept[draw_rows(len(kept), max_volumes, points.device, generator)]
     volume = torch.full_like(first, -1)
     volume[kept[first[kept].argsort()]] = row[: len(kept)]
     return volume[cell]
+
+
+def _cell_keys(scaled: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
+    """One number for the cell of each point, ordered as the cells are: sorts faster than rows."""
+    if len(scaled) == 0:
+        return scaled.new_zeros(0, dtype=torch.long)
+    cells = scaled.floor().double()
+    cells = cells - cells.min(dim=0).values
+    span = cells.max(dim=0).values + 1
+    if span.prod() >= 2**63:
+        raise ValueError(f"volume_size must leave fewer than 2^63 cells, got {span.prod():.3g}")
+    x, y, z = cells.long().unbind(dim=1)
+    return (x * span[1].long() + y) * span[2].long() + z
 
 
 def crop_volumes(
