@@ -135,3 +135,23 @@ def test_two_processes_train_one_network(scans, tmp_path):
     assert result.stdout.count("protocol") == 1
     assert len(rounds(out)) == 2
     assert result.stderr.count("round 1: ap") == 1
+
+
+def test_two_processes_pretrain_with_one_queue(scans, tmp_path):
+    """Each takes its own scenes, and the queue of each holds the volumes of both."""
+    counts = []
+    for devices in (1, 2):
+        out = tmp_path / f"{devices}"
+        words = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
+        words += ["data.kind=folder", "data.options=[label_set=scannet20]"]
+        words += ["data.validation=[scene3]", "train.steps=4", "train.scenes=1", "monitor.every=4"]
+        words += ["teacher.queue_size=16", "sspl.n_clusters=4", "train.log_every=1"]
+        program = [sys.executable, "-m", "pretrain_cli.main", "run", "--method", "sspl"]
+        options = ["--data", str(scans), "--out", str(out), "--devices", str(devices)]
+        subprocess.run([*program, *options, *words], check=True, capture_output=True)
+        state = load_file(out / "checkpoints" / "last" / "model.safetensors")
+        counts.append(int(state["objective.queue.n_enqueued"]))
+        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        assert all(np.isfinite(row["loss"]) for row in rows)
+        assert "global" in rows[-2]  # the queue is full, and clustered
+    assert 1.5 * counts[0] < counts[1] < 2.5 * counts[0]
