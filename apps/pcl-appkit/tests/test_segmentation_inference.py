@@ -14,7 +14,7 @@ from pcl_appkit.segmentation.inference import (
     propose,
 )
 from pcl_appkit.segmentation.network import SegmentationNetwork, VoxelPrediction, build_backbone
-from pcl_data import SCANNET20, Scene
+from pcl_data import SCANNET20, Scene, voxelize
 
 CPU = torch.device("cpu")
 STUFF = tuple(set(range(SCANNET20.n_classes)) - set(SCANNET20.things))
@@ -55,10 +55,13 @@ def test_a_voxel_reads_its_first_point(network, room):
     assert len(prediction.voxels.logits) == len(first)
 
 
-def test_inference_depends_on_nothing_but_scene_and_weights(network, room):
-    first = predict(network, room).voxels.logits
-    network.train()
-    assert torch.equal(first, predict(network, room).voxels.logits)
+def test_inference_is_in_evaluation_mode(network, room):
+    prediction = predict(network.train(), room)
+    coords = torch.from_numpy(np.insert(voxelize(room.points, 0.08).coords, 0, 0, axis=1))
+    with torch.inference_mode():
+        expected = network.eval()(coords, prediction.features)
+    assert torch.equal(prediction.voxels.logits, expected.logits)
+    assert torch.equal(prediction.voxels.offsets, expected.offsets)
 
 
 def test_perfect_predictions_find_the_instances(network, room):
@@ -98,13 +101,15 @@ def test_every_input_point_has_a_class_and_its_softmax(network, sweep):
     assert found.labels.shape == (len(sweep.points),)
 
 
-def test_proposals_send_no_gradient(network):
-    points, logits, offsets = torch.zeros(4, 3), torch.zeros(4, 2), torch.zeros(4, 3)
-    offsets.requires_grad_()
-    batch_index = torch.tensor([0, 0, 0, 1])
+def test_offsets_bring_the_voxels_of_a_proposal_together():
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0], [4, 0, 0], [0.5, 0, 0], [0.5, 0, 0]])
+    offsets = torch.tensor([[0.5, 0, 0], [-0.5, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    logits = one_hot(torch.tensor([1, 1, 1, 0, 1]), 2).float()
+    batch_index = torch.tensor([0, 0, 0, 0, 1])
     proposals = propose(points, logits, offsets, batch_index, radius=0.1, min_points=1)
-    assert proposals.tolist() == [0, 0, 0, 1]
-    assert not proposals.requires_grad
+    assert proposals.tolist() == [0, 0, 1, 2, 3]
+    stuff = propose(points, logits, offsets, batch_index, radius=0.1, min_points=2, stuff=(0,))
+    assert stuff.tolist() == [0, 0, -1, -1, -1]
 
 
 def test_masks_are_the_points_of_each_instance():

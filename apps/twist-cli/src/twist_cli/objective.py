@@ -118,7 +118,7 @@ def propose_voxels(
     `points` and `batch_index` are of those voxels, `prediction` is of all.
     """
     assert prediction.offsets is not None  # as build_networks makes Φ
-    logits, offsets = prediction.logits[rows].detach(), prediction.offsets[rows].detach()
+    logits, offsets = prediction.logits[rows], prediction.offsets[rows]
     radius = config.twist.cluster_radius * config.model.voxel_size
     min_points = config.twist.min_points
     if config.twist.semantic_to_offset:

@@ -104,8 +104,8 @@ def propose(
         stuff: classes without instances, such as wall and floor.
     """
     return cluster_proposals(
-        points + offsets.detach(),
-        logits.detach().argmax(dim=1),
+        points + offsets,
+        logits.argmax(dim=1),
         batch_index,
         radius=radius,
         min_points=min_points,
