@@ -80,6 +80,7 @@ def test_the_rest_of_the_package_needs_no_point_clouds():
     imports = [
         node.module or ""
         for file in folder.glob("*.py")
+        if file.name != "opening.py"  # it opens data sets
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ImportFrom)
     ]

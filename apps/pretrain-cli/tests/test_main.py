@@ -229,7 +229,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(scans, small, pretrained
     [
         (["trian.steps=3"], "trian is no setting"),
         (["--method", "simclr"], "method must be"),
-        (["contrast.inner_radius=1"], "contrast.outer_radius must exceed"),
+        (["contrast.inner_radius=2"], "contrast.outer_radius must exceed"),
         (["--pairs", "/nowhere"], "must be a folder that `pretrain-cli pairs` wrote"),
     ],
 )

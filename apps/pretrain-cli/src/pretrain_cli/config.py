@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pcl_appkit.config import Config
+from pcl_appkit.training import TrainingConfig
 
 Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
 PAIR_METHODS = ("pointcontrast", "csc")
@@ -41,24 +42,13 @@ class ModelConfig(Config):
     norm_momentum: float = Field(0.05, gt=0, le=1, description="of batch norms")
 
 
-class OptimizerConfig(Config):
-    """How a network learns."""
+class PretrainTrainConfig(TrainingConfig):
+    """Section 5 of paper 001, or 3.4 of paper 003."""
 
     steps: int = Field(60_000, ge=1)
     scenes: int = Field(4, ge=1, description="scenes, or pairs of views, of a step")
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(0.1, gt=0)
     momentum: float = Field(0.8, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.0, ge=0, lt=1, description="of SGD")
-    weight_decay: float = Field(1e-4, ge=0)
-    workers: int = Field(0, ge=0, description="processes that prepare batches")
-    log_every: int = Field(20, ge=1)
-    checkpoint_every: int = Field(200, ge=1)
-
-
-class PretrainTrainConfig(OptimizerConfig):
-    """Section 5 of paper 001, or 3.4 of paper 003."""
-
     schedule: Literal["exponential", "cosine"] = Field(
         "exponential", description="x 0.99 every 1000 steps, or cosine to a thousandth"
     )
@@ -140,13 +130,10 @@ class PretrainConfig(Config):
         return self
 
 
-class FinetuneTrainConfig(OptimizerConfig):
+class FinetuneTrainConfig(TrainingConfig):
     """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs."""
 
-    steps: int = Field(10_000, ge=1)
     scenes: int = Field(48, ge=1, description="scenes of a step")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
-    dampening: float = Field(0.1, ge=0, lt=1, description="of SGD")
     frozen_norm: float = Field(
         0.0, ge=0, le=1, description="share of the steps, the last, with batch norms as at test"
     )
@@ -182,18 +169,27 @@ class FinetuneConfig(Config):
 QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "norm_momentum": 0.1}
 QUICK_STREETS = {"backbone": "submanifold", "voxel_size": 0.2}
 STREETS = {"kind": "streets", "features": "intensity", "options": ["n_sweeps=10", "stride=10"]}
+QUICK_PRETRAIN = {
+    "steps": 1000,
+    "scenes": 2,
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "schedule": "cosine",
+}
+QUICK_FINETUNE = {
+    "steps": 600,
+    "scenes": 2,
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "frozen_norm": 0.5,
+    "elastic": False,
+}
 
 PRETRAIN_PRESETS: dict[str, dict] = {
     # Minutes on two CPU cores.
     "quick": {
         "model": QUICK_ROOMS,
-        "train": {
-            "steps": 1000,
-            "scenes": 2,
-            "optimizer": "adamw",
-            "learning_rate": 0.003,
-            "schedule": "cosine",
-        },
+        "train": QUICK_PRETRAIN,
         # The published radii are 2 and 20 voxels of 2.5 cm.
         "contrast": {"n_matches": 2048, "inner_radius": 0.16, "outer_radius": 1.6},
         "teacher": {"queue_size": 16_384, "momentum": 0.99},
@@ -203,13 +199,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
     "quick-lidar": {
         "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
         "model": QUICK_STREETS,
-        "train": {
-            "steps": 1000,
-            "scenes": 2,
-            "optimizer": "adamw",
-            "learning_rate": 0.003,
-            "schedule": "cosine",
-        },
+        "train": QUICK_PRETRAIN,
         "contrast": {"n_matches": 2048, "inner_radius": 0.4, "outer_radius": 4.0},
         "sspl": {
             "volume_size": [4.0, 4.0, 4.0],
@@ -239,20 +229,12 @@ PRETRAIN_PRESETS: dict[str, dict] = {
     },
 }
 
-QUICK_TRAIN = {
-    "steps": 600,
-    "scenes": 2,
-    "optimizer": "adamw",
-    "learning_rate": 0.003,
-    "frozen_norm": 0.5,
-    "elastic": False,
-}
 FINETUNE_PRESETS: dict[str, dict] = {
-    "quick": {"model": QUICK_ROOMS, "train": QUICK_TRAIN, "min_points": 5},
+    "quick": {"model": QUICK_ROOMS, "train": QUICK_FINETUNE, "min_points": 5},
     "quick-lidar": {
         "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
         "model": QUICK_STREETS,
-        "train": {**QUICK_TRAIN, "scored": 5},
+        "train": {**QUICK_FINETUNE, "scored": 5},
     },
     "paper": {},
     # Section 4.3 of paper 003, with the optimiser of the work it follows (JS3C-Net).

@@ -1,26 +1,25 @@
 """`pretrain-cli finetune`: a network trained with few labels, from scratch or pre-trained."""
 
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import typer
 from torch import Tensor, nn
 
-from pcl_appkit.cli import make_fabric, print_json
-from pcl_appkit.config import load_config
+from pcl_appkit.cli import print_json
 from pcl_appkit.files import jsonable
 from pcl_appkit.loop import fit, interruptible, poly
 from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.report import write_report
-from pcl_appkit.run import Run, free_folder
+from pcl_appkit.run import Run
 from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
 from pcl_appkit.segmentation.losses import segmentation_losses
 from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
 from pcl_appkit.segmentation.samples import training_sample
+from pcl_appkit.start import Start
+from pcl_appkit.training import make_optimizer
 from pcl_backbones import add_low_rank, merge_low_rank, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
@@ -34,34 +33,20 @@ from pretrain_cli.worlds import World, open_labeled_world
 WINDOW = 0.15  # share of the steps, the last, whose checkpoints are scored (section 4.3, paper 003)
 
 
-def finetune(
-    *,
-    preset: str,
-    file: Path | None,
-    overrides: Sequence[str],
-    out: Path | None,
-    resume: bool,
-    overwrite: bool,
-    devices: int,
-    nodes: int,
-) -> dict[str, Any]:
-    """Fine-tune into `out` and return the summary.
+def finetune(start: Start) -> dict[str, Any]:
+    """Fine-tune and return the summary.
 
     Raises:
         ValueError: if a setting, a scene, the weights or the run folder is not as it must be.
     """
-    config = load_config(
-        FinetuneConfig, presets=FINETUNE_PRESETS, preset=preset, file=file, overrides=overrides
-    )
-    if resume and out is None:
-        raise ValueError("--out must name the run to resume, got none")
+    config = start.settings(FinetuneConfig, FINETUNE_PRESETS)
     world, label_set = open_labeled_world(config.data)
     budget = open_budget(config, world.training)
-    fabric = make_fabric(devices=devices, nodes=nodes)
+    fabric = start.fabric()
     torch.manual_seed(config.seed)
     network, card = initial_network(config, label_set.n_classes)
     with interruptible():
-        run = Run.open(out or free_folder("finetune"), config, overwrite=overwrite, resume=resume)
+        run = start.open_run("finetune", config)
         started = time.monotonic() - run.recall("seconds", 0.0)
         training = Finetuning(run, config, world, budget, network)
         training.learn(fabric)
@@ -111,16 +96,7 @@ class Finetuning:
             fabric,
             stage="finetune",
             modules=nn.ModuleDict({"network": self.network}),
-            optimizers={
-                "network": make_optimizer(
-                    self.network,
-                    settings.optimizer,
-                    settings.learning_rate,
-                    weight_decay=settings.weight_decay,
-                    momentum=settings.momentum,
-                    dampening=settings.dampening,
-                )
-            },
+            optimizers={"network": make_optimizer(self.network, settings)},
             batches=self._batches(fabric),
             training_step=training_step,
             n_steps=settings.steps,

@@ -1,12 +1,12 @@
 """The command line: `pretrain-cli pairs | run | finetune | probe | label | evaluate`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pcl_appkit.cli import boundary, print_json
+from pcl_appkit.start import Start, with_options
 
 app = typer.Typer(
     name="pretrain-cli",
@@ -58,7 +58,7 @@ def pairs(
         from pretrain_cli.pairing import write_pairs
 
         found = write_pairs(
-            _with({"kind": kind, "root": data}, overrides),
+            with_options(overrides, {"kind": kind, "root": data}),
             out,
             voxel_size=voxel_size,
             min_overlap=min_overlap,
@@ -100,17 +100,9 @@ def run(
         from pretrain_cli.pretraining import pretrain, print_summary
 
         options = {"method": method, "data.root": data, "contrast.pairs": pairs, "init": init}
-        options |= {"seed": seed}
-        summary = pretrain(
-            preset=preset,
-            file=config,
-            overrides=_with(options, overrides),
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-            devices=devices,
-            nodes=nodes,
-        )
+        given = with_options(overrides, {**options, "seed": seed})
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        summary = pretrain(start)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -138,20 +130,13 @@ def finetune(
     """
     with boundary():
         from pcl_appkit.run import is_main_process
-        from pretrain_cli.finetuning import finetune as start
+        from pretrain_cli.finetuning import finetune as train
         from pretrain_cli.finetuning import print_summary
 
         options = {"task": task, "init": init, "budget": budget, "data.root": data, "seed": seed}
-        summary = start(
-            preset=preset,
-            file=config,
-            overrides=_with(options, overrides),
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-            devices=devices,
-            nodes=nodes,
-        )
+        given = with_options(overrides, options)
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        summary = train(start)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -184,7 +169,7 @@ def probe(
             kinds.split(","),
             preset=preset,
             file=config,
-            overrides=_with(options, overrides),
+            overrides=with_options(overrides, options),
             device=device,
         )
         print_rows(rows, as_json=as_json)
@@ -219,7 +204,7 @@ def label(
             out,
             preset=preset,
             file=config,
-            overrides=_with(options, overrides),
+            overrides=with_options(overrides, options),
             device=device,
             ply=ply,
         )
@@ -241,14 +226,8 @@ def evaluate(
     with boundary():
         from pretrain_cli.evaluating import evaluate_model, print_scores
 
-        scores = evaluate_model(model, _with({"data.root": data}, overrides), device)
+        scores = evaluate_model(model, with_options(overrides, {"data.root": data}), device)
         print_scores(scores, as_json=as_json)
-
-
-def _with(options: Mapping[str, Any], overrides: list[str] | None) -> list[str]:
-    """Overrides, and the options that were given as overrides."""
-    given = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return [*(overrides or []), *given]
 
 
 if __name__ == "__main__":

@@ -3,21 +3,20 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import typer
 from torch import Tensor, nn
 
-from pcl_appkit.cli import make_fabric, print_json
-from pcl_appkit.config import load_config
+from pcl_appkit.cli import print_json
 from pcl_appkit.files import jsonable
 from pcl_appkit.loop import Schedule, fit, interruptible
 from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.report import write_report
-from pcl_appkit.run import Run, free_folder
+from pcl_appkit.run import Run
+from pcl_appkit.start import Start
+from pcl_appkit.training import make_optimizer
 from pcl_backbones import save_weights
 from pretrain_cli.backbones import WEIGHTS, initial_backbone
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
@@ -33,35 +32,21 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-def pretrain(
-    *,
-    preset: str,
-    file: Path | None,
-    overrides: Sequence[str],
-    out: Path | None,
-    resume: bool,
-    overwrite: bool,
-    devices: int,
-    nodes: int,
-) -> dict[str, Any]:
-    """Pre-train into `out` and return the summary.
+def pretrain(start: Start) -> dict[str, Any]:
+    """Pre-train and return the summary.
 
     Raises:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
-    config = load_config(
-        PretrainConfig, presets=PRETRAIN_PRESETS, preset=preset, file=file, overrides=overrides
-    )
-    if resume and out is None:
-        raise ValueError("--out must name the run to resume, got none")
+    config = start.settings(PretrainConfig, PRETRAIN_PRESETS)
     world = open_world(config.data)
     pairs = open_pairs(config, world.training)
-    fabric = make_fabric(devices=devices, nodes=nodes)
+    fabric = start.fabric()
     torch.manual_seed(config.seed)
     backbone, _ = initial_backbone(config.model, config.data.features, config.init)
     objective = build_objective(config, backbone)
     with interruptible():
-        run = Run.open(out or free_folder("pretrain"), config, overwrite=overwrite, resume=resume)
+        run = start.open_run("pretrain", config)
         started = time.monotonic() - run.recall("seconds", 0.0)
         batches = ViewBatches(
             config,
@@ -105,16 +90,7 @@ def learn(
         fabric,
         stage=config.method,
         modules=nn.ModuleDict({"objective": objective}),
-        optimizers={
-            "objective": make_optimizer(
-                objective,
-                settings.optimizer,
-                settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                momentum=settings.momentum,
-                dampening=settings.dampening,
-            )
-        },
+        optimizers={"objective": make_optimizer(objective, settings)},
         batches=batches,
         training_step=training_step,
         n_steps=settings.steps,

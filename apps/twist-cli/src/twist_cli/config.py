@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pcl_appkit.config import Config
+from pcl_appkit.training import TrainingConfig
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
@@ -35,19 +36,14 @@ class ModelConfig(Config):
     )
 
 
-class TrainConfig(Config):
+class TrainConfig(TrainingConfig):
     """One round of training (section 5.1 of paper 000)."""
 
     steps: int = Field(10_000, ge=1, description="steps of a round")
     initial_steps: int | None = Field(None, ge=1, description="of round 0; none: as the others")
     labeled_scenes: int = Field(4, ge=1, description="labelled scenes of a batch")
     unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labelled scenes of a batch")
-    optimizer: Literal["sgd", "adamw"] = "sgd"  # the paper's; AdamW learns in fewer steps
-    learning_rate: float = Field(0.1, gt=0)
     recorrector_learning_rate: float = Field(0.005, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
-    dampening: float = Field(0.1, ge=0, lt=1, description="of SGD")
-    weight_decay: float = Field(1e-4, ge=0)
     frozen_norm: float = Field(
         0.0,
         ge=0,
@@ -56,9 +52,6 @@ class TrainConfig(Config):
         " norms fixed, as they are at test; for batches of one or two scenes",
     )
     elastic: bool = Field(True, description="elastic distortion of the training scenes")
-    workers: int = Field(0, ge=0, description="processes that prepare batches")
-    log_every: int = Field(20, ge=1)
-    checkpoint_every: int = Field(200, ge=1)
 
     def steps_of(self, round_: int) -> int:
         """Steps of a round."""

@@ -54,21 +54,12 @@ def run(
     """
     with boundary():
         from pcl_appkit.run import is_main_process
+        from pcl_appkit.start import Start, with_options
         from twist_cli.running import print_summary, start_run
 
-        options = {"data.root": data, "init": init, "seed": seed}
-        summary = start_run(
-            preset=preset,
-            file=config,
-            overrides=list(overrides or []),
-            options={key: value for key, value in options.items() if value is not None},
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-            devices=devices,
-            nodes=nodes,
-            dry_run=dry_run,
-        )
+        given = with_options(overrides, {"data.root": data, "init": init, "seed": seed})
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        summary = start_run(start, dry_run=dry_run)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 

@@ -1,53 +1,36 @@
 """`twist-cli run`: settings, run folder, rounds, report."""
 
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-from pcl_appkit.cli import make_fabric, print_json
-from pcl_appkit.config import load_config
+from pcl_appkit.cli import print_json
 from pcl_appkit.loop import interruptible
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
-from pcl_appkit.run import Run, free_folder
+from pcl_appkit.start import Start
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split
 from twist_cli.self_training import QUALITY, SCORES, SelfTraining, build_objective
 
 
-def start_run(
-    *,
-    preset: str,
-    file: Path | None,
-    overrides: Sequence[str],
-    options: Mapping[str, Any],
-    out: Path | None,
-    resume: bool,
-    overwrite: bool,
-    devices: int,
-    nodes: int,
-    dry_run: bool,
-) -> dict[str, Any]:
-    """Run self-training into `out` and return its summary.
+def start_run(start: Start, *, dry_run: bool) -> dict[str, Any]:
+    """Run self-training and return its summary.
 
     Raises:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
-    overrides = [*overrides, *(f"{key}={value}" for key, value in options.items())]
-    config = load_config(RunConfig, presets=PRESETS, preset=preset, file=file, overrides=overrides)
-    if resume and out is None:
-        raise ValueError("--out must name the run to resume, got none")
+    config = start.settings(RunConfig, PRESETS)
     split = open_split(config.data, config.seed)
-    fabric = make_fabric(devices=devices, nodes=nodes)
+    fabric = start.fabric()
     objective = build_objective(config, split)
     if dry_run:
         return _dry_run(config, split, objective)
     with interruptible():
-        run = Run.open(out or free_folder("twist"), config, overwrite=overwrite, resume=resume)
+        run = start.open_run("twist", config)
         training = SelfTraining(run, fabric, config, split, objective)
         summary = training.all_rounds()
     if run.is_writer:

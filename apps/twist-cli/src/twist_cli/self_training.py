@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from pcl_appkit.loop import fit, poly
 from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.optimizers import make_optimizer
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.network import freeze_norms
+from pcl_appkit.training import make_optimizer
 from pcl_backbones import load_weights, save_weights
 from pcl_pseudolabel import PseudoLabelStore
 from twist_cli.config import RunConfig
@@ -104,9 +103,9 @@ class SelfTraining:
             stage=f"round_{round_}",
             modules=nn.ModuleDict({"twist": self.objective}),
             optimizers={
-                "network": self._optimizer(self.objective.network, settings.learning_rate),
-                "recorrector": self._optimizer(
-                    self.objective.recorrector, settings.recorrector_learning_rate
+                "network": make_optimizer(self.objective.network, settings),
+                "recorrector": make_optimizer(
+                    self.objective.recorrector, settings, settings.recorrector_learning_rate
                 ),
             },
             batches=batches,
@@ -117,17 +116,6 @@ class SelfTraining:
             n_workers=settings.workers,
             log_every=settings.log_every,
             checkpoint_every=settings.checkpoint_every,
-        )
-
-    def _optimizer(self, module: nn.Module, learning_rate: float) -> Optimizer:
-        settings = self.config.train
-        return make_optimizer(
-            module,
-            settings.optimizer,
-            learning_rate,
-            momentum=settings.momentum,
-            dampening=settings.dampening,
-            weight_decay=settings.weight_decay,
         )
 
     def evaluate(self, round_: int) -> None:

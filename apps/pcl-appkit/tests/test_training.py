@@ -1,16 +1,16 @@
-"""Tests of pcl_appkit.optimizers."""
+"""Tests of pcl_appkit.training."""
 
-import pytest
 from torch import nn
 from torch.optim import SGD, AdamW
 
-from pcl_appkit.optimizers import make_optimizer
+from pcl_appkit.training import TrainingConfig, make_optimizer
 
 
 def test_each_kind_takes_its_settings():
     module = nn.Linear(2, 3)
-    sgd = make_optimizer(module, "sgd", 0.1, weight_decay=0.2, momentum=0.8, dampening=0.3)
-    adamw = make_optimizer(module, "adamw", 0.1, weight_decay=0.2)
+    settings = {"learning_rate": 0.1, "weight_decay": 0.2, "momentum": 0.8, "dampening": 0.3}
+    sgd = make_optimizer(module, TrainingConfig(**settings))
+    adamw = make_optimizer(module, TrainingConfig(optimizer="adamw", **settings))
     assert isinstance(sgd, SGD)
     assert isinstance(adamw, AdamW)
     shown = {key: sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "dampening")}
@@ -20,6 +20,6 @@ def test_each_kind_takes_its_settings():
         assert optimizer.param_groups[0]["params"] == list(module.parameters())
 
 
-def test_rejects():
-    with pytest.raises(ValueError, match="optimizer must be sgd or adamw, got adam"):
-        make_optimizer(nn.Linear(2, 3), "adam", 0.1, weight_decay=0.0)
+def test_a_module_can_have_another_rate():
+    settings = TrainingConfig(learning_rate=0.1)
+    assert make_optimizer(nn.Linear(2, 3), settings, 0.01).defaults["lr"] == 0.01
