@@ -1,0 +1,97 @@
+"""Tests of pretrain_cli.monitoring, and of networks that are looked at without being changed."""
+
+import pytest
+import torch
+from torch import nn
+
+from pcl_appkit.run import Run
+from pcl_appkit.segmentation.testing import make_room
+from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.config import ModelConfig, PretrainConfig
+from pretrain_cli.encoding import encode_scene, untouched
+from pretrain_cli.monitoring import Monitor
+from pretrain_cli.probing import PROBES, probe_scores
+
+
+def small_backbone():
+    model = ModelConfig(backbone="res16unet14a", width=0.25, voxel_size=0.1)
+    torch.manual_seed(0)
+    return initial_backbone(model, "colors", None)[0]
+
+
+def test_looking_changes_neither_modes_nor_statistics_nor_random_numbers():
+    module = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2)).train()
+    module[1].eval()  # frozen
+    before = module[0].running_mean.clone()
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    with untouched(module):
+        assert not module[0].training
+        module(torch.rand(4, 2))
+    assert torch.equal(torch.rand(1), expected)
+    assert (module[0].training, module[1].training) == (True, False)
+    assert torch.equal(module[0].running_mean, before)
+
+
+def test_a_scene_is_encoded_by_its_voxels():
+    room = make_room("room", 0)
+    encoded = encode_scene(small_backbone(), room, voxel_size=0.1, features="colors")
+    assert len(encoded.inverse) == len(room.points)
+    assert int(encoded.inverse.max()) + 1 == len(encoded.features) == len(encoded.labels)
+    points = torch.from_numpy(room.labels)
+    assert (encoded.labels[encoded.inverse] == points).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", PROBES)
+def test_a_probe_learns_from_some_scenes_and_is_scored_on_others(kind):
+    rooms = [make_room(f"room{i}", i) for i in range(3)]
+    scores = probe_scores(
+        small_backbone(),
+        PROBES[kind],
+        rooms[:2],
+        rooms[2:],
+        rooms[0].label_set,
+        voxel_size=0.1,
+        features="colors",
+        max_voxels=500,
+        budget="lr-2",
+    )
+    assert scores["miou"] > 0.5  # the colours alone tell the classes apart
+    assert scores["protocol"] == "scannet20/held-out/points/no-tta/lr-2"
+
+
+class Recorded(Run):
+    """A run that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines, self.known = [], {}
+
+    def metrics(self, stage, step, **values):
+        self.lines.append((stage, step, values))
+
+    def remember(self, key, value):
+        self.known[key] = value
+
+    def recall(self, key, default=None):
+        return self.known.get(key, default)
+
+    def log(self, text, *, echo=True):
+        self.lines.append(text)
+
+
+def test_panels_come_at_every_so_many_steps_and_at_the_end(monkeypatch):
+    from pcl_contrastive import representation_health
+
+    run = Recorded()
+    config = PretrainConfig.model_validate({"train": {"steps": 7}, "monitor": {"every": 3}})
+    monitor = Monitor(run, config, None, None)
+    health = representation_health(torch.eye(4), torch.eye(4), temperature=0.05)
+    monkeypatch.setattr(monitor, "health", lambda objective: health)
+    monkeypatch.setattr(monitor, "probe", lambda objective: {"knn_miou": 0.5})
+    for step in range(8):
+        monitor.watch(nn.Linear(1, 1), step)
+    assert [line[1] for line in run.lines if isinstance(line, tuple)] == [0, 3, 6, 7]
+    assert list(run.known["panels"]) == ["0", "3", "6", "7"]
+    assert run.known["panels"]["7"]["knn_miou"] == 0.5
+    assert "at its floor" in run.lines[-1]  # the loss that does not move explains itself
