@@ -46,7 +46,7 @@ def test_real_posed_frames_are_paired_and_learned_from(
 def test_real_sweeps_are_learned_from(real_data, tmp_path):
     labels = (real_data / "semantickitti" / "sequences" / "00" / "labels").glob("*.label")
     split = ",".join(f"00/{path.stem}" for path in sorted(labels))
-    words = ["data.kind=semantickitti", f"data.split='{split}'", "data.options=[]", *SMALL]
+    words = ["data.kind=semantickitti", f"data.split='{split}'", *SMALL]
     words += ["model.width=0.5", "model.voxel_size=0.4", "teacher.queue_size=256"]
     data = ["--preset", "quick-lidar", "--data", real_data / "semantickitti"]
     call("run", "--method", "sspl", *data, "--out", tmp_path / "run", *words)

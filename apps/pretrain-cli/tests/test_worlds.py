@@ -29,10 +29,9 @@ def test_whole_sequences_of_streets_are_held_out(monkeypatch):
     from pcl_data.datasets import SyntheticStreets
 
     monkeypatch.setattr(SyntheticStreets, "prepare", lambda self, n_workers: None)
-    options = ("n_sweeps=3", "stride=10")
-    world = open_world(DataConfig(kind="streets", n_scenes=4, n_validation=1, options=options))
+    world = open_world(DataConfig(kind="streets", n_scenes=4, n_validation=1, n_sweeps=3))
     assert {name.split("/")[0] for name in world.validation} == {"street_0000"}
-    assert len(world.validation) == 3
+    assert world.validation == tuple(f"street_0000/{tick:06d}" for tick in (0, 10, 20))
     assert "street_0000" not in {name.split("/")[0] for name in world.training}
 
 

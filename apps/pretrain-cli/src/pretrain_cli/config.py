@@ -21,6 +21,7 @@ class DataConfig(Config):
     validation_split: str | None = Field(None, description="official split that is held out")
     options: tuple[str, ...] = Field((), description="key=value of the reader")
     n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
+    n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
     world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
     n_validation: int = Field(
@@ -168,7 +169,7 @@ class FinetuneConfig(Config):
 
 QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "norm_momentum": 0.1}
 QUICK_STREETS = {"backbone": "submanifold", "voxel_size": 0.2}
-STREETS = {"kind": "streets", "features": "intensity", "options": ["n_sweeps=10", "stride=10"]}
+STREETS = {"kind": "streets", "features": "intensity", "n_scenes": 20, "n_validation": 4}
 QUICK_PRETRAIN = {
     "steps": 1000,
     "scenes": 2,
@@ -197,7 +198,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
         "monitor": {"every": 250},
     },
     "quick-lidar": {
-        "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
+        "data": STREETS,
         "model": QUICK_STREETS,
         "train": QUICK_PRETRAIN,
         "contrast": {"n_matches": 2048, "inner_radius": 0.4, "outer_radius": 4.0},
@@ -232,7 +233,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
 FINETUNE_PRESETS: dict[str, dict] = {
     "quick": {"model": QUICK_ROOMS, "train": QUICK_FINETUNE, "min_points": 5},
     "quick-lidar": {
-        "data": {**STREETS, "n_scenes": 20, "n_validation": 4},
+        "data": STREETS,
         "model": QUICK_STREETS,
         "train": {**QUICK_FINETUNE, "scored": 5},
     },

@@ -10,6 +10,8 @@ from pcl_data import LabelSet, Scene
 from pcl_data.dataset import Dataset
 from pretrain_cli.config import DataConfig
 
+SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
+
 
 @dataclass(frozen=True)
 class World:
@@ -79,6 +81,8 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
                 f"data.{key} must not be given with {config.kind}, got {getattr(config, key)}"
             )
     options = read_options(reader, config.options)
+    if config.kind == "streets":
+        options |= {"n_sweeps": config.n_sweeps, "stride": SWEEP_STRIDE}
     dataset = reader(config.n_scenes, seed=config.world_seed, **options)
     dataset.prepare(n_workers=os.cpu_count() or 1)
     return dataset
