@@ -1,6 +1,9 @@
-"""TWIST against supervised-only training, and the rows of Tables 4 and 5 of paper 000.
+"""TWIST against supervised-only training, and the rows of Tables 1, 4 and 5 of paper 000.
 
     python benchmarks/twist.py --rows I VI --seeds 0 1 2 --out benchmarks/results/twist_rooms.md
+    python benchmarks/twist.py --rows I I+CSC VI VI+CSC --init 'runs/csc_{seed}' --out table1.md
+
+Rows with CSC start from the pre-trained backbone that `--init` names for each seed.
 
 Every row trains the same number of steps on the same labelled scenes and is scored on the same
 held-out scenes; rows differ only in what the unlabelled scenes contribute, so that the rows of a
@@ -27,6 +30,11 @@ ROWS = {
     "V": ("proposals, no re-correction", ["twist.pseudo_labels=proposals"]),
     "VI": ("TWIST", ["twist.pseudo_labels=recorrected"]),
     "VI any class": ("TWIST, however unsure its class", ["twist.class_threshold=null"]),
+    "I+CSC": (
+        "supervised only, from CSC",
+        ["twist.pseudo_labels=none", "train.unlabeled_scenes=0"],
+    ),
+    "VI+CSC": ("TWIST, from CSC", ["twist.pseudo_labels=recorrected"]),
     "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),
     "no sem-to-off": ("Table 5 row 2", ["twist.semantic_to_offset=false"]),
 }
@@ -34,19 +42,23 @@ SCORES = ("ap", "ap50", "ap25", "miou")
 QUALITY = ("pseudo_semantic_accuracy", "pseudo_offset_error", "pseudo_coverage")
 
 
-def run_row(row: str, seed: int, work: Path, arguments: list[str]) -> dict:
+def run_row(row: str, seed: int, work: Path, init: str | None, arguments: list[str]) -> dict:
     """The summary of one run; a run that is already there is not run again."""
+    start = ""
+    if row.endswith("+CSC"):
+        start = "_CSC"
+        arguments = [*arguments, f"init={str(init).format(seed=seed)}"]
     folder = work / f"{row.replace(' ', '_')}_seed{seed}"
     if not (folder / "summary.json").exists():
         if not folder.exists():
-            copy_round_zero(run_round_zero(seed, work, arguments), folder)
+            copy_round_zero(run_round_zero(seed, work, start, arguments), folder)
         twist(folder, seed, [*ROWS[row][1], *arguments])
     return json.loads((folder / "summary.json").read_text())
 
 
-def run_round_zero(seed: int, work: Path, arguments: list[str]) -> Path:
+def run_round_zero(seed: int, work: Path, start: str, arguments: list[str]) -> Path:
     """The folder of a finished round 0, with a re-correction network for the rows that have one."""
-    folder = work / f"round_0_seed{seed}"
+    folder = work / f"round_0{start}_seed{seed}"
     if not (folder / "summary.json").exists():
         twist(folder, seed, [*ROWS["VI"][1], *arguments, "twist.rounds=0"])
     return folder
@@ -114,9 +126,12 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", help="run folder of `pretrain-cli run`, with {seed} in its name")
     options, arguments = parser.parse_known_args()
+    if options.init is None and any(row.endswith("+CSC") for row in options.rows):
+        parser.error("--init must name the pre-trained networks of the rows with CSC")
     results = {
-        row: [run_row(row, seed, options.work, arguments) for seed in options.seeds]
+        row: [run_row(row, seed, options.work, options.init, arguments) for seed in options.seeds]
         for row in options.rows
     }
     first = next(iter(results.values()))[0]

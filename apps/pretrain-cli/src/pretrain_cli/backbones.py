@@ -5,11 +5,8 @@ from typing import Any
 
 from pcl_appkit.segmentation.features import FEATURES
 from pcl_appkit.segmentation.network import Backbone, build_backbone
-from pcl_backbones import load_weights
-from pcl_backbones.weights import read_card
+from pcl_appkit.segmentation.weights import load_backbone
 from pretrain_cli.config import ModelConfig
-
-WEIGHTS = "backbone.safetensors"
 
 
 def initial_backbone(
@@ -30,11 +27,5 @@ def initial_backbone(
     )
     if init is None:
         return backbone, {}
-    path = init / WEIGHTS if init.is_dir() else init
-    card = read_card(path)
-    wanted = model.model_dump() | {"features": features}
-    for key in ("backbone", "width", "voxel_size", "features"):
-        if card.get(key, wanted[key]) != wanted[key]:
-            raise ValueError(f"init must be of {key} {wanted[key]}, got {card[key]} in {path}")
-    load_weights(backbone, path)
-    return backbone, card
+    expected = model.model_dump(include={"backbone", "width", "voxel_size"})
+    return backbone, load_backbone(backbone, init, expected | {"features": features})

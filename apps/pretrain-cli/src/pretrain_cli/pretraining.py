@@ -15,10 +15,11 @@ from pcl_appkit.loop import Schedule, fit, interruptible
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run
+from pcl_appkit.segmentation.weights import WEIGHTS
 from pcl_appkit.start import Start
 from pcl_appkit.training import make_optimizer
 from pcl_backbones import save_weights
-from pretrain_cli.backbones import WEIGHTS, initial_backbone
+from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
 from pretrain_cli.frame_pairs import FramePairs, open_frame_pairs
 from pretrain_cli.monitoring import Monitor

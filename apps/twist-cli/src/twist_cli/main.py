@@ -38,7 +38,8 @@ def run(
     resume: Annotated[bool, typer.Option(help="continue the run in --out exactly")] = False,
     overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
     init: Annotated[
-        Path | None, typer.Option(help="backbone weights that start round 0 (+CSC)")
+        Path | None,
+        typer.Option(help="pre-trained backbone that starts round 0: a run folder, or its weights"),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,

@@ -12,8 +12,9 @@ from pcl_appkit.loop import fit, poly
 from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.network import freeze_norms
+from pcl_appkit.segmentation.weights import load_backbone
 from pcl_appkit.training import make_optimizer
-from pcl_backbones import load_weights, save_weights
+from pcl_backbones import save_weights
 from pcl_pseudolabel import PseudoLabelStore
 from twist_cli.config import RunConfig
 from twist_cli.evaluation import evaluate_scenes, pseudo_scores
@@ -35,7 +36,8 @@ def build_objective(config: RunConfig, split: Split) -> TwistObjective:
         config, split.label_set, *build_networks(config, split.label_set.n_classes)
     )
     if config.init is not None:
-        load_weights(objective.network.backbone, config.init)
+        expected = config.model.model_dump(include={"backbone", "width", "voxel_size"})
+        load_backbone(objective.network.backbone, config.init, expected | {"features": "colors"})
     return objective
 
 

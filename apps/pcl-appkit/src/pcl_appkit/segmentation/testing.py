@@ -18,7 +18,7 @@ def make_room(name: str, seed: int) -> Scene:
         3100
     """
     rng = np.random.default_rng(seed)
-    points = [rng.uniform((0, 0, 0), (3, 3, 0.01), (1500, 3))]
+    points: list[np.ndarray] = [rng.uniform((0, 0, 0), (3, 3, 0.01), (1500, 3))]
     labels, instances = [np.full(1500, FLOOR)], [np.full(1500, -1)]
     for instance, corner in enumerate(CORNERS):
         label = CHAIR if instance % 2 == 0 else TABLE
