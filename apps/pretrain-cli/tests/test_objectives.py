@@ -53,9 +53,13 @@ def test_the_loss_of_points_is_the_mean_over_scenes_of_their_matches(method):
             pair.append(features[views[view]["rows"][views["scene"] == scene]])
         points = views["first"]["points"][views["first"]["rows"][views["scene"] == scene]]
         if method == "pointcontrast":
-            expected.append(point_info_nce(*pair, temperature=0.4))
+            expected.append(point_info_nce(*pair, temperature=0.1))
         else:
-            expected.append(scene_context_loss(*pair, points, inner_radius=0.16, outer_radius=1.6))
+            expected.append(
+                scene_context_loss(
+                    *pair, points, temperature=0.1, inner_radius=0.16, outer_radius=1.6
+                )
+            )
     assert torch.allclose(one(views, 0)["loss"], torch.stack(expected).mean(), atol=1e-5)
 
 
@@ -131,6 +135,6 @@ def test_what_is_compared_matches_row_by_row(method, make, rows):
     one = objective(f"method={method}").eval()
     queries, keys, temperature = one.compared(batch(one.config, make))
     assert queries.shape == keys.shape
-    assert temperature == (0.4 if method == "csc" else 0.1)
+    assert temperature == 0.1
     if rows is not None:
         assert len(queries) == rows

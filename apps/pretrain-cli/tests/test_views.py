@@ -88,6 +88,24 @@ def test_each_view_of_a_pair_is_turned_on_its_own(config, scans):
     assert not np.array_equal(first["coords"], second["coords"])
 
 
+def test_strong_views_have_other_colours_and_sizes(config, scans):
+    scene = load_scene(scans / "scene0")
+    for kind in ("published", "strong"):
+        settings = config(f"contrast.augmentation={kind}")
+        first, second = matched_views(scene, scene, settings, np.random.default_rng(0))
+        pair = [view["features"][view["rows"]] for view in (first, second)]
+        same = (
+            np.linalg.norm(
+                first["points"][first["rows"]] - second["points"][second["rows"]], axis=1
+            )
+            == 0
+        )
+        is_equal = np.allclose(pair[0][same], pair[1][same])
+        assert is_equal == (kind == "published")
+        assert first["features"].dtype == np.float32
+        assert np.abs(first["features"]).max() <= 0.5 + 1e-6
+
+
 def test_a_small_crop_of_a_volume_meets_a_large_one(config, scans):
     settings, scene = config("method=sspl"), load_scene(scans / "scene0")
     first, second = volume_views(scene, settings, np.random.default_rng(0))

@@ -62,6 +62,8 @@ class ContrastConfig(Config):
         None, description="folder that `pretrain-cli pairs` wrote; none: views cut from the scenes"
     )
     view_size: float = Field(0.5, gt=0, le=1, description="share of a scene that a cut view has")
+    # Published: each view is turned. Strong: also mirrored, scaled, and its colours changed.
+    augmentation: Literal["published", "strong"] = "published"
     loss: Literal["info_nce", "hardest"] = Field("info_nce", description="of PointContrast")
     channels: int = Field(32, ge=2, description="of the contrasted features")
     temperature: float = Field(0.4, gt=0)
@@ -192,7 +194,13 @@ PRETRAIN_PRESETS: dict[str, dict] = {
         "model": QUICK_ROOMS,
         "train": QUICK_PRETRAIN,
         # The published radii are 2 and 20 voxels of 2.5 cm.
-        "contrast": {"n_matches": 2048, "inner_radius": 0.16, "outer_radius": 1.6},
+        "contrast": {
+            "augmentation": "strong",
+            "temperature": 0.1,
+            "n_matches": 2048,
+            "inner_radius": 0.16,
+            "outer_radius": 1.6,
+        },
         "teacher": {"queue_size": 16_384, "momentum": 0.99},
         "sspl": {"n_negatives": 4096, "refresh_every": 50},
         "monitor": {"every": 250},

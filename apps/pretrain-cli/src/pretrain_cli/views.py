@@ -92,13 +92,19 @@ def matched_views(
     """Two overlapping clouds of one scene, each turned on its own; groups are matching voxels.
 
     Hou et al., CVPR 2021 (`ddp_data_loaders.py`), without its colour jitter of a hundredth of a
-    grey level. Where nothing matches the published loader invents a match; here there is none.
+    grey level. Strong augmentation is that of the downstream tasks: equal colours in both views
+    would tell matching points by themselves (Wu et al., "Masked Scene Contrast", CVPR 2023). Where nothing matches the published loader invents a match; here there is none.
     """
     views = []
+    is_strong = config.contrast.augmentation == "strong"
+    turn = augmentation.random_linear_map if is_strong else augmentation.random_rotation
     for cloud in (first, second):
-        moved = _turned(cloud.points, augmentation.random_rotation(rng))
-        grid = voxelize(moved, config.model.voxel_size)
-        views.append(_view(cloud, grid.coords, grid.index, config))
+        grid = voxelize(_turned(cloud.points, turn(rng)), config.model.voxel_size)
+        view = _view(cloud, grid.coords, grid.index, config)
+        if is_strong and config.data.features == "colors":
+            colors = augmentation.chromatic_changes(view["features"] + np.float32(0.5), rng)
+            view["features"] = colors - np.float32(0.5)
+        views.append(view)
     radius = MATCH_RADIUS * config.model.voxel_size
     matches = correspondences(views[0]["points"], views[1]["points"], radius=radius)
     for view, rows in zip(views, matches.T, strict=True):
