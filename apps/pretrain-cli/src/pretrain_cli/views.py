@@ -93,7 +93,8 @@ def matched_views(
 
     Hou et al., CVPR 2021 (`ddp_data_loaders.py`), without its colour jitter of a hundredth of a
     grey level. Strong augmentation is that of the downstream tasks: equal colours in both views
-    would tell matching points by themselves (Wu et al., "Masked Scene Contrast", CVPR 2023). Where nothing matches the published loader invents a match; here there is none.
+    would tell matching points by themselves (Wu et al., "Masked Scene Contrast", CVPR 2023). Where
+    nothing matches the published loader invents a match; here there is none.
     """
     views = []
     is_strong = config.contrast.augmentation == "strong"
