@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.losses import segmentation_losses, voxel_cross_entropy
 from pcl_appkit.segmentation.network import VoxelPrediction
 
 EVERY = torch.ones(6, dtype=torch.bool)
@@ -59,3 +59,11 @@ def test_a_semantic_network_needs_no_instances(prediction, batch):
         prediction._replace(offsets=None), {"labels": batch["labels"]}, EVERY
     )
     assert losses.keys() == {"semantic"}
+
+
+def test_an_unlabelled_voxel_has_no_cross_entropy(prediction, batch):
+    values = voxel_cross_entropy(prediction.logits, batch["labels"])
+    expected = -prediction.logits.log_softmax(dim=1)[torch.arange(6), batch["labels"]]
+    assert torch.equal(values[[2, 4]], torch.zeros(2))
+    # float32
+    assert torch.allclose(values[[0, 1, 3, 5]], expected[[0, 1, 3, 5]], atol=1e-6)

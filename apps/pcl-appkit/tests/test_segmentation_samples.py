@@ -1,7 +1,5 @@
 """Tests of pcl_appkit.segmentation.samples."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -113,11 +111,18 @@ def test_the_first_of_the_annotated_points_counts():
     assert sample["features"].ravel().tolist() == [1, 4]
 
 
-def test_labels_of_a_whole_scene_choose_no_point(room):
-    others = replace(room, labels=np.zeros_like(room.labels))
-    first, second = sample_of(room), sample_of(others)
-    for key in ("coords", "points", "features", "instances", "centers"):
-        assert np.array_equal(first[key], second[key])
+def test_where_no_label_is_a_decision_the_first_point_counts():
+    points = np.repeat(np.float32([[0.04] * 3, [5] * 3]), 2, axis=0)
+    intensity = np.arange(4, dtype=np.float32)
+    scene = Scene("one", points, intensity=intensity, labels=np.array([-1, 4, 5, -1]))
+    sample = sample_of(scene, 0, features="intensity", elastic=False, annotated_first=False)
+    assert sample["labels"].tolist() == [-1, 5]
+    assert sample["features"].ravel().tolist() == [0, 2]
+
+
+def test_a_wholly_annotated_scene_is_the_same_either_way(room):
+    first, second = (sample_of(room, annotated_first=annotated) for annotated in (True, False))
+    assert all(np.array_equal(values, second[key]) for key, values in first.items())
 
 
 @pytest.mark.parametrize("elastic", [True, False])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pcl_appkit.segmentation.inference import propose
-from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.losses import segmentation_losses, voxel_cross_entropy
 from pcl_appkit.segmentation.network import SegmentationNetwork, VoxelPrediction
 from pcl_data import LabelSet
 from pcl_pseudolabel import (
@@ -98,9 +98,9 @@ def _pseudo_losses(
     little is trusted weighs little.
     """
     losses = segmentation_losses(prediction, batch, rows)
-    is_labeled, has_instance = (batch[key][rows] >= 0 for key in ("labels", "instances"))
+    has_instance = batch["instances"][rows] >= 0
     return {
-        "semantic": losses["semantic"] * is_labeled.float().mean(),
+        "semantic": voxel_cross_entropy(prediction.logits[rows], batch["labels"][rows]).mean(),
         "offset": losses["offset"] * has_instance.float().mean(),
     }
 

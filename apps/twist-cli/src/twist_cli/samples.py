@@ -69,4 +69,5 @@ def _sample(
         rng,
         voxel_size=config.model.voxel_size,
         elastic=config.train.elastic,
+        annotated_first=False,  # -1 is a decision here: no class of the set, or none to trust
     )

@@ -25,11 +25,15 @@ def segmentation_losses(
         rows: (v,) bool, or index, of the voxels that count.
     """
     labels = batch["labels"][rows]
-    is_labeled = labels >= 0
-    semantic = cross_entropy(prediction.logits[rows], labels.clamp(min=0), reduction="none")
-    losses = {"semantic": (semantic * is_labeled).sum() / is_labeled.sum().clamp(min=1)}
+    semantic = voxel_cross_entropy(prediction.logits[rows], labels)
+    losses = {"semantic": semantic.sum() / (labels >= 0).sum().clamp(min=1)}
     if prediction.offsets is not None:
         target = batch["centers"][rows] - batch["points"][rows]
         has_instance = batch["instances"][rows] >= 0
         losses["offset"] = offset_loss(prediction.offsets[rows], target, has_instance)
     return losses
+
+
+def voxel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of each voxel, (v,); 0 where it has no label."""
+    return cross_entropy(logits, labels.clamp(min=0), reduction="none") * (labels >= 0)

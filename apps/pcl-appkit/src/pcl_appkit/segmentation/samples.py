@@ -21,6 +21,7 @@ def training_sample(
     voxel_size: float,
     elastic: bool = True,
     features: FeatureKind = "colors",
+    annotated_first: bool = True,
 ) -> dict[str, np.ndarray]:
     """One augmented scene on voxels, with labels, instances and offset targets.
 
@@ -30,6 +31,7 @@ def training_sample(
     A voxel has features, label and instance of its first annotated point; of its first point where
     none is annotated. So a few annotated points of a scene are not lost among the others, neither
     here nor in the thinning (to half a voxel) that comes first: one gives way to another alone.
+    A scene of which every point is annotated is the same either way.
 
     Args:
         scene: points in metres, with the features that are asked for.
@@ -40,6 +42,8 @@ def training_sample(
         voxel_size: metres.
         elastic: whether to distort; not for LiDAR.
         features: what the network reads (`point_features`); colours are changed, intensity is not.
+        annotated_first: as above; False: a voxel has all of its first point, annotated or not, for
+            labels in which -1 is a decision and not a gap, such as pseudo-labels.
 
     Returns:
         coords (v, 3), features (v, c), points (v, 3), labels (v,); with groups also
@@ -49,7 +53,9 @@ def training_sample(
     matrix = augmentation.random_linear_map(rng).astype(np.float32)
     origin = scene.points.mean(axis=0)
     labels = np.asarray(labels)
-    order = np.argsort(labels < 0, kind="stable")  # annotated points first: they are represented
+    order = np.arange(len(labels))
+    if annotated_first:
+        order = np.argsort(labels < 0, kind="stable")
     keep = order[voxelize(scene.points[order], voxel_size / 2).index]  # thins dense scans
     points = (scene.points[keep] - origin) @ matrix.T
     moved = augmentation.elastic_distortions(points, rng) if elastic else points
