@@ -59,7 +59,7 @@ def _said_after(number, send):
     assert process.stdout.readline() == "ready\n"
     send(process.pid, number)
     try:
-        return process.communicate(timeout=20)[1]
+        return process.communicate(timeout=60)[1]
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
