@@ -1,11 +1,15 @@
 """Tests of pretrain_cli.monitoring, and of networks that are looked at without being changed."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.testing import make_room
+from pcl_data import SCANNET20
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import ModelConfig, PretrainConfig
 from pretrain_cli.encoding import encode_scene, untouched
@@ -43,22 +47,32 @@ def test_a_scene_is_encoded_by_its_voxels():
     assert (encoded.labels[encoded.inverse] == points).float().mean() > 0.8
 
 
-@pytest.mark.parametrize("kind", PROBES)
-def test_a_probe_learns_from_some_scenes_and_is_scored_on_others(kind):
+def probed(labeled, held_out):
+    settings = {"voxel_size": 0.1, "features": "colors", "max_voxels": 500, "budget": "lr-2"}
+    label_set = labeled[0].label_set
+    return probe_scores(small_backbone(), PROBES, labeled, held_out, label_set, **settings)
+
+
+def test_probes_learn_from_some_scenes_and_are_scored_on_others():
     rooms = [make_room(f"room{i}", i) for i in range(3)]
-    scores = probe_scores(
-        small_backbone(),
-        PROBES[kind],
-        rooms[:2],
-        rooms[2:],
-        rooms[0].label_set,
-        voxel_size=0.1,
-        features="colors",
-        max_voxels=500,
-        budget="lr-2",
-    )
-    assert scores["miou"] > 0.5  # the colours alone tell the classes apart
-    assert scores["protocol"] == "scannet20/held-out/points/no-tta/lr-2"
+    found = probed(rooms[:2], rooms[2:])
+    assert found.keys() == PROBES.keys()
+    for scores in found.values():
+        assert scores["miou"] > 0.5  # the colours alone tell the classes apart
+        assert scores["protocol"] == "scannet20/held-out/points/no-tta/lr-2"
+
+
+def test_scenes_without_labels_are_not_scored():
+    rooms = [make_room("room0", 0), replace(make_room("room1", 1), labels=None)]
+    with pytest.raises(ValueError, match="scene room1 must have labels to be scored, got none"):
+        probed(rooms[:1], rooms[1:])
+
+
+def test_a_world_without_labels_has_no_probe():
+    rooms = {"a": make_room("a", 0), "b": replace(make_room("b", 1), labels=None)}
+    world = SimpleNamespace(label_set=SCANNET20, training=("a",), validation=("b",), load=rooms.get)
+    monitor = Monitor(Recorded(), PretrainConfig(), world, None)
+    assert monitor.probe(SimpleNamespace(backbone=small_backbone())) == {}
 
 
 class Recorded(Run):

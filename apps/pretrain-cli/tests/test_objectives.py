@@ -118,6 +118,11 @@ def test_the_teacher_follows_from_the_second_step_on_and_is_not_trained(method):
     assert torch.allclose(before, 0.75 * start + 0.25 * student)
 
 
+def test_the_local_loss_of_volumes_does_not_touch_other_methods():
+    one = objective("method=depthcontrast", "sspl.local_loss=byol")
+    assert one.predictor is None
+
+
 def test_scenes_are_told_from_those_before_them():
     one = objective("method=depthcontrast", "teacher.queue_size=3")
     views = batch(one.config, scene_views)

@@ -1,5 +1,6 @@
 """`pretrain-cli finetune`: a network trained with few labels, from scratch or pre-trained."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from pretrain_cli.encoding import untouched
 from pretrain_cli.evaluating import WEIGHTS, score_network
 from pretrain_cli.worlds import World, open_labeled_world
 
+SCORES = ("miou", "macc", "ap", "ap50", "ap25")
 WINDOW = 0.15  # share of the steps, the last, whose checkpoints are scored (section 4.3, paper 003)
 
 
@@ -115,7 +117,7 @@ class Finetuning:
         with untouched(self.network):
             scores = score_network(self.network, self.config, self.world, self.budget.name)
         self.run.remember(f"step_{step}", scores)
-        numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
+        numbers = {name: scores[name] for name in SCORES if name in scores}
         self.run.metrics("held_out", step, **numbers)
         shown = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
         self.run.log(f"step {step}: {shown}")
@@ -125,11 +127,11 @@ class Finetuning:
         settings = self.config.train
         steps = sorted(scored_steps(settings.steps, settings.scored))
         rows = [self.run.recall(f"step_{step}") for step in steps]
-        names = [key for key, value in rows[-1].items() if isinstance(value, float)]
+        names = [name for name in SCORES if name in rows[-1]]
         summary = {
             "task": self.config.task,
             "init": card.get("method", "scratch"),
-            **{name: sum(row[name] for row in rows) / len(rows) for name in names},
+            **{name: _mean([row[name] for row in rows]) for name in names},
             "protocol": rows[-1]["protocol"],
             "checkpoints": [
                 {"step": step, **{name: row[name] for name in names}}
@@ -181,6 +183,11 @@ def scored_steps(n_steps: int, count: int) -> set[int]:
     """
     gaps = max(count - 1, 1)
     return {n_steps - round(n_steps * WINDOW * i / gaps) for i in range(count)}
+
+
+def _mean(values: list[float | None]) -> float:
+    """The mean; NaN where one is undefined, which is None in a resumed run."""
+    return sum(math.nan if value is None else value for value in values) / len(values)
 
 
 def initial_network(

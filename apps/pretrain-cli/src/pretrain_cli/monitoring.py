@@ -59,20 +59,23 @@ class Monitor:
     def probe(self, objective: Objective) -> dict[str, float]:
         """mIoU and mAcc of a kNN probe on held-out scenes; {} without labels."""
         settings, world = self.config.monitor, self.world
-        held_out = world.validation[: settings.probed]
-        if world.label_set is None or not held_out or world.load(held_out[0]).labels is None:
+        names = world.training[: settings.scenes], world.validation[: settings.probed]
+        labeled, held_out = ([world.load(name) for name in some] for some in names)
+        if world.label_set is None or not held_out:
             return {}
-        scores = probe_scores(
+        if any(scene.labels is None for scene in [*labeled, *held_out]):
+            return {}
+        found = probe_scores(
             objective.backbone,
-            partial(knn_probe, n_neighbours=settings.n_neighbours),
-            [world.load(name) for name in world.training[: settings.scenes]],
-            [world.load(name) for name in held_out],
+            {"knn": partial(knn_probe, n_neighbours=settings.n_neighbours)},
+            labeled,
+            held_out,
             world.label_set,
             voxel_size=self.config.model.voxel_size,
             features=self.config.data.features,
             max_voxels=settings.max_voxels,
         )
-        return {"knn_miou": scores["miou"], "knn_macc": scores["macc"]}
+        return {"knn_miou": found["knn"]["miou"], "knn_macc": found["knn"]["macc"]}
 
 
 def on_device(batch: Any, device: torch.device) -> Any:

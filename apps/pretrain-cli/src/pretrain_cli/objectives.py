@@ -33,12 +33,9 @@ from pretrain_cli.views import VIEWS
 Batch = dict[str, Any]
 Losses = dict[str, Tensor]
 Negatives = Literal["other", "same", "any"]
-FIRST_REFRESHES = 6  # from random prototypes; by then labels of new features agree for 93 %
-NEGATIVES: dict[str, Negatives] = {
-    "cluster": "other",
-    "hard": "same",
-    "random": "any",
-}  # Table 4 of paper 003
+FIRST_REFRESHES = 6  # prototypes are random at first, and settle
+# Table 4 of paper 003
+NEGATIVES: dict[str, Negatives] = {"cluster": "other", "hard": "same", "random": "any"}
 
 
 def build_objective(config: PretrainConfig, backbone: Backbone) -> "Objective":
@@ -144,7 +141,9 @@ class TeacherObjective(Objective):
         self.student = GroupEncoder(backbone, settings.channels)
         self.teacher = MomentumEncoder(self.student, momentum=settings.momentum)
         self.predictor = None
-        if config.method == "byol" or config.sspl.local_loss == "byol":
+        if config.method == "byol" or (
+            config.method == "sspl" and config.sspl.local_loss == "byol"
+        ):
             self.predictor = ProjectionHead(settings.channels, settings.channels)
 
     def compared(self, batch: Batch) -> tuple[Tensor, Tensor, float]:

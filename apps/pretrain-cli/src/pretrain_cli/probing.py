@@ -49,26 +49,24 @@ def probe(
     torch.manual_seed(config.seed)
     backbone, card = initial_backbone(config.model, config.data.features, config.init)
     backbone.to(choose_device(device))
-    rows = []
-    for kind in kinds:
-        scores = probe_scores(
-            backbone,
-            PROBES[kind],
-            [budget.limit(world.load(name)) for name in budget.scenes],
-            [world.load(name) for name in world.validation],
-            label_set,
-            voxel_size=config.model.voxel_size,
-            features=config.data.features,
-            max_voxels=config.probe_voxels,
-            budget=budget.name,
-        )
-        rows.append({"probe": kind, "init": card.get("method", "random"), **scores})
-    return rows
+    found = probe_scores(
+        backbone,
+        {kind: PROBES[kind] for kind in kinds},
+        [budget.limit(world.load(name)) for name in budget.scenes],
+        [world.load(name) for name in world.validation],
+        label_set,
+        voxel_size=config.model.voxel_size,
+        features=config.data.features,
+        max_voxels=config.probe_voxels,
+        budget=budget.name,
+    )
+    init = card.get("method", "random")
+    return [{"probe": kind, "init": init, **scores} for kind, scores in found.items()]
 
 
 def probe_scores(
     backbone: Backbone,
-    probe: Probe,
+    probes: Mapping[str, Probe],
     labeled: Iterable[Scene],
     held_out: Iterable[Scene],
     label_set: LabelSet,
@@ -77,19 +75,22 @@ def probe_scores(
     features: FeatureKind,
     max_voxels: int,
     budget: str | None = None,
-) -> dict[str, Any]:
-    """mIoU and mAcc on every point of held-out scenes, from the features of labelled ones.
+) -> dict[str, dict[str, Any]]:
+    """mIoU and mAcc of each probe on every point of held-out scenes; each scene is encoded once.
 
     Args:
         backbone: whose features are probed; it does not change.
-        probe: (features, labels, other features) -> labels, such as `knn_probe`.
-        labeled: scenes that it learns from.
+        probes: (features, labels, other features) -> labels, such as `knn_probe`, by name.
+        labeled: scenes that they learn from.
         held_out: scenes with labels.
         label_set: of the labels.
         voxel_size: metres.
         features: what the backbone reads.
-        max_voxels: labelled voxels that it learns from; more are drawn from, always the same.
+        max_voxels: labelled voxels that they learn from; more are drawn from, always the same.
         budget: name of the labels, for the protocol.
+
+    Raises:
+        ValueError: if a held-out scene has no labels, or no labelled one has any.
     """
     settings = {"voxel_size": voxel_size, "features": features}
     known = [encode_scene(backbone, scene, **settings) for scene in labeled]
@@ -99,14 +100,19 @@ def probe_scores(
     order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))
     kept = kept[order[:max_voxels]].to(rows.device)
     protocol = Protocol(split="held-out", tta=False, budget=budget)
-    evaluator = SemanticEvaluator(label_set, protocol=protocol)
+    evaluators = {name: SemanticEvaluator(label_set, protocol=protocol) for name in probes}
     for scene in held_out:
+        if scene.labels is None:
+            raise ValueError(f"scene {scene.name} must have labels to be scored, got none")
         encoded = encode_scene(backbone, scene, **settings)
-        found = probe(rows[kept], labels[kept], encoded.features)
-        assert scene.labels is not None  # as `labeled_world` has checked
-        evaluator.update(scene.labels, found.cpu()[encoded.inverse].numpy())
-    result = evaluator.compute()
-    return {"miou": result.miou, "macc": result.macc, "protocol": result.protocol}
+        for name, probe in probes.items():
+            found = probe(rows[kept], labels[kept], encoded.features)
+            evaluators[name].update(scene.labels, found.cpu()[encoded.inverse].numpy())
+    results = {name: evaluator.compute() for name, evaluator in evaluators.items()}
+    return {
+        name: {"miou": result.miou, "macc": result.macc, "protocol": result.protocol}
+        for name, result in results.items()
+    }
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
