@@ -51,6 +51,14 @@ def test_a_semantic_network_has_no_offsets():
     assert {name.split(".")[0] for name in network.state_dict()} == {"backbone", "semantic_head"}
 
 
+def test_a_semantic_head_may_have_two_layers():
+    backbone = build_backbone("res16unet14a", 3, width=0.25)
+    network = SegmentationNetwork(backbone, 5, head_layers=2)
+    head = {name.split(".")[0] for name in network.semantic_head.state_dict()}
+    assert head == {"hidden", "final"}
+    assert network(COORDS, torch.rand(3, 3)).logits.shape == (3, 5)
+
+
 def test_parameters_have_the_names_of_stored_runs():
     network = SegmentationNetwork(build_backbone("res16unet14a", 3, width=0.25), 5)
     names = {name.split(".")[0] for name in network.state_dict()}

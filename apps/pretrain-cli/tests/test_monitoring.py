@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.testing import make_room
 from pcl_data import SCANNET20
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import ModelConfig, PretrainConfig
-from pretrain_cli.encoding import encode_scene, untouched
+from pretrain_cli.encoding import encode_scene, finished_backbone, refit_norms, untouched
 from pretrain_cli.monitoring import Monitor
 from pretrain_cli.probing import PROBES, probe_scores
 
@@ -45,6 +46,46 @@ def test_a_scene_is_encoded_by_its_voxels():
     assert int(encoded.inverse.max()) + 1 == len(encoded.features) == len(encoded.labels)
     points = torch.from_numpy(room.labels)
     assert (encoded.labels[encoded.inverse] == points).float().mean() > 0.8
+
+
+def statistics(backbone):
+    norms = [part for part in backbone.modules() if isinstance(part, nn.BatchNorm1d)]
+    return torch.cat([norm.running_mean for norm in norms])
+
+
+def test_refitted_norms_know_the_scenes_alone():
+    settings = {"voxel_size": 0.1, "features": "colors"}
+    rooms = [make_room(f"room{i}", i) for i in range(2)]
+    backbone, other = small_backbone().train(), small_backbone().eval()
+    first = next(part for part in backbone.modules() if isinstance(part, nn.BatchNorm1d))
+    momentum = first.momentum
+    rows = []
+    handle = first.register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0]))
+    first.running_mean += 5  # what they knew before does not count
+    for module in (backbone, other):
+        refit_norms(module, rooms, **settings)
+    handle.remove()
+    assert_close(statistics(backbone), statistics(other))
+    assert_close(first.running_mean, torch.stack([each.mean(dim=0) for each in rows]).mean(dim=0))
+    assert (first.momentum, backbone.training, other.training) == (momentum, True, False)
+
+
+@pytest.mark.parametrize("method", ["sspl", "csc"])
+def test_only_a_student_of_crops_leaves_with_other_norms(method):
+    rooms = {f"room{i}": make_room(f"room{i}", i) for i in range(30)}
+    asked = []
+    world = SimpleNamespace(
+        training=tuple(rooms), load=lambda name: (asked.append(name), rooms[name])[1]
+    )
+    config = PretrainConfig(method=method, model=ModelConfig(voxel_size=0.1))
+    backbone = small_backbone()
+    before = statistics(backbone)
+    found = finished_backbone(backbone, config, world)
+    assert torch.equal(statistics(backbone), before)
+    assert (found is backbone) == (method == "csc")
+    assert asked == ([] if method == "csc" else list(rooms)[::2])  # at most 20, from all over
+    for (name, old), new in zip(backbone.named_parameters(), found.parameters(), strict=True):
+        assert torch.equal(old, new), name
 
 
 def probed(labeled, held_out):

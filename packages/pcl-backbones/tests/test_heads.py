@@ -20,6 +20,17 @@ def test_semantic_head_is_linear_in_the_features():
     assert torch.equal(out.coords, x.coords)
 
 
+def test_semantic_head_of_two_layers_has_a_norm_between():
+    x, head = features(8), SemanticHead(8, 5, n_layers=2).eval()
+    hidden = x.features @ head.hidden[0].kernel / (1 + 1e-5) ** 0.5
+    assert_close(head(x).features, hidden.relu() @ head.final.kernel + head.final.bias)
+
+
+def test_semantic_head_has_one_layer_or_two():
+    with pytest.raises(ValueError, match="n_layers must be 1 or 2, got 3"):
+        SemanticHead(8, 5, n_layers=3)
+
+
 def test_offset_head_is_two_layers_with_a_norm_between():
     x, head = features(8), OffsetHead(8).eval()
     hidden = x.features @ head.offsets_pre.kernel + head.offsets_pre.bias

@@ -1,12 +1,12 @@
-"""The backbone that a run starts from: fresh, or from weights that fit."""
+"""The backbone that a run starts from, fresh or from weights that fit, and the network on it."""
 
 from pathlib import Path
 from typing import Any
 
 from pcl_appkit.segmentation.features import FEATURES
-from pcl_appkit.segmentation.network import Backbone, build_backbone
+from pcl_appkit.segmentation.network import Backbone, SegmentationNetwork, build_backbone
 from pcl_appkit.segmentation.weights import load_backbone
-from pretrain_cli.config import ModelConfig
+from pretrain_cli.config import FinetuneConfig, ModelConfig
 
 
 def initial_backbone(
@@ -29,3 +29,12 @@ def initial_backbone(
         return backbone, {}
     expected = model.model_dump(include={"backbone", "width", "voxel_size"})
     return backbone, load_backbone(backbone, init, expected | {"features": features})
+
+
+def build_network(
+    config: FinetuneConfig, backbone: Backbone, n_classes: int
+) -> SegmentationNetwork:
+    """The network of a fine-tuning, on its backbone."""
+    is_instance = config.task == "instance"
+    layers = config.head_layers
+    return SegmentationNetwork(backbone, n_classes, offsets=is_instance, head_layers=layers)

@@ -163,6 +163,7 @@ class FinetuneConfig(Config):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig(voxel_size=0.02, norm_momentum=0.02)
     train: FinetuneTrainConfig = FinetuneTrainConfig()
+    head_layers: Literal[1, 2] = Field(1, description="of the semantic head; SSPL has 2")
     cluster_radius: float = Field(1.5, gt=0, description="voxels")
     min_points: int = Field(50, ge=1, description="voxels of an instance")
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
@@ -243,6 +244,7 @@ FINETUNE_PRESETS: dict[str, dict] = {
     "quick-lidar": {
         "data": STREETS,
         "model": QUICK_STREETS,
+        "head_layers": 2,
         "train": {**QUICK_FINETUNE, "scored": 5},
     },
     "paper": {},
@@ -250,6 +252,7 @@ FINETUNE_PRESETS: dict[str, dict] = {
     "paper-lidar": {
         "data": {"kind": "semantickitti", "features": "intensity"},
         "model": {"backbone": "submanifold", "voxel_size": 0.1},
+        "head_layers": 2,
         "train": {
             "scenes": 2,
             "optimizer": "adamw",

@@ -1,17 +1,24 @@
 """Networks as they stand: features of a scene's voxels, without training anything."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from pcl_appkit.segmentation.features import FeatureKind, point_features
 from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import SparseTensor
-from pcl_data import Scene, voxel_labels, voxelize
+from pcl_data import Scene, VoxelGrid, voxel_labels, voxelize
+from pretrain_cli.config import PretrainConfig
+from pretrain_cli.worlds import World
+
+NORM_SCENES = 20  # that batch norms are fitted to
 
 
 class EncodedScene(NamedTuple):
@@ -26,15 +33,55 @@ def encode_scene(
     backbone: Backbone, scene: Scene, *, voxel_size: float, features: FeatureKind
 ) -> EncodedScene:
     """The features of a scene's voxels in evaluation mode, without augmentation."""
-    device = next(backbone.parameters()).device
     grid = voxelize(scene.points, voxel_size)
-    coords = torch.from_numpy(np.insert(grid.coords, 0, 0, axis=1)).to(device)
-    inputs = torch.from_numpy(point_features(scene, features)[grid.index]).to(device)
     with untouched(backbone):
-        voxels = backbone.features(SparseTensor(coords, inputs)).features
+        voxels = backbone.features(_network_input(backbone, scene, grid, features)).features
     labels = scene.labels if scene.labels is not None else np.full(len(scene.points), -1)
     of_voxels = voxel_labels(labels, grid.inverse, len(grid.coords))
     return EncodedScene(voxels, torch.from_numpy(of_voxels), torch.from_numpy(grid.inverse))
+
+
+def finished_backbone(backbone: Backbone, config: PretrainConfig, world: World) -> Backbone:
+    """The backbone as it leaves pre-training.
+
+    The student of SSPL sees a tenth of each volume: a copy of its backbone gets the batch norms of
+    whole scenes.
+    """
+    if config.method != "sspl":
+        return backbone
+    names = world.training[:: math.ceil(len(world.training) / NORM_SCENES)]
+    backbone = deepcopy(backbone)
+    refit_norms(
+        backbone,
+        (world.load(name) for name in names),
+        voxel_size=config.model.voxel_size,
+        features=config.data.features,
+    )
+    return backbone
+
+
+def refit_norms(
+    backbone: Backbone, scenes: Iterable[Scene], *, voxel_size: float, features: FeatureKind
+) -> None:
+    """Let the batch norms of a backbone know the statistics of whole scenes, and of nothing else.
+
+    Those of a backbone that learned from crops are of crops. Wu and Johnson, "Rethinking 'Batch' in
+    BatchNorm", 2021, sec. 3 (PreciseBN).
+    """
+    inputs = (
+        _network_input(backbone, scene, voxelize(scene.points, voxel_size), features)
+        for scene in scenes
+    )
+    update_bn(inputs, backbone)
+
+
+def _network_input(
+    backbone: Backbone, scene: Scene, grid: VoxelGrid, features: FeatureKind
+) -> SparseTensor:
+    device = next(backbone.parameters()).device
+    coords = torch.from_numpy(np.insert(grid.coords, 0, 0, axis=1)).to(device)
+    rows = torch.from_numpy(point_features(scene, features)[grid.index]).to(device)
+    return SparseTensor(coords, rows)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pcl_backbones import load_weights
 from pcl_backbones.weights import read_card
 from pcl_data import Scene
 from pcl_data.evaluation import Protocol
+from pretrain_cli.backbones import build_network
 from pretrain_cli.config import FinetuneConfig
 from pretrain_cli.worlds import World, open_labeled_world
 
@@ -51,8 +52,7 @@ def evaluate_model(model: Path, overrides: Sequence[str], device: str) -> dict[s
     backbone = build_backbone(
         config.model.backbone, FEATURES[config.data.features], width=config.model.width
     )
-    is_instance = config.task == "instance"
-    network = SegmentationNetwork(backbone, label_set.n_classes, offsets=is_instance)
+    network = build_network(config, backbone, label_set.n_classes)
     load_weights(network, path)
     budget = str(card["protocol"]).rpartition("/")[2]
     return score_network(network.to(choose_device(device)), config, world, budget)

@@ -24,7 +24,7 @@ from pcl_appkit.training import make_optimizer
 from pcl_backbones import add_low_rank, merge_low_rank, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
-from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.backbones import build_network, initial_backbone
 from pretrain_cli.budgets import open_budget
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
 from pretrain_cli.encoding import untouched
@@ -197,7 +197,7 @@ def initial_network(
     backbone, card = initial_backbone(config.model, config.data.features, config.init)
     if config.train.low_rank is not None:
         add_low_rank(backbone, rank=config.train.low_rank)
-    return SegmentationNetwork(backbone, n_classes, offsets=config.task == "instance"), card
+    return build_network(config, backbone, n_classes), card
 
 
 def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 from pcl_appkit.run import Run
 from pcl_contrastive import RepresentationHealth, knn_probe, representation_health
 from pretrain_cli.config import PretrainConfig
-from pretrain_cli.encoding import untouched
+from pretrain_cli.encoding import finished_backbone, untouched
 from pretrain_cli.objectives import Objective
 from pretrain_cli.probing import probe_scores
 from pretrain_cli.views import ViewBatches
@@ -66,7 +66,7 @@ class Monitor:
         if any(scene.labels is None for scene in [*labeled, *held_out]):
             return {}
         found = probe_scores(
-            objective.backbone,
+            finished_backbone(objective.backbone, self.config, world),
             {"knn": partial(knn_probe, n_neighbours=settings.n_neighbours)},
             labeled,
             held_out,

@@ -21,6 +21,7 @@ from pcl_appkit.training import make_optimizer
 from pcl_backbones import save_weights
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
+from pretrain_cli.encoding import finished_backbone
 from pretrain_cli.frame_pairs import FramePairs, open_frame_pairs
 from pretrain_cli.monitoring import Monitor
 from pretrain_cli.objectives import Objective, build_objective
@@ -62,9 +63,8 @@ def pretrain(start: Start) -> dict[str, Any]:
         run.remember("seconds", time.monotonic() - started)
         summary = summarize(run, config, pairs, world)
     if run.is_writer:
-        save_weights(
-            objective.backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary))
-        )
+        backbone = finished_backbone(objective.backbone, config, world)
+        save_weights(backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary)))
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 

@@ -8,27 +8,40 @@ Contrastive Learning of Visual Representations" (SimCLR), ICML 2020, sec. 2.1: t
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcl_backbones.sparse import BatchNorm, Conv3d, conv_norm
+from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, conv_norm
 from pcl_backbones.sparse_tensor import SparseTensor
 
 
 class SemanticHead(nn.Module):
-    """Class logits of each voxel, linear in its features.
+    """Class logits of each voxel, linear in its features or by one layer more.
+
+    Args:
+        in_channels: channels of the features.
+        n_classes: channels of the logits.
+        n_layers: 1 as published, or 2, the light decoder of Zhang et al., "Self-Supervised
+            Pretraining for Large-Scale Point Clouds", NeurIPS 2022, sec. 4.3.
+
+    Raises:
+        ValueError: if n_layers is neither.
 
     Example:
-        >>> SemanticHead(96, 20)
-        SemanticHead(
-          (final): Conv3d(96, 20, 1, stride=1, bias=True)
-        )
+        >>> sum(p.numel() for p in SemanticHead(96, 20).parameters())
+        1940
     """
 
-    def __init__(self, in_channels: int, n_classes: int) -> None:
+    def __init__(self, in_channels: int, n_classes: int, *, n_layers: int = 1) -> None:
         super().__init__()
+        if n_layers not in (1, 2):
+            raise ValueError(f"n_layers must be 1 or 2, got {n_layers}")
+        self.hidden = nn.Sequential()  # changes nothing
+        if n_layers == 2:
+            conv = Conv3d(in_channels, in_channels, 1)
+            self.hidden = ConvNorm(conv, BatchNorm(in_channels))
         self.final = Conv3d(in_channels, n_classes, 1, bias=True)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Logits, (v, n_classes), on the same voxels."""
-        return self.final(x)
+        return self.final(self.hidden(x))
 
 
 class OffsetHead(nn.Module):

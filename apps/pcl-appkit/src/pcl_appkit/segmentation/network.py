@@ -62,13 +62,19 @@ class VoxelPrediction(NamedTuple):
 
 
 class SegmentationNetwork(nn.Module):
-    """A backbone with a semantic head and, unless `offsets` is False, an offset head."""
+    """A backbone with a semantic head and, unless `offsets` is False, an offset head.
 
-    def __init__(self, backbone: Backbone, n_classes: int, *, offsets: bool = True) -> None:
+    The semantic head has `head_layers` layers, 1 or 2.
+    """
+
+    def __init__(
+        self, backbone: Backbone, n_classes: int, *, offsets: bool = True, head_layers: int = 1
+    ) -> None:
         super().__init__()
+        channels = backbone.feature_channels
         self.backbone = backbone
-        self.semantic_head = SemanticHead(backbone.feature_channels, n_classes)
-        self.offset_head = OffsetHead(backbone.feature_channels) if offsets else None
+        self.semantic_head = SemanticHead(channels, n_classes, n_layers=head_layers)
+        self.offset_head = OffsetHead(channels) if offsets else None
 
     def forward(self, coords: Tensor, features: Tensor) -> VoxelPrediction:
         """Classes and offsets of voxels (v, 4) with `features` (v, c) (`point_features`)."""
