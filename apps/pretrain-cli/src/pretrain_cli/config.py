@@ -213,7 +213,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
         "contrast": {"n_matches": 2048, "inner_radius": 0.4, "outer_radius": 4.0},
         "sspl": {
             "volume_size": [4.0, 4.0, 4.0],
-            "min_points": 5,
+            "min_points": 50,  # a tenth of fewer says little
             "n_negatives": 4096,
             "refresh_every": 50,
         },
