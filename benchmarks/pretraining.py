@@ -25,6 +25,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tables import cell, heading
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -145,27 +147,13 @@ class Runs:
         return done.stdout
 
 
-def cell_text(values: list[float]) -> str:
-    """Mean and standard deviation over seeds, in percent."""
-    shown = [100 * value for value in values]
-    if len(shown) == 1:
-        return f"{shown[0]:.1f}"
-    return f"{statistics.mean(shown):.1f} ± {statistics.stdev(shown):.1f}"
-
-
 def table(title: str, values: dict[tuple[str, str], list[float]]) -> list[str]:
     """A table of rows and columns in the order in which they came."""
     rows = list(dict.fromkeys(row for row, _ in values))
     columns = list(dict.fromkeys(column for _, column in values))
-    lines = [
-        "",
-        f"{title}:",
-        "",
-        "| | " + " | ".join(columns) + " |",
-        "|" + "---|" * (len(columns) + 1),
-    ]
+    lines = heading(title, columns)
     for row in rows:
-        cells = [cell_text(values[row, column]) for column in columns]
+        cells = [cell(values[row, column]) for column in columns]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
 

@@ -19,8 +19,9 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+
+from tables import cell, heading
 
 ROWS = {
     "I": ("supervised only", ["twist.pseudo_labels=none", "train.unlabeled_scenes=0"]),
@@ -82,16 +83,6 @@ def twist(folder: Path, seed: int, arguments: list[str]) -> None:
     subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def cell(values: list[float | None], scale: float = 100) -> str:
-    """Mean and standard deviation over seeds; the number alone of one seed."""
-    known = [value * scale for value in values if value is not None]
-    if not known:
-        return "-"
-    if len(known) == 1:
-        return f"{known[0]:.1f}"
-    return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"
-
-
 def table(results: dict[str, list[dict]], seeds: list[int]) -> list[str]:
     """Last round of every row, then AP50 by round, then by seed."""
     lines = ["| row | | AP | AP50 | AP25 | mIoU | pseudo accuracy | offset error (cm) | coverage |"]
@@ -111,13 +102,6 @@ def table(results: dict[str, list[dict]], seeds: list[int]) -> list[str]:
             cells = [cell([one["rounds"][-1]["ap50"]]) for one in summaries]
             lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
-
-
-def heading(title: str, columns: Iterable[int]) -> list[str]:
-    """The first lines of a table with a column for each number."""
-    names = [str(column) for column in columns]
-    row = "| row | " + " | ".join(names) + " |"
-    return ["", f"{title}:", "", row, "|" + "---|" * (len(names) + 1)]
 
 
 def main() -> None:
