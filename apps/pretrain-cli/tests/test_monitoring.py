@@ -13,7 +13,7 @@ from pcl_appkit.segmentation.testing import make_room
 from pcl_data import SCANNET20
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import ModelConfig, PretrainConfig
-from pretrain_cli.encoding import encode_scene, finished_backbone, refit_norms, untouched
+from pretrain_cli.encoding import encode_scene, finished_backbone, untouched
 from pretrain_cli.monitoring import Monitor
 from pretrain_cli.probing import PROBES, probe_scores
 
@@ -53,39 +53,32 @@ def statistics(backbone):
     return torch.cat([norm.running_mean for norm in norms])
 
 
-def test_refitted_norms_know_the_scenes_alone():
-    settings = {"voxel_size": 0.1, "features": "colors"}
-    rooms = [make_room(f"room{i}", i) for i in range(2)]
-    backbone, other = small_backbone().train(), small_backbone().eval()
-    first = next(part for part in backbone.modules() if isinstance(part, nn.BatchNorm1d))
-    momentum = first.momentum
-    rows = []
-    handle = first.register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0]))
-    first.running_mean += 5  # what they knew before does not count
-    for module in (backbone, other):
-        refit_norms(module, rooms, **settings)
-    handle.remove()
-    assert_close(statistics(backbone), statistics(other))
-    assert_close(first.running_mean, torch.stack([each.mean(dim=0) for each in rows]).mean(dim=0))
-    assert (first.momentum, backbone.training, other.training) == (momentum, True, False)
-
-
-@pytest.mark.parametrize("method", ["sspl", "csc"])
-def test_only_a_student_of_crops_leaves_with_other_norms(method):
+def test_only_a_student_of_crops_leaves_with_other_norms():
     rooms = {f"room{i}": make_room(f"room{i}", i) for i in range(30)}
     asked = []
     world = SimpleNamespace(
         training=tuple(rooms), load=lambda name: (asked.append(name), rooms[name])[1]
     )
-    config = PretrainConfig(method=method, model=ModelConfig(voxel_size=0.1))
-    backbone = small_backbone()
-    before = statistics(backbone)
-    found = finished_backbone(backbone, config, world)
-    assert torch.equal(statistics(backbone), before)
-    assert (found is backbone) == (method == "csc")
-    assert asked == ([] if method == "csc" else list(rooms)[::2])  # at most 20, from all over
-    for (name, old), new in zip(backbone.named_parameters(), found.parameters(), strict=True):
-        assert torch.equal(old, new), name
+    model = ModelConfig(voxel_size=0.1)
+    backbone = small_backbone().train()
+    first = next(part for part in backbone.modules() if isinstance(part, nn.BatchNorm1d))
+    first.running_mean += 5  # what they knew before does not count
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    pairs = PretrainConfig(method="csc", model=model)
+    assert finished_backbone(backbone, pairs, world) is backbone
+    assert not asked
+
+    rows = []
+    first.register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0].mean(dim=0)))
+    found = finished_backbone(backbone, PretrainConfig(method="sspl", model=model), world)
+    assert asked == list(rooms)[::2]  # at most 20, from all over
+    norm = next(part for part in found.modules() if isinstance(part, nn.BatchNorm1d))
+    assert_close(norm.running_mean, torch.stack(rows).mean(dim=0))
+    assert (norm.momentum, found.training) == (first.momentum, True)
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, before[name])
+    for old, new in zip(backbone.parameters(), found.parameters(), strict=True):
+        assert torch.equal(old, new)
 
 
 def probed(labeled, held_out):

@@ -1,7 +1,7 @@
 """Networks as they stand: features of a scene's voxels, without training anything."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import NamedTuple
@@ -44,35 +44,21 @@ def encode_scene(
 def finished_backbone(backbone: Backbone, config: PretrainConfig, world: World) -> Backbone:
     """The backbone as it leaves pre-training.
 
-    The student of SSPL sees a tenth of each volume: a copy of its backbone gets the batch norms of
-    whole scenes.
+    The student of SSPL sees a tenth of each volume, and its batch norms know nothing else: a copy
+    gets the statistics of whole scenes, as in Wu and Johnson, "Rethinking 'Batch' in BatchNorm",
+    2021, sec. 3 (PreciseBN).
     """
     if config.method != "sspl":
         return backbone
-    names = world.training[:: math.ceil(len(world.training) / NORM_SCENES)]
     backbone = deepcopy(backbone)
-    refit_norms(
+    names = world.training[:: math.ceil(len(world.training) / NORM_SCENES)]
+    scenes = (world.load(name) for name in names)
+    size, features = config.model.voxel_size, config.data.features
+    update_bn(
+        (_network_input(backbone, one, voxelize(one.points, size), features) for one in scenes),
         backbone,
-        (world.load(name) for name in names),
-        voxel_size=config.model.voxel_size,
-        features=config.data.features,
     )
     return backbone
-
-
-def refit_norms(
-    backbone: Backbone, scenes: Iterable[Scene], *, voxel_size: float, features: FeatureKind
-) -> None:
-    """Let the batch norms of a backbone know the statistics of whole scenes, and of nothing else.
-
-    Those of a backbone that learned from crops are of crops. Wu and Johnson, "Rethinking 'Batch' in
-    BatchNorm", 2021, sec. 3 (PreciseBN).
-    """
-    inputs = (
-        _network_input(backbone, scene, voxelize(scene.points, voxel_size), features)
-        for scene in scenes
-    )
-    update_bn(inputs, backbone)
 
 
 def _network_input(
