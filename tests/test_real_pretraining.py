@@ -22,6 +22,7 @@ def call(*arguments: object) -> str:
     ("kind", "folder", "split", "options"),
     [
         ("scannet", "scannet", "'scene0000_00,'", "[frames=folders]"),
+        ("frames", "scannet/frames", "null", "[frame_step=2]"),
         ("sevenscenes", ".", "'seven_scenes,'", "[frame_step=5]"),
     ],
 )

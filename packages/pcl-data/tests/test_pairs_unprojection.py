@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_data import Frame
-from pcl_data.pairs import unproject
+from pcl_data.pairs import fuse_frames, unproject
 
 TURN = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # the camera looks along world x
 
@@ -66,3 +66,25 @@ def test_a_frame_needs_depth():
     frame = Frame(np.zeros((2, 2, 3), np.uint8), None, np.eye(3), np.eye(4))
     with pytest.raises(ValueError, match="frame must have a depth image, got None"):
         unproject(frame)
+
+
+@given(st.integers(0, 20))
+def test_fused_frames_are_the_first_point_of_each_voxel(seed):
+    frames = [make_frame(seed), make_frame(seed), make_frame(seed + 100)]
+    points, colors = fuse_frames(frames, 0.3)
+    first = {}
+    for frame in frames:
+        cloud = unproject(frame)
+        for point, color in zip(cloud.points, cloud.colors, strict=True):
+            cell = tuple(np.floor(point / np.float32(0.3)).astype(int))
+            first.setdefault(cell, (*point.tolist(), *color.tolist()))
+    found = np.hstack([points, colors]).tolist()
+    assert sorted(map(tuple, found)) == sorted(first.values())
+
+
+def test_nothing_to_fuse_gives_no_points_and_bad_input_is_named():
+    points, colors = fuse_frames([make_frame(depth=np.zeros((2, 2)))], 0.1)
+    assert (points.shape, colors.shape) == ((0, 3), (0, 3))
+    assert (points.dtype, colors.dtype) == (np.float32, np.uint8)
+    with pytest.raises(ValueError, match="voxel_size must be positive"):
+        fuse_frames([make_frame()], 0.0)

@@ -18,8 +18,8 @@ Root = Annotated[Path, typer.Argument(help="folder of the data set, or a single 
 Kind = Annotated[
     str,
     typer.Option(
-        help="layout: folder, shards, scannet, s3dis, sunrgbd, sevenscenes, semantickitti, "
-        "nuscenes, waymo, kitti"
+        help="layout: folder, shards, frames, scannet, s3dis, sunrgbd, sevenscenes, "
+        "semantickitti, nuscenes, waymo, kitti"
     ),
 ]
 Split = Annotated[

@@ -13,6 +13,7 @@ from pcl_data import label_set as label_sets
 from pcl_data.dataset import Dataset
 from pcl_data.datasets import (
     S3DIS,
+    FrameFolder,
     KittiObject,
     NuScenes,
     ScanNet,
@@ -29,6 +30,7 @@ from pcl_data.shards import ShardFolder
 KINDS: dict[str, Callable[..., Dataset]] = {
     "folder": SceneFolder,
     "shards": ShardFolder,
+    "frames": FrameFolder,
     "scannet": ScanNet,
     "s3dis": S3DIS,
     "sunrgbd": SunRgbd,

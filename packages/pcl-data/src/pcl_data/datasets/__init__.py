@@ -1,5 +1,6 @@
 """Data sets: sequences of scenes."""
 
+from pcl_data.datasets.frame_folder import FrameFolder
 from pcl_data.datasets.kitti_object import KittiObject
 from pcl_data.datasets.nuscenes import NuScenes
 from pcl_data.datasets.s3dis import S3DIS
@@ -14,6 +15,7 @@ from pcl_data.datasets.waymo import Waymo
 
 __all__ = [
     "S3DIS",
+    "FrameFolder",
     "KittiObject",
     "NuScenes",
     "ScanNet",

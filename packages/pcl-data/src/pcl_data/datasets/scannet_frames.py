@@ -41,7 +41,7 @@ def scannet_frame_files(source: FrameSource, root: Path, scan: Path) -> tuple[Pa
         return ()
     if source == "sens":
         return (scan / f"{scan.name}.sens",)
-    return (_intrinsics_file(_frame_folder(source, root, scan)),)
+    return (intrinsics_file(_frame_folder(source, root, scan)),)
 
 
 def read_scannet_frames(
@@ -69,14 +69,40 @@ def read_scannet_frames(
     """
     if source == "sens":
         return _stream_frames(scan / f"{scan.name}.sens", alignment, step)
-    folder = _frame_folder(source, root, scan)
-    poses = sorted(folder.glob("pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
-    if not poses:
-        raise FileNotFoundError(f"{folder} must hold pose/*.txt, got none")
-    files = {path.stem: _files(folder, path) for path in poses}
-    aligned = {name: alignment @ pose for name, pose in tracked_poses(files).items()}
     labels = label_set if source == "25k" else None
-    return LazyFrames(tuple(aligned), partial(_folder_frame, folder, files, aligned, labels))
+    return read_exported_frames(_frame_folder(source, root, scan), alignment, labels)
+
+
+def read_exported_frames(
+    folder: Path,
+    alignment: Float64[np.ndarray, "4 4"],
+    label_set: LabelSet | None,
+    *,
+    step: int = 1,
+) -> LazyFrames:
+    """Every step-th frame of `color/ depth/ pose/` whose pose is known, in order.
+
+    Args:
+        folder: of one scene.
+        alignment: from the world of the poses to that of the points.
+        label_set: of `label/` and `instance/`; None reads neither.
+        step: lost frames are counted.
+
+    Raises:
+        FileNotFoundError: if there is no frame.
+        ValueError: naming the file that is broken.
+    """
+    files = exported_frame_files(folder, step)
+    if not files:
+        raise FileNotFoundError(f"{folder} must hold pose/*.txt, got none")
+    aligned = {name: alignment @ pose for name, pose in tracked_poses(files).items()}
+    return LazyFrames(tuple(aligned), partial(_folder_frame, folder, files, aligned, label_set))
+
+
+def exported_frame_files(folder: Path, step: int = 1) -> dict[str, FrameFiles]:
+    """The files of every step-th frame by name, in order."""
+    poses = sorted(folder.glob("pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
+    return {path.stem: _files(folder, path) for path in poses[::step]}
 
 
 def _folder_frame(
@@ -87,7 +113,7 @@ def _folder_frame(
     name: str,
 ) -> Frame:
     """A frame, with its labels where there is a label set."""
-    file = _intrinsics_file(folder)
+    file = intrinsics_file(folder)
     intrinsics = read_matrix(file, (4, 4))[:3, :3]
     of_color = "color" in file.name
     frame = read_posed_frame(files[name], poses[name], intrinsics, of_color=of_color)
@@ -115,7 +141,8 @@ def _frame_folder(source: FrameSource, root: Path, scan: Path) -> Path:
     return next((folder for folder in folders if (folder / "pose").is_dir()), folders[0])
 
 
-def _intrinsics_file(folder: Path) -> Path:
+def intrinsics_file(folder: Path) -> Path:
+    """Where the intrinsics are; where they should be, if they are nowhere."""
     files = [folder / name for name in _INTRINSICS]
     return next((file for file in files if file.is_file()), files[0])
 

@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float64
 
 from pcl_data.datasets.file_dataset import FileDataset
-from pcl_data.pairs import unproject
+from pcl_data.pairs import fuse_frames
 from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
 from pcl_data.scene import Frame, LazyFrames, Scene
 from pcl_data.splits import read_split
-from pcl_data.voxelization import voxelize
 
 SPLITS = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
 INTRINSICS = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
@@ -100,7 +99,7 @@ class SevenScenes(FileDataset):
         files, intrinsics = self._frame_files(name), self._intrinsics(name)
         poses = {frame: _UPRIGHT @ pose for frame, pose in tracked_poses(files).items()}
         frames = LazyFrames(tuple(poses), partial(_read_frame, files, poses, intrinsics))
-        points, colors = _fused(frames, self.voxel_size)
+        points, colors = fuse_frames(frames, self.voxel_size)
         return Scene(name, points, colors=colors, frames=frames)
 
     def _folder(self, name: str) -> Path:
@@ -138,16 +137,3 @@ def _number(file: Path, line: str) -> int:
     if match is None:
         raise ValueError(f"{file}: must hold lines like 'sequence1', got {line!r}")
     return int(match[1])
-
-
-def _fused(
-    frames: LazyFrames, voxel_size: float
-) -> tuple[Float32[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-    """Points and colours of all frames, the first of each voxel."""
-    points, colors = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
-    for frame in frames:
-        new_points, new_colors, _ = unproject(frame)
-        points, colors = np.concatenate([points, new_points]), np.concatenate([colors, new_colors])
-        kept = voxelize(points, voxel_size).index
-        points, colors = points[kept], colors[kept]
-    return points, colors

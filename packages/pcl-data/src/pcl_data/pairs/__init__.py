@@ -7,7 +7,7 @@ from the assembled cloud (`cut_views`); matching points of the two are the posit
 from pcl_data.pairs.correspondences import correspondences
 from pcl_data.pairs.overlap import FramePairs, frame_overlap, mine_pairs
 from pcl_data.pairs.pair_list import load_pairs, save_pairs
-from pcl_data.pairs.unprojection import FramePoints, unproject
+from pcl_data.pairs.unprojection import FramePoints, fuse_frames, unproject
 from pcl_data.pairs.views import ViewPair, cut_views
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "correspondences",
     "cut_views",
     "frame_overlap",
+    "fuse_frames",
     "load_pairs",
     "mine_pairs",
     "save_pairs",

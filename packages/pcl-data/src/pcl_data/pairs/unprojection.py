@@ -5,12 +5,14 @@ Contrastive Scene Contexts", CVPR 2021 (`point_cloud_extractor.py`): the ray of 
 its whole-numbered coordinates, pixels without a measurement are left out.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from pcl_data.scene import Frame
+from pcl_data.voxelization import voxelize
 
 
 class FramePoints(NamedTuple):
@@ -55,3 +57,21 @@ def unproject(frame: Frame) -> FramePoints:
         frame.image[rows, columns],
         np.stack([rows, columns], axis=1),
     )
+
+
+def fuse_frames(
+    frames: Iterable[Frame], voxel_size: float
+) -> tuple[Float32[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+    """Points of all frames and their colours, the first of each voxel of voxel_size metres.
+
+    Raises:
+        ValueError: if a frame has no depth image, or voxel_size is not positive.
+    """
+    points, colors = [np.zeros((0, 3), np.float32)], [np.zeros((0, 3), np.uint8)]
+    for frame in frames:
+        cloud = unproject(frame)
+        kept = voxelize(cloud.points, voxel_size).index
+        points.append(cloud.points[kept])
+        colors.append(cloud.colors[kept])
+    kept = voxelize(np.concatenate(points), voxel_size).index
+    return np.concatenate(points)[kept], np.concatenate(colors)[kept]

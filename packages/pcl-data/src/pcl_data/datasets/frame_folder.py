@@ -1,0 +1,77 @@
+"""Folders of posed RGB-D frames: recordings without a reconstruction, and ScanNet's 25k frames."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.scannet_frames import (
+    exported_frame_files,
+    intrinsics_file,
+    read_exported_frames,
+)
+from pcl_data.pairs import fuse_frames
+from pcl_data.scene import Scene
+
+
+class FrameFolder(FileDataset):
+    """Scenes that were recorded frame by frame; the points of a scene are what its frames see.
+
+    A scene is a folder as the exporters of ScanNet write it: `color/<n>.jpg` or `.png`;
+    `depth/<n>.png` (16 bits, millimetres; 0 is no measurement); `pose/<n>.txt` (camera to world,
+    4 x 4, metres, z up; -inf everywhere where the camera was lost); `intrinsic/intrinsic_depth.txt`
+    or `intrinsics_depth.txt` (4 x 4; `_color` in place of `_depth` is scaled to the depth image).
+    Points and colours are the first in each voxel. There are no labels.
+
+    Args:
+        root: folder of scenes, such as `scannet_frames_25k/`.
+        split: names of scenes; None takes all, sorted.
+        frame_step: every frame_step-th frame is taken.
+        voxel_size: least distance between points, as the edge of a voxel, metres.
+
+    Raises:
+        FileNotFoundError: if files are missing: which ones.
+        ValueError: if split is a word, frame_step is below 1 or voxel_size not positive.
+    """
+
+    title = "posed frames"
+    source = "an export of color/ depth/ pose/ intrinsic/"
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str | Sequence[str] | None = None,
+        *,
+        frame_step: int = 1,
+        voxel_size: float = 0.02,
+    ) -> None:
+        if isinstance(split, str):
+            raise ValueError(f"split must be names of scenes, got {split!r}")
+        if frame_step < 1:
+            raise ValueError(f"frame_step must be at least 1, got {frame_step}")
+        if not voxel_size > 0:
+            raise ValueError(f"voxel_size must be positive, got {voxel_size}")
+        self.frame_step = frame_step
+        self.voxel_size = voxel_size
+        names = split or sorted(folder.parent.name for folder in Path(root).glob("*/pose"))
+        self.require(Path(root), [] if names else [Path(root) / "<scene>" / "pose"])
+        super().__init__(root, names, None)
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """The intrinsics, and the images and poses of the frames that are taken."""
+        frames = exported_frame_files(self.root / name, self.frame_step).values()
+        images = [file for frame in frames for file in (frame.color, frame.depth, frame.pose)]
+        return (intrinsics_file(self.root / name), *images)
+
+    def read(self, name: str) -> Scene:
+        """The scene of a name.
+
+        Raises:
+            FileNotFoundError: if it has no frame.
+            ValueError: naming the file that is broken, or if no frame has depth.
+        """
+        frames = read_exported_frames(self.root / name, np.eye(4), None, step=self.frame_step)
+        points, colors = fuse_frames(frames, self.voxel_size)
+        return Scene(name, points, colors=colors, frames=frames)
