@@ -123,6 +123,18 @@ def test_the_local_loss_of_volumes_does_not_touch_other_methods():
     assert one.predictor is None
 
 
+def test_predictions_of_equal_scenes_come_from_normed_rows():
+    one = objective("method=byol")
+    rows = torch.randn(6, one.config.teacher.channels)
+    near = rows.mean(dim=0) + 1e-2 * rows  # all but collapsed
+    first = one.predictor[0](near)
+    normed = (first - first.mean(dim=0)) / (first.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    expected = one.predictor[3](normed.relu())
+    assert torch.allclose(one.predictor(near), expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"train\.scenes must be at least 2 with byol.* got 1"):
+        objective("method=byol", "train.scenes=1")
+
+
 def test_scenes_are_told_from_those_before_them():
     one = objective("method=depthcontrast", "teacher.queue_size=3")
     views = batch(one.config, scene_views)

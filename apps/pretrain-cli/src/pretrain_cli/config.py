@@ -132,6 +132,15 @@ class PretrainConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _byol_norms_several_scenes(self) -> "PretrainConfig":
+        if self.method == "byol" and self.train.scenes < 2:
+            raise ValueError(
+                f"train.scenes must be at least 2 with byol, whose predictor has a batch norm, got "
+                f"{self.train.scenes}"
+            )
+        return self
+
 
 class FinetuneTrainConfig(TrainingConfig):
     """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs."""

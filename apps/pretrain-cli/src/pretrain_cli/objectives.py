@@ -132,6 +132,19 @@ class GroupEncoder(nn.Module):
         return self.head(pool_volumes(voxels[view["rows"]], view["groups"], n_groups))
 
 
+def byol_predictor(channels: int) -> nn.Sequential:
+    """Linear, batch norm, ReLU, linear (Grill et al., "Bootstrap Your Own Latent", 2020, sec. 3.3).
+
+    It is the batch norm that keeps predictions of different rows apart, where no negatives do.
+    """
+    return nn.Sequential(
+        nn.Linear(channels, channels, bias=False),
+        nn.BatchNorm1d(channels),
+        nn.ReLU(),
+        nn.Linear(channels, channels),
+    )
+
+
 class TeacherObjective(Objective):
     """A student, and a teacher that follows it (He et al., "Momentum Contrast", CVPR 2020)."""
 
@@ -144,7 +157,7 @@ class TeacherObjective(Objective):
         if config.method == "byol" or (
             config.method == "sspl" and config.sspl.local_loss == "byol"
         ):
-            self.predictor = ProjectionHead(settings.channels, settings.channels)
+            self.predictor = byol_predictor(settings.channels)
 
     def compared(self, batch: Batch) -> tuple[Tensor, Tensor, float]:
         """Volumes of the first scene, or all scenes of the batch."""
