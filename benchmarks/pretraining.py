@@ -11,8 +11,9 @@
 | global | 003, Table 4 | scratch, Local, Cls, Hard, Rand, Our x 1 % of the sweeps |
 
 A run that is there already is not run again, so a table that was interrupted goes on, and tables
-share their pre-trained networks. Further arguments are settings of both commands, such as
-`data.n_scenes=60`; those after `--pretrain` and `--finetune` are settings of one.
+share their networks; a run that was made with other settings is an error. Further arguments are
+settings of both commands, such as `data.n_scenes=60`; those after `--pretrain` and `--finetune` are
+settings of one.
 """
 
 import argparse
@@ -41,21 +42,35 @@ class Cell:
     @property
     def pretrained(self) -> str:
         """A name of the pre-training, the same for all cells that share it."""
-        return "_".join(word.replace("=", "-") for word in self.pretrain or ("scratch",))
+        return "_".join(self.pretrain or ("scratch",)).replace("=", "-")
+
+    @property
+    def finetuned(self) -> str:
+        """A name of the fine-tuning, the same for all cells that share it."""
+        labels = self.finetune if self.strategy is None else (self.strategy, self.column)
+        return "_".join([self.pretrained, *labels]).replace("=", "-")
 
 
 LR = ("1%", "5%", "10%", "20%")
 SWEEPS = ("1%", "2%", "5%", "10%")
 POINTS = ("20", "50", "100", "200")
 CSC = ("method=csc",)
+SSPL = ("method=sspl",)
 METHODS = {"scratch": None, "PointContrast": ("method=pointcontrast",), "CSC": CSC}
 LIDAR = {
     "scratch": None,
     "BYOL": ("method=byol",),
     "DepthContrast": ("method=depthcontrast",),
-    "SSPL": ("method=sspl",),
+    "SSPL": SSPL,
 }
-GLOBAL = {"Local": "none", "Cls": "class", "Hard": "hard", "Rand": "random", "Our": "cluster"}
+GLOBAL = {
+    "scratch": None,
+    "Local": (*SSPL, "sspl.global_loss=none"),
+    "Cls": (*SSPL, "sspl.global_loss=class"),
+    "Hard": (*SSPL, "sspl.global_loss=hard"),
+    "Rand": (*SSPL, "sspl.global_loss=random"),
+    "Our": SSPL,
+}
 TABLES: dict[str, list[Cell]] = {
     "scenes": [
         Cell(row, share, settings, (f"budget={share}",))
@@ -83,13 +98,7 @@ TABLES: dict[str, list[Cell]] = {
         for row, settings in LIDAR.items()
         for share in SWEEPS
     ],
-    "global": [
-        Cell("scratch", "1%", None, ("budget=1%",)),
-        *(
-            Cell(row, "1%", ("method=sspl", f"sspl.global_loss={word}"), ("budget=1%",))
-            for row, word in GLOBAL.items()
-        ),
-    ],
+    "global": [Cell(row, "1%", settings, ("budget=1%",)) for row, settings in GLOBAL.items()],
 }
 PRESETS = {"lidar": "quick-lidar", "global": "quick-lidar"}
 
@@ -100,17 +109,17 @@ class Runs:
     def __init__(self, options: argparse.Namespace, settings: list[str]) -> None:
         self.options, self.settings = options, settings
         self.preset = PRESETS.get(options.table, "quick")
-        self.work = options.work
+        self.work = options.work / self.preset
+        self.found: dict[Path, dict] = {}
 
     def score(self, cell: Cell, seed: int) -> dict:
         """The summary of a cell's fine-tuning."""
-        folder = self.work / f"{cell.row}_{cell.column}_seed{seed}".replace(", ", "_")
-        folder = folder.with_name(f"{self.options.table}_{folder.name.replace(' ', '_')}")
         arguments = [*cell.finetune, f"budget_seed={seed}"]
         if cell.strategy is not None:
             arguments.append(f"budget={self.points(cell, seed)['file']}")
         if cell.pretrain is not None:
             arguments.append(f"init={self.pretrained(cell.pretrain, cell.pretrained, seed)}")
+        folder = self.work / f"finetune_{cell.finetuned}_seed{seed}"
         return self._run("finetune", folder, seed, [*arguments, *self.options.finetune])
 
     def pretrained(self, settings: tuple[str, ...], name: str, seed: int) -> Path:
@@ -133,12 +142,12 @@ class Runs:
         return json.loads(record.read_text())
 
     def _run(self, command: str, folder: Path, seed: int, settings: list[str]) -> dict:
-        if not (folder / "summary.json").exists():
+        if folder not in self.found:
             words = ["--out", str(folder), "--seed", str(seed), *settings, *self.settings]
             if folder.exists():
                 words.append("--resume")
-            self._call(command, words)
-        return json.loads((folder / "summary.json").read_text())
+            self.found[folder] = json.loads(self._call(command, words))
+        return self.found[folder]
 
     def _call(self, command: str, words: list[str]) -> str:
         print(f"{command} {shlex.join(words)}", file=sys.stderr, flush=True)
