@@ -133,10 +133,7 @@ class GroupEncoder(nn.Module):
 
 
 def byol_predictor(channels: int) -> nn.Sequential:
-    """Linear, batch norm, ReLU, linear (Grill et al., "Bootstrap Your Own Latent", 2020, sec. 3.3).
-
-    It is the batch norm that keeps predictions of different rows apart, where no negatives do.
-    """
+    """Linear, batch norm, ReLU, linear (Grill et al., "Bootstrap Your Own Latent", 2020)."""
     return nn.Sequential(
         nn.Linear(channels, channels, bias=False),
         nn.BatchNorm1d(channels),

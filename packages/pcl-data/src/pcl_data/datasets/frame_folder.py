@@ -6,17 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.fused_frames import FusedFrames
 from pcl_data.datasets.scannet_frames import (
     exported_frame_files,
     intrinsics_file,
     read_exported_frames,
 )
-from pcl_data.pairs import fuse_frames
-from pcl_data.scene import Scene
+from pcl_data.scene import LazyFrames
 
 
-class FrameFolder(FileDataset):
+class FrameFolder(FusedFrames):
     """Scenes that were recorded frame by frame; the points of a scene are what its frames see.
 
     A scene is a folder as the exporters of ScanNet write it: `color/<n>.jpg` or `.png`;
@@ -49,15 +48,9 @@ class FrameFolder(FileDataset):
     ) -> None:
         if isinstance(split, str):
             raise ValueError(f"split must be names of scenes, got {split!r}")
-        if frame_step < 1:
-            raise ValueError(f"frame_step must be at least 1, got {frame_step}")
-        if not voxel_size > 0:
-            raise ValueError(f"voxel_size must be positive, got {voxel_size}")
-        self.frame_step = frame_step
-        self.voxel_size = voxel_size
         names = split or sorted(folder.parent.name for folder in Path(root).glob("*/pose"))
         self.require(Path(root), [] if names else [Path(root) / "<scene>" / "pose"])
-        super().__init__(root, names, None)
+        super().__init__(root, names, frame_step=frame_step, voxel_size=voxel_size)
 
     def files(self, name: str) -> tuple[Path, ...]:
         """The intrinsics, and the images and poses of the frames that are taken."""
@@ -65,13 +58,11 @@ class FrameFolder(FileDataset):
         images = [file for frame in frames for file in (frame.color, frame.depth, frame.pose)]
         return (intrinsics_file(self.root / name), *images)
 
-    def read(self, name: str) -> Scene:
-        """The scene of a name.
+    def frames(self, name: str) -> LazyFrames:
+        """The frames of a scene whose pose is known, in order.
 
         Raises:
-            FileNotFoundError: if it has no frame.
-            ValueError: naming the file that is broken, or if no frame has depth.
+            FileNotFoundError: if there is none.
+            ValueError: naming the pose that is broken.
         """
-        frames = read_exported_frames(self.root / name, np.eye(4), None, step=self.frame_step)
-        points, colors = fuse_frames(frames, self.voxel_size)
-        return Scene(name, points, colors=colors, frames=frames)
+        return read_exported_frames(self.root / name, np.eye(4), None, step=self.frame_step)

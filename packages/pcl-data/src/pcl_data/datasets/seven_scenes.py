@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.file_dataset import FileDataset
-from pcl_data.pairs import fuse_frames
+from pcl_data.datasets.fused_frames import FusedFrames
 from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
-from pcl_data.scene import Frame, LazyFrames, Scene
+from pcl_data.scene import Frame, LazyFrames
 from pcl_data.splits import read_split
 
 SPLITS = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
@@ -28,7 +27,7 @@ _INTRINSICS_FILE = "camera-intrinsics.txt"
 _UPRIGHT = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 
 
-class SevenScenes(FileDataset):
+class SevenScenes(FusedFrames):
     """Sequences of frames; the points of a scene are what its frames see.
 
     The scene of `chess/seq-01` is called `chess_seq-01`. Its frames are every `frame_step`-th one,
@@ -60,13 +59,8 @@ class SevenScenes(FileDataset):
         frame_step: int = 25,
         voxel_size: float = 0.02,
     ) -> None:
-        if frame_step < 1:
-            raise ValueError(f"frame_step must be at least 1, got {frame_step}")
-        if not voxel_size > 0:
-            raise ValueError(f"voxel_size must be positive, got {voxel_size}")
-        self.frame_step = frame_step
-        self.voxel_size = voxel_size
-        super().__init__(root, self._names(Path(root), split), None)
+        names = self._names(Path(root), split)
+        super().__init__(root, names, frame_step=frame_step, voxel_size=voxel_size)
 
     @classmethod
     def _names(cls, root: Path, split: str | Sequence[str]) -> Sequence[str]:
@@ -90,17 +84,15 @@ class SevenScenes(FileDataset):
         ]
         return tuple(files) or (self._folder(name) / "frame-000000.pose.txt",)
 
-    def read(self, name: str) -> Scene:
-        """The scene of a name.
+    def frames(self, name: str) -> LazyFrames:
+        """The frames of a sequence whose pose is known, turned upright.
 
         Raises:
-            ValueError: naming the file that is broken, or if no frame has depth.
+            ValueError: naming the pose or the intrinsics that are broken.
         """
         files, intrinsics = self._frame_files(name), self._intrinsics(name)
         poses = {frame: _UPRIGHT @ pose for frame, pose in tracked_poses(files).items()}
-        frames = LazyFrames(tuple(poses), partial(_read_frame, files, poses, intrinsics))
-        points, colors = fuse_frames(frames, self.voxel_size)
-        return Scene(name, points, colors=colors, frames=frames)
+        return LazyFrames(tuple(poses), partial(_read_frame, files, poses, intrinsics))
 
     def _folder(self, name: str) -> Path:
         return self.root / name.replace("_seq-", "/seq-")
