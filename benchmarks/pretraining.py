@@ -131,15 +131,18 @@ class Runs:
     def points(self, cell: Cell, seed: int) -> dict:
         """What `label` chose, and the share of objects that it hit."""
         folder = self.work / f"points_{cell.strategy}_{cell.column}_seed{seed}"
+        arguments = ["--strategy", str(cell.strategy), "--points", cell.column, "--no-ply"]
+        if cell.strategy == "active":
+            arguments += ["--init", str(self.pretrained(CSC, "method-csc", seed))]
+        words = [*arguments, "--out", str(folder), "--seed", str(seed), *self.settings]
         record = folder / "choice.json"
         if not record.exists():
-            arguments = ["--strategy", str(cell.strategy), "--points", cell.column, "--no-ply"]
-            if cell.strategy == "active":
-                arguments += ["--init", str(self.pretrained(CSC, "method-csc", seed))]
-            words = [*arguments, "--out", str(folder), "--seed", str(seed), *self.settings]
-            folder.mkdir(parents=True, exist_ok=True)
-            record.write_text(self._call("label", words))
-        return json.loads(record.read_text())
+            found = json.loads(self._call("label", words))
+            record.write_text(json.dumps({"words": words, **found}))
+        choice = json.loads(record.read_text())
+        if choice["words"] != words:
+            raise SystemExit(f"{folder} was chosen with {choice['words']}, not {words}")
+        return choice
 
     def _run(self, command: str, folder: Path, seed: int, settings: list[str]) -> dict:
         if folder not in self.found:

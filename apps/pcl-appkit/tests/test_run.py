@@ -114,3 +114,16 @@ def test_log_goes_to_file_and_stderr(tmp_path, capsys):
     assert "hello" in (tmp_path / "train.log").read_text()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")
+
+
+def test_time_adds_up_even_where_a_run_is_interrupted(tmp_path, monkeypatch):
+    now = iter([100.0, 107.0, 200.0, 203.0])
+    monkeypatch.setattr("pcl_appkit.run.time.monotonic", lambda: next(now))
+    run = Run.open(tmp_path, Settings())
+    with pytest.raises(KeyboardInterrupt), run.timed():
+        raise KeyboardInterrupt
+    assert run.recall("seconds") == 7
+    again = Run.open(tmp_path, Settings(), resume=True)
+    with again.timed():
+        pass
+    assert again.recall("seconds") == 10

@@ -15,10 +15,14 @@ def write(scans, out, voxel_size=0.05, **options):
     return write_frame_pairs(config, open_world(config), out, **settings)
 
 
+def opened(folder, scenes, **settings):
+    return open_frame_pairs(folder, DataConfig(**{"kind": "folder", **settings}), scenes)
+
+
 def test_overlapping_frames_of_every_scene_are_paired(scans, tmp_path):
     counts = write(scans, tmp_path / "pairs")
     assert counts == {f"scene{i}": 1 for i in range(6)}  # the third frame sees another place
-    pairs = open_frame_pairs(tmp_path / "pairs", ["scene0", "scene2"])
+    pairs = opened(tmp_path / "pairs", ["scene0", "scene2"])
     assert pairs.pairs == (("scene0", "000000", "000001"), ("scene2", "000000", "000001"))
 
 
@@ -28,7 +32,7 @@ def test_clouds_are_those_of_the_frames_thinned(scans, tmp_path):
     frames = open_world(config).load("scene3").frames
     assert mine_pairs(frames, min_overlap=0.3).pairs.tolist() == [[0, 1]]
     points, colors, _ = unproject(frames[1])
-    cloud = open_frame_pairs(tmp_path / "pairs", ["scene3"]).load("scene3", "000001")
+    cloud = opened(tmp_path / "pairs", ["scene3"]).load("scene3", "000001")
     assert 0 < len(cloud.points) < len(points)
     rows = [np.flatnonzero((points == point).all(axis=1))[0] for point in cloud.points]
     assert np.array_equal(colors[rows], cloud.colors)
@@ -53,9 +57,16 @@ def test_other_settings_and_other_folders_are_rejected(scans, tmp_path):
     with pytest.raises(ValueError, match="must be empty or hold pairs"):
         write(scans, tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="must be a folder that `pretrain-cli pairs` wrote"):
-        open_frame_pairs(tmp_path / "other", ["scene0"])
-    with pytest.raises(ValueError, match="pairs must hold pairs of the scenes, got none of 1"):
-        open_frame_pairs(tmp_path / "pairs", ["scene9"])
+        opened(tmp_path / "other", ["scene0"])
+
+
+def test_pairs_of_other_data_are_rejected(scans, tmp_path):
+    write(scans, tmp_path / "pairs")
+    assert opened(tmp_path / "pairs", ["scene9"]).pairs == ()
+    with pytest.raises(ValueError, match="holds pairs with kind folder, not rooms"):
+        opened(tmp_path / "pairs", ["scene0"], kind="rooms")
+    with pytest.raises(ValueError, match="holds pairs with world_seed 0, not 1"):
+        opened(tmp_path / "pairs", ["scene0"], world_seed=1)
 
 
 def test_scenes_without_frames_are_rejected(sweeps, tmp_path):

@@ -134,8 +134,15 @@ def test_weights_say_what_they_are_and_fit_no_other_network(pretrained, scans, f
     card = read_card(pretrained / "backbone.safetensors")
     assert (card["kind"], card["method"], card["voxel_size"]) == ("backbone", "csc", 0.08)
     words = ["--data", scans, "--init", pretrained, "--out", tmp_path / "run", *few]
-    message = call("finetune", *words, "model.voxel_size=0.05", code=2)
-    assert "init must be of voxel_size 0.05, got 0.08" in message
+    message = call("finetune", *words, "model.width=0.5", code=2)
+    assert "init must be of width 0.5, got 0.25" in message
+
+
+def test_voxels_may_have_another_size_when_fine_tuned(pretrained, scans, few, tmp_path):
+    words = ["--data", scans, "--init", pretrained, "--out", tmp_path / "run", *few]
+    call("finetune", *words, "model.voxel_size=0.1", "train.steps=1")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "starts from csc at voxel_size 0.08" in log
 
 
 def test_fine_tuning_starts_from_the_weights(pretrained, finetuned):

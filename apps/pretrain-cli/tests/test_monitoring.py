@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.testing import make_room
+from pcl_contrastive import representation_health
 from pcl_data import SCANNET20
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import ModelConfig, PretrainConfig
@@ -129,17 +130,38 @@ class Recorded(Run):
 
 
 def test_panels_come_at_every_so_many_steps_and_at_the_end(monkeypatch):
-    from pcl_contrastive import representation_health
-
     run = Recorded()
     config = PretrainConfig.model_validate({"train": {"steps": 7}, "monitor": {"every": 3}})
     monitor = Monitor(run, config, None, None)
     health = representation_health(torch.eye(4), torch.eye(4), temperature=0.05)
     monkeypatch.setattr(monitor, "health", lambda objective: health)
     monkeypatch.setattr(monitor, "probe", lambda objective: {"knn_miou": 0.5})
-    for step in range(8):
+    for step in [*range(8), 6, 7]:  # the last two again, as a run does that is resumed
         monitor.watch(nn.Linear(1, 1), step)
     assert [line[1] for line in run.lines if isinstance(line, tuple)] == [0, 3, 6, 7]
     assert list(run.known["panels"]) == ["0", "3", "6", "7"]
     assert run.known["panels"]["7"]["knn_miou"] == 0.5
     assert "at its floor" in run.lines[-1]  # the loss that does not move explains itself
+
+
+def test_one_panel_is_made_of_many_scenes_where_a_row_is_a_scene():
+    rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    asked = []
+
+    class Batches:
+        items = range(11)
+
+        def __getitem__(self, index):
+            asked.append(index)
+            return {"rows": rows[2 * index : 2 * index + 2]}
+
+    class Scenes(nn.Linear):
+        rows_are_scenes = True
+
+        def compared(self, batch):
+            return batch["rows"], batch["rows"] + 0.1, 0.2
+
+    config = PretrainConfig.model_validate({"train": {"scenes": 2}})
+    found = Monitor(Recorded(), config, None, Batches()).health(Scenes(1, 1))
+    assert asked == list(range(6))  # every held-out scene
+    assert found == representation_health(rows, rows + 0.1, temperature=0.2)

@@ -55,11 +55,7 @@ def test_the_loss_of_points_is_the_mean_over_scenes_of_their_matches(method):
         if method == "pointcontrast":
             expected.append(point_info_nce(*pair, temperature=0.1))
         else:
-            expected.append(
-                scene_context_loss(
-                    *pair, points, temperature=0.1, inner_radius=0.16, outer_radius=1.6
-                )
-            )
+            expected.append(scene_context_loss(*pair, points, temperature=0.1))
     assert torch.allclose(one(views, 0)["loss"], torch.stack(expected).mean(), atol=1e-5)
 
 
@@ -155,3 +151,14 @@ def test_what_is_compared_matches_row_by_row(method, make, rows):
     assert temperature == 0.1
     if rows is not None:
         assert len(queries) == rows
+
+
+def test_clusters_are_told_from_features_of_unit_length():
+    one = objective("method=sspl", "sspl.global_loss=class")
+    logits = []
+    one.classifier.register_forward_pre_hook(lambda _, inputs: logits.append(inputs[0]))
+    one.queue.enqueue(torch.randn_like(one.queue.features))
+    one.clusters.refresh(one.queue.filled)
+    one._global_loss(5 * torch.randn(9, 8), torch.randn(9, 8))
+    for rows in logits:
+        assert torch.allclose(rows.norm(dim=1), torch.ones(9))

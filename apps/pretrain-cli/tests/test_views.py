@@ -147,7 +147,7 @@ def test_views_of_frame_pairs_overlap_in_the_world(config, scans, tmp_path):
     world = open_world(settings.data)
     options = {"voxel_size": 0.02, "min_overlap": 0.3, "n_workers": 1}
     write_frame_pairs(settings.data, world, tmp_path / "pairs", **options)
-    pairs = open_frame_pairs(tmp_path / "pairs", world.training)
+    pairs = open_frame_pairs(tmp_path / "pairs", settings.data, world.training)
     batch = batches(settings, pairs)[0]
     first, second = (batch[view]["points"][batch[view]["rows"]] for view in ("first", "second"))
     assert (first - second).norm(dim=1).max() <= 1.5 * settings.model.voxel_size + 1e-5

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_contrastive import probes
-from pcl_contrastive.probes import knn_probe, linear_probe
+from pcl_contrastive.probes import fit_linear_probe, knn_probe, linear_probe
 
 
 def blobs(seed: int, n: int, spread: float, *, n_classes: int = 4, n_channels: int = 6):
@@ -260,3 +260,13 @@ def test_gpu_equals_cpu(probe):
     found = probe(train.cuda(), labels.cuda(), features.cuda())
     assert found.is_cuda
     assert torch.equal(found.cpu(), probe(train, labels, features))
+
+
+def test_a_fitted_probe_classifies_as_the_probe_does():
+    train, labels, features = torch.randn(60, 5), torch.randint(0, 3, (60,)), torch.randn(20, 5)
+    classify = fit_linear_probe(train, labels, penalty=0.1)
+    found = linear_probe(train, labels, features, penalty=0.1)
+    assert torch.equal(classify(features), found)
+    assert torch.equal(torch.cat([classify(features[:7]), classify(features[7:])]), found)
+    with pytest.raises(ValueError, match="features must be finite"):
+        classify(features / 0)

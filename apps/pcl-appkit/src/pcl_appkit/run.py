@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,6 +80,15 @@ class Run:
     def recall(self, key: str, default: Any = None) -> Any:
         """What was remembered, by this process or by the one it resumes."""
         return self._state.get(key, default)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Add the time that the block takes to the fact `seconds`, interrupted or not."""
+        started = time.monotonic() - self.recall("seconds", 0.0)
+        try:
+            yield
+        finally:
+            self.remember("seconds", time.monotonic() - started)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write `summary.json`; NaN becomes null."""

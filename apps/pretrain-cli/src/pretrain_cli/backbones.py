@@ -20,14 +20,15 @@ def initial_backbone(
         init: weights, or the run folder that holds them; none: from scratch.
 
     Raises:
-        ValueError: if the weights are of another network, or learned at another voxel size.
+        ValueError: if the weights are of another network. Voxels may be of another size: paper 001
+            goes from 2.5 cm to 2 cm.
     """
     backbone = build_backbone(
         model.backbone, FEATURES[features], width=model.width, norm_momentum=model.norm_momentum
     )
     if init is None:
         return backbone, {}
-    expected = model.model_dump(include={"backbone", "width", "voxel_size"})
+    expected = model.model_dump(include={"backbone", "width"})
     return backbone, load_backbone(backbone, init, expected | {"features": features})
 
 

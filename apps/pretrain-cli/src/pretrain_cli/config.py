@@ -47,7 +47,7 @@ class PretrainTrainConfig(TrainingConfig):
     """Section 5 of paper 001, or 3.4 of paper 003."""
 
     steps: int = Field(60_000, ge=1)
-    scenes: int = Field(4, ge=1, description="scenes, or pairs of views, of a step")
+    scenes: int = Field(4, ge=1, description="scenes, or pairs of views, of a step of each process")
     momentum: float = Field(0.8, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.0, ge=0, lt=1, description="of SGD")
     schedule: Literal["exponential", "cosine"] = Field(
@@ -68,8 +68,8 @@ class ContrastConfig(Config):
     channels: int = Field(32, ge=2, description="of the contrasted features")
     temperature: float = Field(0.4, gt=0)
     n_matches: int = Field(4096, ge=2, description="pairs of points of a scene and step")
-    n_partitions: int = Field(8, ge=1, description="of the scene contexts")
-    inner_radius: float = Field(0.05, ge=0, description="metres; nearer points are no negatives")
+    n_partitions: Literal[1, 2, 4, 8, 16, 32, 64] = 8  # of the scene contexts
+    inner_radius: float = Field(0.05, gt=0, description="metres; nearer points are no negatives")
     outer_radius: float = Field(0.5, gt=0, description="metres")
 
 
@@ -133,6 +133,15 @@ class PretrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _only_two_methods_learn_from_frame_pairs(self) -> "PretrainConfig":
+        if self.contrast.pairs is not None and self.method not in PAIR_METHODS:
+            raise ValueError(
+                f"contrast.pairs must only be given with {' or '.join(PAIR_METHODS)}, got "
+                f"{self.contrast.pairs} with {self.method}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _byol_norms_several_scenes(self) -> "PretrainConfig":
         if self.method == "byol" and self.train.scenes < 2:
             raise ValueError(
@@ -143,9 +152,9 @@ class PretrainConfig(Config):
 
 
 class FinetuneTrainConfig(TrainingConfig):
-    """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs."""
+    """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs; here on one process."""
 
-    scenes: int = Field(48, ge=1, description="scenes of a step")
+    scenes: int = Field(48, ge=1, description="scenes of a step of each process")
     frozen_norm: float = Field(
         0.0, ge=0, le=1, description="share of the steps, the last, with batch norms as at test"
     )
@@ -203,14 +212,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
     "quick": {
         "model": QUICK_ROOMS,
         "train": QUICK_PRETRAIN,
-        # The published radii are 2 and 20 voxels of 2.5 cm.
-        "contrast": {
-            "augmentation": "strong",
-            "temperature": 0.1,
-            "n_matches": 2048,
-            "inner_radius": 0.16,
-            "outer_radius": 1.6,
-        },
+        "contrast": {"augmentation": "strong", "temperature": 0.1, "n_matches": 2048},
         "teacher": {"queue_size": 16_384, "momentum": 0.99},
         "sspl": {"n_negatives": 4096, "refresh_every": 50},
         "monitor": {"every": 250},

@@ -1,6 +1,5 @@
 """Networks as they stand: features of a scene's voxels, without training anything."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -16,7 +15,7 @@ from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import SparseTensor
 from pcl_data import Scene, VoxelGrid, voxel_labels, voxelize
 from pretrain_cli.config import PretrainConfig
-from pretrain_cli.worlds import World
+from pretrain_cli.worlds import World, spread
 
 NORM_SCENES = 20  # that batch norms are fitted to
 
@@ -51,8 +50,7 @@ def finished_backbone(backbone: Backbone, config: PretrainConfig, world: World) 
     if config.method != "sspl":
         return backbone
     backbone = deepcopy(backbone)
-    names = world.training[:: math.ceil(len(world.training) / NORM_SCENES)]
-    scenes = (world.load(name) for name in names)
+    scenes = (world.load(name) for name in spread(world.training, NORM_SCENES))
     size, features = config.model.voxel_size, config.data.features
     update_bn(
         (_network_input(backbone, one, voxelize(one.points, size), features) for one in scenes),

@@ -1,7 +1,6 @@
 """`pretrain-cli finetune`: a network trained with few labels, from scratch or pre-trained."""
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,10 +48,11 @@ def finetune(start: Start) -> dict[str, Any]:
     network, card = initial_network(config, label_set.n_classes)
     with interruptible():
         run = start.open_run("finetune", config)
-        started = time.monotonic() - run.recall("seconds", 0.0)
+        if card:
+            run.log(f"starts from {card.get('method')} at voxel_size {card.get('voxel_size')}")
         training = Finetuning(run, config, world, budget, network)
-        training.learn(fabric)
-        run.remember("seconds", time.monotonic() - started)
+        with run.timed():
+            training.learn(fabric)
         summary = training.summarize(card)
     if run.is_writer:
         if config.train.low_rank is not None:
@@ -186,8 +186,12 @@ def scored_steps(n_steps: int, count: int) -> set[int]:
 
 
 def _mean(values: list[float | None]) -> float:
-    """The mean; NaN where one is undefined, which is None in a resumed run."""
-    return sum(math.nan if value is None else value for value in values) / len(values)
+    return sum(_number(value) for value in values) / len(values)
+
+
+def _number(value: float | None) -> float:
+    """NaN where a score is undefined, which is None in a resumed run."""
+    return math.nan if value is None else value
 
 
 def initial_network(
@@ -208,8 +212,8 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     rows = summary["checkpoints"]
     typer.echo("".join(f"{name:>10}" for name in rows[0]))
     for row in rows:
-        typer.echo("".join(f"{value:>10.4g}" for value in row.values()))
+        typer.echo("".join(f"{_number(value):>10.4g}" for value in row.values()))
     names = [name for name in rows[0] if name != "step"]
-    typer.echo("mean      " + "".join(f"{summary[name]:>10.4g}" for name in names))
+    typer.echo("mean      " + "".join(f"{_number(summary[name]):>10.4g}" for name in names))
     typer.echo(f"protocol {summary['protocol']}, {summary['init']}, {summary['seconds']:.0f} s")
     typer.echo(f"weights in {summary['folder']}/{WEIGHTS}")

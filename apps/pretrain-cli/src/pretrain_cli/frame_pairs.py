@@ -40,15 +40,16 @@ class FramePairs:
         return load_scene(self.folder / _plain(scene) / frame)
 
 
-def open_frame_pairs(folder: Path, scenes: Sequence[str]) -> FramePairs:
-    """The pairs of those of the scenes that the folder holds.
+def open_frame_pairs(folder: Path, config: DataConfig, scenes: Sequence[str]) -> FramePairs:
+    """The pairs of those of the scenes that the folder holds, none of the others.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it holds no pair of these scenes.
+        ValueError: if its pairs are of other data than `config` names.
     """
     if not (folder / SOURCE).exists():
         raise FileNotFoundError(f"{folder}: must be a folder that `pretrain-cli pairs` wrote")
+    _check_source(folder, {"kind": config.kind, "world_seed": config.world_seed})
     found: list[tuple[str, str, str]] = []
     for scene in scenes:
         path = folder / _plain(scene)
@@ -56,8 +57,6 @@ def open_frame_pairs(folder: Path, scenes: Sequence[str]) -> FramePairs:
             names = sorted(frame.name for frame in path.iterdir() if frame.is_dir())
             mined = load_pairs(path / LIST, names).pairs.tolist()
             found += [(scene, names[a], names[b]) for a, b in mined]
-    if not found:
-        raise ValueError(f"pairs must hold pairs of the scenes, got none of {len(scenes)} scenes")
     return FramePairs(folder, tuple(found))
 
 
@@ -98,7 +97,12 @@ def write_frame_pairs(
         "voxel_size": voxel_size,
         "min_overlap": min_overlap,
     }
-    _check_source(out, source)
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / SOURCE).exists():
+        _check_source(out, source)
+    elif any(out.iterdir()):
+        raise ValueError(f"{out} must be empty or hold pairs, got other files")
+    write_json(out / SOURCE, source)
     names = sorted(world.places)
     job = partial(_write_scene, config, world, out, voxel_size, min_overlap)
     counts = {}
@@ -108,17 +112,11 @@ def write_frame_pairs(
     return counts
 
 
-def _check_source(out: Path, source: Mapping[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / SOURCE).exists():
-        held = json.loads((out / SOURCE).read_text(encoding="utf-8"))
-        differing = [key for key in source if held.get(key) != source[key]]
-        if differing:
-            key = differing[0]
-            raise ValueError(f"{out} holds pairs with {key} {held.get(key)}, not {source[key]}")
-    elif any(out.iterdir()):
-        raise ValueError(f"{out} must be empty or hold pairs, got other files")
-    write_json(out / SOURCE, dict(source))
+def _check_source(folder: Path, source: Mapping[str, Any]) -> None:
+    held = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+    for key, wanted in source.items():
+        if held.get(key) != wanted:
+            raise ValueError(f"{folder} holds pairs with {key} {held.get(key)}, not {wanted}")
 
 
 def _write_scene(

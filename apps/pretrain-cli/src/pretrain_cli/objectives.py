@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import ProjectionHead, SemanticHead, SparseTensor
@@ -51,6 +52,7 @@ class Objective(nn.Module):
     """Base of the objectives."""
 
     backbone: Backbone
+    rows_are_scenes = False  # of `compared`
 
     def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -227,9 +229,8 @@ class VolumeObjective(TeacherObjective):
         settings, queue = self.config.sspl, self.queue.filled
         if settings.global_loss == "class":
             labels = nearest_labels(teacher, queue, self.clusters.labels)
-            return volume_classification_loss(
-                self.classifier(student), self.classifier(teacher), labels
-            )
+            logits = [self.classifier(normalize(one, dim=1)) for one in (student, teacher)]
+            return volume_classification_loss(logits[0], logits[1], labels)
         return cluster_info_nce(
             student,
             teacher,
@@ -243,6 +244,8 @@ class VolumeObjective(TeacherObjective):
 
 class SceneObjective(TeacherObjective):
     """DepthContrast and BYOL: one feature a scene."""
+
+    rows_are_scenes = True
 
     def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)

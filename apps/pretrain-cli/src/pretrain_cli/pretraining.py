@@ -1,7 +1,6 @@
 """`pretrain-cli run`: settings, run folder, loop, monitor, weights."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,13 +42,17 @@ def pretrain(start: Start) -> dict[str, Any]:
     config = start.settings(PretrainConfig, PRETRAIN_PRESETS)
     world = open_world(config.data)
     pairs = open_pairs(config, world.training)
+    if pairs is not None and not pairs.pairs:
+        raise ValueError(
+            f"contrast.pairs must hold pairs of the scenes, got none of {len(world.training)} in "
+            f"{config.contrast.pairs}"
+        )
     fabric = start.fabric()
     torch.manual_seed(config.seed)
     backbone, _ = initial_backbone(config.model, config.data.features, config.init)
     objective = build_objective(config, backbone)
     with interruptible():
         run = start.open_run("pretrain", config)
-        started = time.monotonic() - run.recall("seconds", 0.0)
         batches = ViewBatches(
             config,
             world,
@@ -59,8 +62,8 @@ def pretrain(start: Start) -> dict[str, Any]:
             n_ranks=fabric.world_size,
         )
         monitor = Monitor(run, config, world, held_out_views(config, world))
-        learn(run, fabric, config, objective, batches, monitor)
-        run.remember("seconds", time.monotonic() - started)
+        with run.timed():
+            learn(run, fabric, config, objective, batches, monitor)
         summary = summarize(run, config, pairs, world)
     if run.is_writer:
         backbone = finished_backbone(objective.backbone, config, world)
@@ -106,17 +109,16 @@ def learn(
 
 
 def open_pairs(config: PretrainConfig, scenes: Sequence[str]) -> FramePairs | None:
-    """The frame pairs of scenes, if the run learns from frames."""
+    """The frame pairs of scenes, none of some, if the run learns from frames."""
     folder = config.contrast.pairs
-    return None if folder is None else open_frame_pairs(folder, scenes)
+    return None if folder is None else open_frame_pairs(folder, config.data, scenes)
 
 
 def held_out_views(config: PretrainConfig, world: World) -> ViewBatches:
     """Views for the health panel: of held-out scenes, where there are any."""
     names = world.validation or world.training
-    try:
-        pairs = open_pairs(config, names)
-    except ValueError:  # the folder holds pairs of training scenes alone
+    pairs = open_pairs(config, names)
+    if pairs is not None and not pairs.pairs:  # the folder holds pairs of training scenes alone
         names = world.training
         pairs = open_pairs(config, names)
     return ViewBatches(config, world, names, pairs)

@@ -1,6 +1,7 @@
 """How much of the classes a backbone knows as it stands; `pretrain-cli probe`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pcl_appkit.cli import choose_device, print_json
 from pcl_appkit.config import load_config
 from pcl_appkit.segmentation.features import FeatureKind
 from pcl_appkit.segmentation.network import Backbone
-from pcl_contrastive import knn_probe, linear_probe
+from pcl_contrastive import fit_linear_probe, knn_probe
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import Protocol, SemanticEvaluator
 from pretrain_cli.backbones import initial_backbone
@@ -21,8 +22,8 @@ from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
 from pretrain_cli.encoding import encode_scene
 from pretrain_cli.worlds import open_labeled_world
 
-Probe = Callable[[Tensor, Tensor, Tensor], Tensor]
-PROBES: dict[str, Probe] = {"knn": knn_probe, "linear": linear_probe}
+Classify = Callable[[Tensor], Tensor]
+Probe = Callable[[Tensor, Tensor], Classify]
 
 
 def probe(
@@ -80,7 +81,7 @@ def probe_scores(
 
     Args:
         backbone: whose features are probed; it does not change.
-        probes: (features, labels, other features) -> labels, such as `knn_probe`, by name.
+        probes: (features, labels) -> a function from other features to labels, by name.
         labeled: scenes that they learn from.
         held_out: scenes with labels.
         label_set: of the labels.
@@ -99,20 +100,29 @@ def probe_scores(
     kept = torch.nonzero(labels >= 0).flatten().cpu()
     order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))
     kept = kept[order[:max_voxels]].to(rows.device)
+    fitted = {name: probe(rows[kept], labels[kept]) for name, probe in probes.items()}
     protocol = Protocol(split="held-out", tta=False, budget=budget)
     evaluators = {name: SemanticEvaluator(label_set, protocol=protocol) for name in probes}
     for scene in held_out:
         if scene.labels is None:
             raise ValueError(f"scene {scene.name} must have labels to be scored, got none")
         encoded = encode_scene(backbone, scene, **settings)
-        for name, probe in probes.items():
-            found = probe(rows[kept], labels[kept], encoded.features)
-            evaluators[name].update(scene.labels, found.cpu()[encoded.inverse].numpy())
+        for name, classify in fitted.items():
+            found = classify(encoded.features).cpu()
+            evaluators[name].update(scene.labels, found[encoded.inverse].numpy())
     results = {name: evaluator.compute() for name, evaluator in evaluators.items()}
     return {
         name: {"miou": result.miou, "macc": result.macc, "protocol": result.protocol}
         for name, result in results.items()
     }
+
+
+def neighbours(features: Tensor, labels: Tensor, *, n_neighbours: int = 20) -> Classify:
+    """A probe: what the nearest voxels vote for."""
+    return partial(knn_probe, features, labels, n_neighbours=n_neighbours)
+
+
+PROBES: dict[str, Probe] = {"knn": neighbours, "linear": fit_linear_probe}
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

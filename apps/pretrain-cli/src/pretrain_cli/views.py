@@ -46,6 +46,7 @@ class ViewBatches(Dataset):
         self.config, self.pairs, self.rank, self.n_ranks = config, pairs, rank, n_ranks
         self.items = names if pairs is None else pairs.pairs
         self.load = lru_cache(maxsize=64)(world.load)
+        self.order = lru_cache(maxsize=2)(self._order)
 
     def __len__(self) -> int:
         return self.config.train.steps
@@ -58,8 +59,7 @@ class ViewBatches(Dataset):
     def _sample(self, position: int) -> tuple[View, View]:
         """Views of the next item; epochs are permutations, one after the other."""
         epoch, place = divmod(position, len(self.items))
-        order = np.random.default_rng([self.config.seed, epoch, len(self.items)])
-        item = int(order.permutation(len(self.items))[place])
+        item = int(self.order(epoch)[place])
         rng = np.random.default_rng([self.config.seed, position])
         for _ in range(N_TRIES):
             views = self._views(self.items[item], rng)
@@ -67,6 +67,10 @@ class ViewBatches(Dataset):
                 return views
             item = int(rng.integers(len(self.items)))
         raise ValueError(f"views must have points in common, got {N_TRIES} pairs without")
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.config.seed, epoch, len(self.items)])
+        return rng.permutation(len(self.items))
 
     def _views(self, item: str | tuple[str, str, str], rng: Generator) -> tuple[View, View]:
         config = self.config

@@ -1,7 +1,8 @@
 """The scenes of a run: opened by a word, split into those to learn from and those held out."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -26,6 +27,16 @@ class World:
         """The scene of that name."""
         dataset, index = self.places[name]
         return dataset[index]
+
+
+def spread(names: Sequence[str], count: int) -> Sequence[str]:
+    """At most so many of the names, evenly over all: neighbours are often alike, as sweeps are.
+
+    Example:
+        >>> spread("abcdefg", 3)
+        'adg'
+    """
+    return names[:: math.ceil(len(names) / count)] if names else names
 
 
 def open_world(config: DataConfig) -> World:

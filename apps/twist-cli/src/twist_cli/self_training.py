@@ -1,6 +1,5 @@
 """The rounds of self-training: label, train, evaluate (Fig. 2 of TWIST)."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +35,7 @@ def build_objective(config: RunConfig, split: Split) -> TwistObjective:
         config, split.label_set, *build_networks(config, split.label_set.n_classes)
     )
     if config.init is not None:
-        expected = config.model.model_dump(include={"backbone", "width", "voxel_size"})
+        expected = config.model.model_dump(include={"backbone", "width"})
         load_backbone(objective.network.backbone, config.init, expected | {"features": "colors"})
     return objective
 
@@ -57,13 +56,12 @@ class SelfTraining:
         Returns:
             the summary: one row a round, the protocol, seconds, peak memory.
         """
-        started = time.monotonic() - self.run.recall("seconds", 0.0)
         self.objective.to(self.fabric.device)
-        for round_ in range(self.config.twist.rounds + 1):
-            store = self.label(round_) if self._has_pseudo_labels(round_) else None
-            self.train(round_, store)
-            self.evaluate(round_)
-            self.run.remember("seconds", time.monotonic() - started)
+        with self.run.timed():
+            for round_ in range(self.config.twist.rounds + 1):
+                store = self.label(round_) if self._has_pseudo_labels(round_) else None
+                self.train(round_, store)
+                self.evaluate(round_)
         return self._summarize()
 
     def _has_pseudo_labels(self, round_: int) -> bool:

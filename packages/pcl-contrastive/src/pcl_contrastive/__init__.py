@@ -22,7 +22,7 @@ from pcl_contrastive.point_contrast import (
     point_info_nce,
     sample_matches,
 )
-from pcl_contrastive.probes import knn_probe, linear_probe
+from pcl_contrastive.probes import fit_linear_probe, knn_probe, linear_probe
 from pcl_contrastive.scene_context import scene_context_loss, scene_context_partition
 from pcl_contrastive.scene_contrast import byol_loss, scene_info_nce
 from pcl_contrastive.volumes import crop_volumes, pool_volumes, split_volumes, volume_info_nce
@@ -37,6 +37,7 @@ __all__ = [
     "byol_loss",
     "cluster_info_nce",
     "crop_volumes",
+    "fit_linear_probe",
     "hardest_contrastive_loss",
     "knn_probe",
     "linear_probe",

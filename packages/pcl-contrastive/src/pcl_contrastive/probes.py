@@ -5,6 +5,8 @@ sec. 3.4 (weighted nearest neighbours). The linear probe is multinomial logistic
 compute in float32.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -46,7 +48,8 @@ def knn_probe(
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    train_features, classes, target = _labelled_rows(train_features, train_labels, features)
+    _check_finite("features", features)
+    train_features, classes, target = _labelled_rows(train_features, train_labels)
     if not 1 <= n_neighbours <= len(target):
         raise ValueError(
             f"n_neighbours must lie in [1, {len(target)}], the labelled rows, got {n_neighbours}"
@@ -93,29 +96,70 @@ def linear_probe(
         >>> linear_probe(train, labels, torch.tensor([[-9.0], [9.0]]))
         tensor([3, 5])
     """
+    classify = fit_linear_probe(
+        train_features, train_labels, penalty=penalty, n_iterations=n_iterations
+    )
+    return classify(features)
+
+
+def fit_linear_probe(
+    train_features: Float[Tensor, "n c"],
+    train_labels: Int[Tensor, " n"],
+    *,
+    penalty: float = 1e-4,
+    n_iterations: int = 200,
+) -> Callable[[Float[Tensor, "m c"]], Int[Tensor, " m"]]:
+    """`linear_probe`, fitted once for rows that come scene by scene.
+
+    Args:
+        train_features: see `linear_probe`.
+        train_labels: see there.
+        penalty: see there.
+        n_iterations: see there.
+
+    Returns:
+        a function from features to labels.
+
+    Raises:
+        ValueError: as `linear_probe` does; the function, if a value is not finite.
+
+    Example:
+        >>> import torch
+        >>> classify = fit_linear_probe(
+        ...     torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([3, 3, 5])
+        ... )
+        >>> classify(torch.tensor([[-9.0], [9.0]]))
+        tensor([3, 5])
+    """
     if not penalty >= 0:
         raise ValueError(f"penalty must not be negative, got {penalty}")
     if n_iterations < 1:
         raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
-    train_features, classes, target = _labelled_rows(train_features, train_labels, features)
+    train_features, classes, target = _labelled_rows(train_features, train_labels)
     mean = train_features.mean(dim=0)
     deviation = train_features.std(dim=0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1)
     rows = (train_features - mean) / deviation
     weight, bias = _fit(rows, target, len(classes), penalty, n_iterations)
-    logits = linear((features.detach().float() - mean) / deviation, weight, bias)
-    return classes[logits.argmax(dim=1)]
+
+    def classify(features: Float[Tensor, "m c"]) -> Int[Tensor, " m"]:
+        _check_finite("features", features)
+        logits = linear((features.detach().float() - mean) / deviation, weight, bias)
+        return classes[logits.argmax(dim=1)]
+
+    return classify
+
+
+def _check_finite(name: str, rows: Float[Tensor, "n c"]) -> None:
+    if not rows.isfinite().all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def _labelled_rows(
-    train_features: Float[Tensor, "n c"],
-    train_labels: Int[Tensor, " n"],
-    features: Float[Tensor, "m c"],
+    train_features: Float[Tensor, "n c"], train_labels: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, "l c"], Int[Tensor, " k"], Int[Tensor, " l"]]:
     """The labelled training rows, the labels there are, and the place of each row's among them."""
-    for name, rows in {"train_features": train_features, "features": features}.items():
-        if not rows.isfinite().all():
-            raise ValueError(f"{name} must be finite, got NaN or infinity")
+    _check_finite("train_features", train_features)
     is_labelled = train_labels >= 0
     if not is_labelled.any():
         raise ValueError(f"train_labels must have a label, got none in {len(train_labels)} rows")
