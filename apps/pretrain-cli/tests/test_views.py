@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from pcl_appkit.config import load_config
-from pcl_data import load_scene
+from pcl_data import Scene, load_scene
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
 from pretrain_cli.frame_pairs import open_frame_pairs, write_frame_pairs
 from pretrain_cli.views import (
     ViewBatches,
+    _cuboid_rows,
     collate_views,
     matched_views,
     scene_views,
@@ -119,13 +120,38 @@ def test_volumes_that_are_all_too_small_are_an_error(config, scans):
         volume_views(load_scene(scans / "scene0"), settings, np.random.default_rng(0))
 
 
-def test_a_view_of_a_scene_is_a_part_of_it(config, scans):
-    settings, scene = config("method=byol"), load_scene(scans / "scene0")
-    for view in scene_views(scene, settings, np.random.default_rng(0)):
+@pytest.fixture
+def cube():
+    rng = np.random.default_rng(0)
+    colors = np.zeros((60_000, 3), np.uint8)
+    return Scene("cube", rng.random((60_000, 3), dtype=np.float32) * 9, colors=colors)
+
+
+def test_a_view_of_a_scene_is_a_part_of_it(config, cube):
+    settings = config("method=byol", "model.voxel_size=0.001")  # a voxel a point
+    rng, sizes = np.random.default_rng(0), set()
+    for view in (view for _ in range(20) for view in scene_views(cube, settings, rng)):
         assert set(view["groups"]) == {0}
-        extent = np.ptp(view["points"], axis=0) / np.ptp(scene.points, axis=0)
-        assert (extent <= 1 + 1e-6).all()
-        assert extent.min() < 0.999
+        shares = np.ptp(view["points"], axis=0) / 9
+        assert 0.49 < shares.min() < shares.max() <= 1
+        assert shares.min() > 0.74 * shares.max()
+        sizes.add(len(view["points"]))
+    assert 5_000 == min(sizes) < max(sizes) == 20_000
+
+
+def test_a_view_of_a_scene_has_a_hole(cube):
+    rng = np.random.default_rng(1)
+    rows = _cuboid_rows(cube.points, rng)
+    points = cube.points[rows]
+    assert len(rows) >= 10_000
+    inside = ((cube.points >= points.min(0)) & (cube.points <= points.max(0))).all(axis=1)
+    lost = cube.points[np.setdiff1d(np.flatnonzero(inside), rows)]
+    assert np.allclose(np.ptp(lost, axis=0), 0.2 * np.ptp(points, axis=0), rtol=0.1)
+
+
+def test_a_scene_of_few_points_stays_whole(scans):
+    points = load_scene(scans / "scene0").points[:9_999]
+    assert np.array_equal(_cuboid_rows(points, np.random.default_rng(0)), np.arange(len(points)))
 
 
 def test_collation_keeps_scenes_apart(config, scans):

@@ -26,8 +26,13 @@ View = dict[str, np.ndarray]
 MATCH_RADIUS = 1.5  # voxels (Hou et al., CVPR 2021, `ddp_data_loaders.py`)
 N_TRIES = 20  # views without a common point that are drawn before it is an error
 SCALES = (0.8, 1.2)  # of DepthContrast and SSPL
-KEPT = (0.5, 1.0)  # edges of the cuboid that a view of a scene keeps, of the scene's extent
-DROPPED = 0.2  # edges of the cuboid that it loses, of its own extent
+# Views of a whole scene, as of DepthContrast.
+KEPT = (0.5, 1.0)  # edges of the cuboid that a view keeps, of the scene's extent
+ASPECT = 0.75  # least share of the shortest of these in the longest
+MIN_KEPT = 10_000  # points in it
+N_CUBOIDS = 100  # cuboids that are drawn before all is kept
+DROPPED = 0.2  # edges of the cuboid that a view loses, of the one that it keeps
+COUNTS = (5_000, 10_000, 15_000, 20_000)  # points that stay at most, one of these
 
 
 class ViewBatches(Dataset):
@@ -151,12 +156,15 @@ def scene_views(scene: Scene, config: PretrainConfig, rng: Generator) -> tuple[V
     """Two augmentations of a whole scene, which is the one group.
 
     The recipe of Zhang et al., "Self-Supervised Pretraining of 3D Features on any Point-Cloud",
-    ICCV 2021 (`augment3d.py`): a cuboid is kept, a small one of it dropped. Turned about z, as SSPL
-    does where it compares.
+    ICCV 2021 (`augment3d.py`): a cuboid of at least 10,000 points is kept, a small one of it
+    dropped, and of the rest a random 5,000 to 20,000 points stay. A smaller scene stays whole.
+    Turned about z, as SSPL does where it compares.
     """
     views = []
     for _ in range(2):
-        part = part_of(scene, _cuboid_rows(scene.points, rng))
+        rows = _cuboid_rows(scene.points, rng)
+        count = min(len(rows), int(rng.choice(COUNTS)))
+        part = part_of(scene, np.sort(rng.choice(rows, count, replace=False)))
         views.append(grouped_view(part, np.zeros(len(part.points), np.int64), config, rng))
     return views[0], views[1]
 
@@ -209,13 +217,17 @@ def _turned(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _cuboid_rows(points: np.ndarray, rng: Generator) -> np.ndarray:
-    """Points of a random cuboid but for those of a smaller one in it; at least one stays."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    size = (high - low) * rng.uniform(*KEPT, 3)
-    start = low + (high - low - size) * rng.random(3)
-    hole = start + size * (1 - DROPPED) * rng.random(3)
-    kept = _inside(points, start, size) & ~_inside(points, hole, size * DROPPED)
-    return np.flatnonzero(kept) if kept.any() else np.arange(len(points))
+    """Points of a random cuboid but for those of a smaller one in it."""
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    for _ in range(N_CUBOIDS):
+        shares = rng.uniform(*KEPT, 3)
+        size = extent * shares
+        start = low + (extent - size) * rng.random(3)
+        hole = start + size * (1 - DROPPED) * rng.random(3)
+        kept = _inside(points, start, size) & ~_inside(points, hole, size * DROPPED)
+        if shares.min() >= ASPECT * shares.max() and np.count_nonzero(kept) >= MIN_KEPT:
+            return np.flatnonzero(kept)
+    return np.arange(len(points))
 
 
 def _inside(points: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
