@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from pcl_appkit.segmentation.losses import segmentation_losses, voxel_cross_entropy
+from pcl_appkit.segmentation.losses import rarity_weights, segmentation_losses, voxel_cross_entropy
 from pcl_appkit.segmentation.network import VoxelPrediction
 
 EVERY = torch.ones(6, dtype=torch.bool)
@@ -67,3 +68,19 @@ def test_an_unlabelled_voxel_has_no_cross_entropy(prediction, batch):
     assert torch.equal(values[[2, 4]], torch.zeros(2))
     # float32
     assert torch.allclose(values[[0, 1, 3, 5]], expected[[0, 1, 3, 5]], atol=1e-6)
+
+
+def test_rare_classes_weigh_more(prediction, batch):
+    weights = torch.tensor([1.0, 5.0, 2.0, 3.0])
+    semantic = segmentation_losses(prediction, batch, EVERY, weights)["semantic"]
+    expected = cross_entropy(prediction.logits, batch["labels"], weights, ignore_index=-1)
+    assert torch.allclose(semantic, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "expected"),
+    [(0.0, [1, 1, 1, 1]), (1.0, [1, 8, 1, 27]), (1 / 3, [1, 2, 1, 3])],
+)
+def test_weights_are_a_power_of_the_inverse_frequency(exponent, expected):
+    counts = torch.tensor([216, 27, 0, 8])
+    assert torch.allclose(rarity_weights(counts, exponent), torch.tensor(expected).float())

@@ -1,7 +1,5 @@
 """Tests of pretrain_cli.config."""
 
-import math
-
 import pytest
 
 from pcl_appkit.config import load_config
@@ -11,7 +9,6 @@ from pretrain_cli.config import (
     FinetuneConfig,
     PretrainConfig,
 )
-from pretrain_cli.finetuning import print_summary, scored_steps
 
 
 @pytest.mark.parametrize("preset", PRETRAIN_PRESETS)
@@ -41,13 +38,6 @@ def test_the_paper_preset_holds_the_published_values():
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "count", "steps"), [(100, 1, {100}), (100, 4, {85, 90, 95, 100}), (6, 2, {5, 6})]
-)
-def test_checkpoints_of_the_last_steps_are_scored(n_steps, count, steps):
-    assert scored_steps(n_steps, count) == steps
-
-
-@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["contrast.n_partitions=3"], "n_partitions"),
@@ -60,9 +50,3 @@ def test_checkpoints_of_the_last_steps_are_scored(n_steps, count, steps):
 def test_settings_that_cannot_work_are_rejected_before_the_run(words, message):
     with pytest.raises(ValueError, match=message):
         load_config(PretrainConfig, presets=PRETRAIN_PRESETS, preset="paper", overrides=words)
-
-
-def test_a_score_that_is_undefined_is_shown_as_nan(capsys):
-    summary = {"checkpoints": [{"step": 3, "ap50": None}], "ap50": math.nan, "protocol": "p"}
-    print_summary(summary | {"init": "csc", "seconds": 1.0, "folder": "run"}, as_json=False)
-    assert capsys.readouterr().out.splitlines()[1].split() == ["3", "nan"]

@@ -159,6 +159,12 @@ class FinetuneTrainConfig(TrainingConfig):
         0.0, ge=0, le=1, description="share of the steps, the last, with batch norms as at test"
     )
     elastic: bool = Field(True, description="elastic distortion; not for LiDAR")
+    rarity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="exponent of (points of the commonest class / of the class), the class weight",
+    )
     low_rank: int | None = Field(
         None, ge=1, description="LoRA: train terms of this rank in place of the backbone"
     )
@@ -256,7 +262,7 @@ FINETUNE_PRESETS: dict[str, dict] = {
         "data": STREETS,
         "model": QUICK_STREETS,
         "head_layers": 2,
-        "train": {**QUICK_FINETUNE, "scored": 5},
+        "train": {**QUICK_FINETUNE, "rarity": 1 / 3, "scored": 5},
     },
     "paper": {},
     # Section 4.3 of paper 003, with the optimiser of the work it follows (JS3C-Net).
@@ -269,6 +275,7 @@ FINETUNE_PRESETS: dict[str, dict] = {
             "optimizer": "adamw",
             "learning_rate": 0.001,
             "elastic": False,
+            "rarity": 1 / 3,
             "scored": 5,
         },
     },

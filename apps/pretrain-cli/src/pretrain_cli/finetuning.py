@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import typer
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from pcl_appkit.memory import peak_memory_bytes
 from pcl_appkit.report import write_report
 from pcl_appkit.run import Run
 from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
-from pcl_appkit.segmentation.losses import segmentation_losses
+from pcl_appkit.segmentation.losses import rarity_weights, segmentation_losses
 from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
 from pcl_appkit.segmentation.samples import training_sample
 from pcl_appkit.start import Start
@@ -83,6 +84,8 @@ class Finetuning:
         self.network.to(fabric.device)
         frozen_from = settings.steps * (1 - settings.frozen_norm)
         scored = scored_steps(settings.steps, settings.scored)
+        weights = self._class_weights()
+        weights = None if weights is None else weights.to(fabric.device)
 
         def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
             if step in scored:
@@ -90,7 +93,7 @@ class Finetuning:
             freeze_norms(self.network, step >= frozen_from)
             prediction = self.network(batch["coords"], batch["features"])
             rows = torch.ones_like(batch["labels"], dtype=torch.bool)
-            losses = segmentation_losses(prediction, batch, rows)
+            losses = segmentation_losses(prediction, batch, rows, weights)
             return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
         fit(
@@ -144,6 +147,18 @@ class Finetuning:
         }
         self.run.write_summary(summary)
         return summary
+
+    def _class_weights(self) -> Tensor | None:
+        """Of the classes as often as they are annotated; none where they weigh the same."""
+        if self.config.train.rarity == 0:
+            return None
+        assert self.world.label_set is not None  # checked where worlds are opened
+        counts = torch.zeros(self.world.label_set.n_classes, dtype=torch.int64)
+        for name in self.budget.scenes:
+            labels = self.budget.limit(self._labeled(name)).labels
+            assert labels is not None  # `_labeled` has checked
+            counts += torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(counts)))
+        return rarity_weights(counts, self.config.train.rarity)
 
     def _batches(self, fabric: Any) -> SceneBatches:
         source = SceneSource(self.budget.scenes, self.config.train.scenes, self._sample)
