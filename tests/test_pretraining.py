@@ -58,10 +58,10 @@ def test_self_training_starts_from_the_pretrained_backbone(csc, tmp_path):
     call(twist_cli.main.app, "run", "--init", csc, "--out", out, *words)
     assert len(json.loads((out / "summary.json").read_text())["rounds"]) == 2
     result = CliRunner().invoke(
-        twist_cli.main.app, ["run", "--init", str(csc), *words, "model.voxel_size=0.2"]
+        twist_cli.main.app, ["run", "--init", str(csc), *words, "model.width=0.5"]
     )
     assert result.exit_code == 2
-    assert "init must be of voxel_size 0.2, got 0.1" in result.stderr
+    assert "init must be of width 0.5, got " in result.stderr
 
 
 def test_generated_streets_pretrain_and_fine_tune(tmp_path):
