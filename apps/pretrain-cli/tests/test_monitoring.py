@@ -144,16 +144,17 @@ def test_panels_come_at_every_so_many_steps_and_at_the_end(monkeypatch):
     assert "at its floor" in run.lines[-1]  # the loss that does not move explains itself
 
 
-def test_one_panel_is_made_of_many_scenes_where_a_row_is_a_scene():
+@pytest.mark.parametrize(("held_out", "per_step", "n_batches"), [(11, 2, 6), (1, 1, 2)])
+def test_one_panel_is_made_of_all_scenes_where_a_row_is_a_scene(held_out, per_step, n_batches):
     rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
     asked = []
 
     class Batches:
-        items = range(11)
+        items = range(held_out)
 
         def __getitem__(self, index):
             asked.append(index)
-            return {"rows": rows[2 * index : 2 * index + 2]}
+            return {"rows": rows[per_step * index : per_step * (index + 1)]}
 
     class Scenes(nn.Linear):
         rows_are_scenes = True
@@ -161,7 +162,8 @@ def test_one_panel_is_made_of_many_scenes_where_a_row_is_a_scene():
         def compared(self, batch):
             return batch["rows"], batch["rows"] + 0.1, 0.2
 
-    config = PretrainConfig.model_validate({"train": {"scenes": 2}})
+    config = PretrainConfig.model_validate({"train": {"scenes": per_step}})
     found = Monitor(Recorded(), config, None, Batches()).health(Scenes(1, 1))
-    assert asked == list(range(6))  # every held-out scene
+    assert asked == list(range(n_batches))  # every held-out scene, and never one alone
+    rows = rows[: per_step * n_batches]
     assert found == representation_health(rows, rows + 0.1, temperature=0.2)

@@ -58,7 +58,7 @@ class Monitor:
         device = next(objective.parameters()).device
         n_batches = self.config.monitor.batches
         if objective.rows_are_scenes:
-            n_scenes = min(MAX_SCENES, len(self.batches.items))
+            n_scenes = max(2, min(MAX_SCENES, len(self.batches.items)))  # one has no others
             n_batches = math.ceil(n_scenes / self.config.train.scenes)
         compared = [
             objective.compared(on_device(self.batches[i], device)) for i in range(n_batches)
