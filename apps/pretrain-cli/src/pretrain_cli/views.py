@@ -221,11 +221,13 @@ def _cuboid_rows(points: np.ndarray, rng: Generator) -> np.ndarray:
     low, extent = points.min(axis=0), np.ptp(points, axis=0)
     for _ in range(N_CUBOIDS):
         shares = rng.uniform(*KEPT, 3)
+        if shares.min() < ASPECT * shares.max():
+            continue
         size = extent * shares
         start = low + (extent - size) * rng.random(3)
         hole = start + size * (1 - DROPPED) * rng.random(3)
         kept = _inside(points, start, size) & ~_inside(points, hole, size * DROPPED)
-        if shares.min() >= ASPECT * shares.max() and np.count_nonzero(kept) >= MIN_KEPT:
+        if np.count_nonzero(kept) >= MIN_KEPT:
             return np.flatnonzero(kept)
     return np.arange(len(points))
 
