@@ -13,7 +13,7 @@
 A run that is there already is not run again, so a table that was interrupted goes on, and tables
 share their networks; a run that was made with other settings is an error. Further arguments are
 settings of both commands, such as `data.n_scenes=60`; those after `--pretrain` and `--finetune` are
-settings of one.
+settings of one, but for those by which a row differs.
 """
 
 import argparse
@@ -57,10 +57,11 @@ POINTS = ("20", "50", "100", "200")
 CSC = ("method=csc",)
 SSPL = ("method=sspl",)
 METHODS = {"scratch": None, "PointContrast": ("method=pointcontrast",), "CSC": CSC}
+SWEEPS_A_STEP = ("train.scenes=8", "train.steps=200")  # what these tell apart are whole sweeps
 LIDAR = {
     "scratch": None,
-    "BYOL": ("method=byol",),
-    "DepthContrast": ("method=depthcontrast",),
+    "BYOL": ("method=byol", *SWEEPS_A_STEP),
+    "DepthContrast": ("method=depthcontrast", *SWEEPS_A_STEP),
     "SSPL": SSPL,
 }
 GLOBAL = {
@@ -125,7 +126,7 @@ class Runs:
     def pretrained(self, settings: tuple[str, ...], name: str, seed: int) -> Path:
         """The folder of a pre-training."""
         folder = self.work / f"pretrain_{name}_seed{seed}"
-        self._run("run", folder, seed, [*settings, *self.options.pretrain])
+        self._run("run", folder, seed, [*self.options.pretrain, *settings])
         return folder
 
     def points(self, cell: Cell, seed: int) -> dict:
