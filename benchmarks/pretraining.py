@@ -54,6 +54,7 @@ class Cell:
 LR = ("1%", "5%", "10%", "20%")
 SWEEPS = ("1%", "2%", "5%", "10%")
 POINTS = ("20", "50", "100", "200")
+CHOSEN_BY_FEATURES = ("csc_reference", "active")  # of CSC
 CSC = ("method=csc",)
 SSPL = ("method=sspl",)
 METHODS = {"scratch": None, "PointContrast": ("method=pointcontrast",), "CSC": CSC}
@@ -90,7 +91,7 @@ TABLES: dict[str, list[Cell]] = {
     ],
     "points": [
         Cell(f"{strategy}, {row}", points, settings, strategy=strategy)
-        for strategy in ("random", "kmeans", "active")
+        for strategy in ("random", "kmeans", *CHOSEN_BY_FEATURES)
         for row, settings in (("scratch", None), ("CSC", CSC))
         for points in POINTS
     ],
@@ -133,7 +134,7 @@ class Runs:
         """What `label` chose, and the share of objects that it hit."""
         folder = self.work / f"points_{cell.strategy}_{cell.column}_seed{seed}"
         arguments = ["--strategy", str(cell.strategy), "--points", cell.column, "--no-ply"]
-        if cell.strategy == "active":
+        if cell.strategy in CHOSEN_BY_FEATURES:
             arguments += ["--init", str(self.pretrained(CSC, "method-csc", seed))]
         words = [*arguments, "--out", str(folder), "--seed", str(seed), *self.settings]
         record = folder / "choice.json"

@@ -192,7 +192,7 @@ def test_probes_score_the_features_as_they_stand(pretrained, scans, few):
     )
 
 
-@pytest.mark.parametrize("strategy", ["active", "kmeans", "random"])
+@pytest.mark.parametrize("strategy", ["active", "csc_reference", "kmeans", "random"])
 def test_chosen_points_are_a_budget_and_a_picture(pretrained, scans, few, tmp_path, strategy):
     words = ["--data", scans, "--strategy", strategy, "--points", 5, *few]
     out = tmp_path / "choice"

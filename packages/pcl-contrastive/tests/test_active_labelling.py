@@ -14,6 +14,7 @@ from pcl_contrastive.active_labelling import (
     object_coverage,
     select_points_at_random,
     select_points_by_input,
+    select_points_csc_reference,
     select_points_to_label,
 )
 
@@ -86,6 +87,41 @@ def test_rows_are_distinct_ascending_and_as_many_as_asked(seed, n, data):
         assert len(found) == n_labels
         assert found.min() >= 0
         assert found.max() < n
+
+
+def lloyd(rows: list[list[float]], k: int, n_iterations: int) -> list[list[float]]:
+    """Centres after so many iterations of plain loops, from the first rows on."""
+    centres = rows[:k]
+    for _ in range(n_iterations):
+        owner = [min(range(k), key=lambda j: math.dist(row, centres[j])) for row in rows]
+        members = [[row for row, o in zip(rows, owner, strict=True) if o == j] for j in range(k)]
+        centres = [
+            [sum(column) / len(found) for column in zip(*found, strict=True)] if found else centre
+            for found, centre in zip(members, centres, strict=True)
+        ]
+    return centres
+
+
+@given(st.integers(0, 10_000), st.integers(1, 25), st.integers(1, 5), st.data())
+def test_reference_is_the_published_program(seed, n, n_iterations, data):
+    """Each row is nearest to a centre and each centre has one; of two as near either will do."""
+    n_labels = data.draw(st.integers(1, n))
+    features, points = (one.double() for one in scene(seed, n, 3))
+    colors = features.sigmoid()
+    for column in (features, colors, points):
+        column[:2] = column[0].clone()  # equal rows: a centre that nothing belongs to
+    rows = torch.cat([points, 255 * colors, features], dim=1).tolist()
+    found = select_points_csc_reference(
+        features, colors, points, n_labels, n_iterations=n_iterations
+    ).tolist()
+    assert found == sorted(set(found))
+    missing = set(found)
+    for centre in lloyd(rows, n_labels, n_iterations - 1):
+        distance = [math.dist(row, centre) for row in rows]
+        nearest = {i for i in range(n) if distance[i] <= min(distance) + 1e-9}
+        assert nearest & set(found)
+        missing -= nearest
+    assert not missing
 
 
 def test_equal_points_are_not_named_twice():
@@ -217,8 +253,11 @@ def test_rejects(value, n_labels, options, message):
     with pytest.raises(ValueError, match=message):
         select_points_to_label(torch.ones(4, 2), torch.full((4, 3), value), n_labels, **options)
     if "position_weight" not in options:
+        colors, points = torch.ones(4, 3), torch.full((4, 3), value)
         with pytest.raises(ValueError, match=message):
-            select_points_by_input(torch.ones(4, 3), torch.full((4, 3), value), n_labels, **options)
+            select_points_by_input(colors, points, n_labels, **options)
+        with pytest.raises(ValueError, match=message):
+            select_points_csc_reference(colors, colors, points, n_labels, **options)
 
 
 def test_rejects_features_that_are_not_finite():
@@ -230,6 +269,10 @@ def test_rejects_features_that_are_not_finite():
 def test_rejects_colors_outside_the_unit_range(value):
     with pytest.raises(ValueError, match=r"colors must lie in \[0, 1\], got"):
         select_points_by_input(torch.full((4, 3), value), torch.ones(4, 3), 2)
+    with pytest.raises(ValueError, match=r"colors must lie in \[0, 1\], got"):
+        select_points_csc_reference(
+            torch.ones(4, 2), torch.full((4, 3), value), torch.ones(4, 3), 2
+        )
 
 
 def test_rejects_more_random_rows_than_there_are():

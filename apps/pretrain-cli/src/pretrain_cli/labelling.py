@@ -14,6 +14,7 @@ from pcl_contrastive import (
     object_coverage,
     select_points_at_random,
     select_points_by_input,
+    select_points_csc_reference,
     select_points_to_label,
 )
 from pcl_data import Scene
@@ -82,8 +83,8 @@ def _strategy(word: str, n_points: int, config: FinetuneConfig, device: str) -> 
         return lambda scene: select_points_at_random(len(scene.points), n_points, seed=seed)
     if word == "kmeans":
         return lambda scene: select_points_by_input(*_input(scene), n_points, seed=seed)
-    if word != "active":
-        raise ValueError(f"strategy must be active, kmeans or random, got {word}")
+    if word not in ("active", "csc_reference"):
+        raise ValueError(f"strategy must be active, csc_reference, kmeans or random, got {word}")
     if config.init is None:
         raise ValueError("--init must name the pre-trained weights that choose, got none")
     backbone, _ = initial_backbone(config.model, config.data.features, config.init)
@@ -93,6 +94,8 @@ def _strategy(word: str, n_points: int, config: FinetuneConfig, device: str) -> 
         size, kind = config.model.voxel_size, config.data.features
         encoded = encode_scene(backbone, scene, voxel_size=size, features=kind)
         features = encoded.features.cpu()[encoded.inverse]
+        if word == "csc_reference":
+            return select_points_csc_reference(features, *_input(scene), n_points)
         return select_points_to_label(features, _points(scene), n_points, seed=seed)
 
     return choose
@@ -104,7 +107,7 @@ def _points(scene: Scene) -> torch.Tensor:
 
 def _input(scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
     if scene.colors is None:
-        raise ValueError(f"scene {scene.name} must have colours for kmeans, got none")
+        raise ValueError(f"scene {scene.name} must have colours to choose by, got none")
     return torch.from_numpy(scene.colors.astype(np.float32) / 255), _points(scene)
 
 

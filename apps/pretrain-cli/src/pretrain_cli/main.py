@@ -180,7 +180,9 @@ def label(
     out: Annotated[Path, typer.Option(help="folder of the index file and the PLY files")],
     overrides: Overrides = None,
     points: Annotated[int, typer.Option(min=1, help="to annotate in each scene")] = 20,
-    strategy: Annotated[str, typer.Option(help="active, kmeans or random")] = "active",
+    strategy: Annotated[
+        str, typer.Option(help="active, csc_reference, kmeans or random")
+    ] = "active",
     init: Init = None,
     config: ConfigFile = None,
     preset: Preset = "quick",

@@ -5,6 +5,7 @@ from pcl_contrastive.active_labelling import (
     object_coverage,
     select_points_at_random,
     select_points_by_input,
+    select_points_csc_reference,
     select_points_to_label,
 )
 from pcl_contrastive.cluster_assignment import QueueClusters, sinkhorn_assignment, sinkhorn_codes
@@ -52,6 +53,7 @@ __all__ = [
     "scene_info_nce",
     "select_points_at_random",
     "select_points_by_input",
+    "select_points_csc_reference",
     "select_points_to_label",
     "sinkhorn_assignment",
     "sinkhorn_codes",

@@ -9,7 +9,8 @@ Three departures from the published code, whose vector is coordinates, colours i
 features side by side, whose centres begin at the first points, and which may name a point twice:
 features have unit length and no colour stands beside them, as in the paper, so that neither
 drowns the rest; centres begin at random points, since the first ones of a scan lie together;
-and a centre whose nearest point is taken gets the nearest that is not.
+and a centre whose nearest point is taken gets the nearest that is not. What the published code
+chooses, `select_points_csc_reference` tells.
 """
 
 import math
@@ -89,11 +90,60 @@ def select_points_by_input(
         ImportError: if faiss is not installed.
         ValueError: if a colour lies outside [0, 1], or as in `select_points_to_label`.
     """
-    if len(colors) and not ((colors >= 0) & (colors <= 1)).all():
-        low, high = colors.aminmax()
-        raise ValueError(f"colors must lie in [0, 1], got [{low:.3g}, {high:.3g}]")
+    _check_colors(colors)
     rows = torch.cat([colors.float(), _centred(points)], dim=1)
     return _nearest_to_centres(rows, n_labels, n_iterations, seed)
+
+
+def select_points_csc_reference(
+    features: Float[Tensor, "n c"],
+    colors: Float[Tensor, "n 3"],
+    points: Float[Tensor, "n 3"],
+    n_labels: int,
+    *,
+    n_iterations: int = 50,
+) -> Int[Tensor, " m"]:
+    """The choice of the published program (`sampling_points.py`), to compare with.
+
+    Lloyd's algorithm on [x, 255 RGB, f] as they are, in which colours drown the rest. Centres begin
+    at the first rows, one without points stays where it is, and the row nearest to each centre
+    before its last step is taken: two centres may take the same, so that there may be fewer rows
+    than asked for. Computed in float64, about the mean.
+
+    Args:
+        features: of the pre-trained network, before its last layer.
+        colors: RGB in [0, 1].
+        points: world coordinates, metres.
+        n_labels: how many points to label at most.
+        n_iterations: of k-means.
+
+    Returns:
+        Distinct rows in ascending order, at most n_labels, on the device of the features.
+
+    Raises:
+        ValueError: if a colour lies outside [0, 1], n_labels is below 1 or above n, n_iterations
+            < 1, or a value is not finite.
+
+    Example:
+        >>> import torch
+        >>> alike = torch.ones(3, 3)
+        >>> select_points_csc_reference(alike, alike, alike, 2)
+        tensor([0])
+    """
+    _check_colors(colors)
+    _check_sizes(len(features), n_labels, n_iterations)
+    parts = (points.double(), 255 * colors.double(), features.detach().double())
+    rows = torch.cat(parts, dim=1)
+    rows = rows - rows.mean(dim=0)
+    _check_finite(rows)
+    centres, distance = rows[:n_labels], rows.new_empty(0)
+    for _ in range(n_iterations):
+        distance = torch.cdist(rows, centres)
+        owner = distance.argmin(dim=1)
+        sums = torch.zeros_like(centres).index_add_(0, owner, rows)
+        counts = owner.bincount(minlength=n_labels)[:, None]
+        centres = torch.where(counts > 0, sums / counts, centres)
+    return distance.argmin(dim=0).unique()
 
 
 def select_points_at_random(
@@ -141,11 +191,8 @@ def _centred(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
 def _nearest_to_centres(
     rows: Float[Tensor, "n d"], n_labels: int, n_iterations: int, seed: int
 ) -> Int[Tensor, " n_labels"]:
-    _check_count(n_labels, len(rows))
-    if n_iterations < 1:
-        raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
-    if not rows.isfinite().all():
-        raise ValueError("features and points must be finite, got NaN or infinity")
+    _check_sizes(len(rows), n_labels, n_iterations)
+    _check_finite(rows)
     on_cpu = rows.detach().cpu()
     centres = _k_means(on_cpu, n_labels, n_iterations, seed)
     return _distinct_nearest(on_cpu, centres).to(rows.device)
@@ -154,6 +201,23 @@ def _nearest_to_centres(
 def _check_count(n_labels: int, n_points: int) -> None:
     if not 1 <= n_labels <= n_points:
         raise ValueError(f"n_labels must lie in [1, {n_points}], got {n_labels}")
+
+
+def _check_sizes(n_points: int, n_labels: int, n_iterations: int) -> None:
+    _check_count(n_labels, n_points)
+    if n_iterations < 1:
+        raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
+
+
+def _check_finite(rows: Float[Tensor, "n d"]) -> None:
+    if not rows.isfinite().all():
+        raise ValueError("features and points must be finite, got NaN or infinity")
+
+
+def _check_colors(colors: Float[Tensor, "n 3"]) -> None:
+    if len(colors) and not ((colors >= 0) & (colors <= 1)).all():
+        low, high = colors.aminmax()
+        raise ValueError(f"colors must lie in [0, 1], got [{low:.3g}, {high:.3g}]")
 
 
 def _k_means(
