@@ -8,7 +8,7 @@
 | partitions | 001, Fig. 3 | number of scene contexts x number of sampled points |
 | points | 001, Figs. 6 and 7 | who chooses the points, and the start x points a scene |
 | lidar | 003, Table 2 | scratch, BYOL, DepthContrast, SSPL x share of labelled sweeps |
-| global | 003, Table 4 | scratch, Local, Cls, Hard, Rand, Our x 1 % of the sweeps |
+| global | 003, Tables 3 and 4 | scratch, Local (two losses), Cls, Hard, Rand, Our x 1 % of sweeps |
 
 A run that is there already is not run again, so a table that was interrupted goes on, and tables
 share their networks; a run that was made with other settings is an error. Further arguments are
@@ -58,7 +58,8 @@ CHOSEN_BY_FEATURES = ("csc_reference", "active")  # of CSC
 CSC = ("method=csc",)
 SSPL = ("method=sspl",)
 METHODS = {"scratch": None, "PointContrast": ("method=pointcontrast",), "CSC": CSC}
-SWEEPS_A_STEP = ("train.scenes=8", "train.steps=200")  # what these tell apart are whole sweeps
+# What these tell apart are whole sweeps: more of them a step, as many in all as 500 steps of two.
+SWEEPS_A_STEP = ("train.scenes=8", "train.steps=125")
 LIDAR = {
     "scratch": None,
     "BYOL": ("method=byol", *SWEEPS_A_STEP),
@@ -68,6 +69,7 @@ LIDAR = {
 GLOBAL = {
     "scratch": None,
     "Local": (*SSPL, "sspl.global_loss=none"),
+    "Local, BYOL": (*SSPL, "sspl.global_loss=none", "sspl.local_loss=byol"),
     "Cls": (*SSPL, "sspl.global_loss=class"),
     "Hard": (*SSPL, "sspl.global_loss=hard"),
     "Rand": (*SSPL, "sspl.global_loss=random"),
