@@ -23,6 +23,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,13 +164,22 @@ class Runs:
         return done.stdout
 
 
-def table(title: str, values: dict[tuple[str, str], list[float]]) -> list[str]:
+def by_seed(values: list[float]) -> str:
+    """A cell that holds the score of each seed."""
+    return ", ".join(cell([value]) for value in values)
+
+
+def table(
+    title: str,
+    values: dict[tuple[str, str], list[float]],
+    show: Callable[[list[float]], str] = cell,
+) -> list[str]:
     """A table of rows and columns in the order in which they came."""
     rows = list(dict.fromkeys(row for row, _ in values))
     columns = list(dict.fromkeys(column for _, column in values))
     lines = heading(title, columns)
     for row in rows:
-        cells = [cell(values[row, column]) for column in columns]
+        cells = [show(values[row, column]) for column in columns]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return lines
 
@@ -207,12 +217,10 @@ def main() -> None:
         f"`{first['protocol']}`; {platform.machine()}, two cores, median "
         f"{statistics.median(minutes):.1f} minutes a fine-tuning.",
     ]
-    for score in ("miou", "ap50"):
+    for score, name in (("miou", "mIoU"), ("ap50", "AP50")):
         if score in first:
-            lines += table(
-                {"miou": "mIoU", "ap50": "AP50"}[score],
-                {key: [one[score] for one in summaries] for key, summaries in found.items()},
-            )
+            values = {key: [one[score] for one in summaries] for key, summaries in found.items()}
+            lines += table(name, values) + table(f"{name} by seed", values, by_seed)
     if options.table == "points":
         lines += table(
             "Objects of a scene that the points hit",

@@ -136,14 +136,13 @@ def select_points_csc_reference(
     rows = torch.cat(parts, dim=1)
     rows = rows - rows.mean(dim=0)
     _check_finite(rows)
-    centres, distance = rows[:n_labels], rows.new_empty(0)
-    for _ in range(n_iterations):
-        distance = torch.cdist(rows, centres)
-        owner = distance.argmin(dim=1)
+    centres = rows[:n_labels]
+    for _ in range(n_iterations - 1):  # the last step moves centres that nobody asks for
+        owner = torch.cdist(rows, centres).argmin(dim=1)
         sums = torch.zeros_like(centres).index_add_(0, owner, rows)
         counts = owner.bincount(minlength=n_labels)[:, None]
         centres = torch.where(counts > 0, sums / counts, centres)
-    return distance.argmin(dim=0).unique()
+    return torch.cdist(rows, centres).argmin(dim=0).unique()
 
 
 def select_points_at_random(
