@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcl_appkit.segmentation.testing import make_room, make_sweep
 from pcl_data import Frame, save_scene
+from pcl_methods.segmentation.testing import make_room, make_sweep
 
 INTRINSICS = np.array([[30.0, 0, 19.5], [0, 30, 14.5], [0, 0, 1]])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pcl_appkit.config import load_config
+from pcl_run.config import load_config
 from pretrain_cli.config import (
     FINETUNE_PRESETS,
     PRETRAIN_PRESETS,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pcl_appkit.segmentation.testing import make_room
 from pcl_data import SCANNET20
 from pcl_data.splits import LabelBudget
+from pcl_methods.segmentation.testing import make_room
 from pretrain_cli.config import FinetuneConfig
 from pretrain_cli.finetuning import Finetuning, print_summary, scored_steps
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from pcl_appkit.run import Run
-from pcl_appkit.segmentation.testing import make_room
 from pcl_contrastive import representation_health
 from pcl_data import SCANNET20
+from pcl_methods.segmentation.testing import make_room
+from pcl_run.run import Run
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import ModelConfig, PretrainConfig
 from pretrain_cli.encoding import encode_scene, finished_backbone, untouched

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pcl_appkit.config import load_config
-from pcl_appkit.segmentation.testing import make_room
 from pcl_backbones import SparseTensor
 from pcl_contrastive import point_info_nce, scene_context_loss, volume_info_nce
+from pcl_methods.segmentation.testing import make_room
+from pcl_run.config import load_config
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
 from pretrain_cli.objectives import Objective, build_objective

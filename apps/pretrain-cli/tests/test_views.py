@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcl_appkit.config import load_config
 from pcl_data import Scene, load_scene
+from pcl_run.config import load_config
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
 from pretrain_cli.frame_pairs import open_frame_pairs, write_frame_pairs
 from pretrain_cli.views import (

@@ -26,7 +26,7 @@ def test_the_validation_split_is_another_data_set(scans):
 
 
 def test_whole_sequences_of_streets_are_held_out(monkeypatch):
-    from pcl_data.datasets import SyntheticStreets
+    from pcl_synth import SyntheticStreets
 
     monkeypatch.setattr(SyntheticStreets, "prepare", lambda self, n_workers: None)
     world = open_world(DataConfig(kind="streets", n_scenes=4, n_validation=1, n_sweeps=3))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pcl_appkit.segmentation.testing import make_room
 from pcl_data import save_scene
+from pcl_methods.segmentation.testing import make_room
 
 
 @pytest.fixture(scope="session")

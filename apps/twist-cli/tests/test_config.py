@@ -2,7 +2,7 @@
 
 import pytest
 
-from pcl_appkit.config import ConfigError, load_config
+from pcl_run.config import ConfigError, load_config
 from twist_cli.config import PRESETS, RunConfig
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pcl_data.datasets import SyntheticRooms
+from pcl_synth import SyntheticRooms
 from twist_cli.config import DataConfig
 from twist_cli.scenes import open_split
 

@@ -6,18 +6,46 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, Scene
-from pcl_data.datasets import SceneFolder, SyntheticRooms
+from pcl_data.datasets import SceneFolder
 from pcl_data.validation import validate, validate_scene
 
 
-@pytest.fixture(scope="module")
-def rooms(tmp_path_factory) -> SyntheticRooms:
-    return SyntheticRooms(1, cache=tmp_path_factory.mktemp("rooms"))
+class Rooms(list):
+    """A data set of one room."""
+
+    names = ("room",)
+    label_set = SCANNET20
 
 
 @pytest.fixture(scope="module")
-def room(rooms) -> Scene:
-    return rooms[0]
+def room() -> Scene:
+    """A floor with a wall, two chairs and a table, in noisy colours."""
+    rng = np.random.default_rng(0)
+    parts = (  # class, instance, lowest corner, size
+        ("floor", -1, (0, 0, 0), (4, 3, 0.01)),
+        ("wall", -1, (0, 0, 0), (4, 0.01, 2.5)),
+        ("chair", 0, (1, 1, 0), (0.5, 0.5, 0.9)),
+        ("chair", 1, (3, 1, 0), (0.5, 0.5, 0.9)),
+        ("table", 2, (2, 2, 0), (1.2, 0.8, 0.7)),
+    )
+    counts = (3000, 2000, 300, 300, 400)
+    points = [
+        rng.uniform(0, size, (count, 3)) + corner
+        for (_, _, corner, size), count in zip(parts, counts, strict=True)
+    ]
+    return Scene(
+        "room",
+        np.concatenate(points).astype(np.float32),
+        colors=rng.integers(40, 220, (sum(counts), 3)).astype(np.uint8),
+        labels=np.repeat([SCANNET20.names.index(part[0]) for part in parts], counts),
+        instances=np.repeat([part[1] for part in parts], counts),
+        label_set=SCANNET20,
+    )
+
+
+@pytest.fixture(scope="module")
+def rooms(room) -> Rooms:
+    return Rooms([room])
 
 
 def rules(scene: Scene) -> list[str]:

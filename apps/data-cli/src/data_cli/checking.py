@@ -8,11 +8,11 @@ from statistics import median
 
 import typer
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.opening import open_dataset
+from pcl_data.opening import open_dataset
 from pcl_data.preparation import MANIFEST_NAME, changed_files
 from pcl_data.statistics import DatasetStatistics, count_dataset
 from pcl_data.validation import Finding, validate
+from pcl_run.cli import print_json
 
 
 def validate_dataset(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pcl_appkit.cli import boundary
+from pcl_run.cli import boundary
 
 app = typer.Typer(
     name="data-cli",

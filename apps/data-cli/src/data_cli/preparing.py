@@ -5,13 +5,13 @@ from pathlib import Path
 
 import typer
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.counting import counting
-from pcl_appkit.opening import open_dataset
 from pcl_data.dataset import Dataset
+from pcl_data.opening import open_dataset
 from pcl_data.preparation import prepare
 from pcl_data.scene import Scene
 from pcl_data.shards import write_shards
+from pcl_run.cli import print_json
+from pcl_run.counting import counting
 
 
 def prepare_dataset(

@@ -6,12 +6,18 @@ from typing import Any
 
 import typer
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.counting import counting
-from pcl_appkit.opening import WORLDS, chosen, read_options
-from pcl_data.datasets.synthetic_streets import write_nuscenes_layout, write_semantickitti_layout
+from pcl_data.opening import chosen, read_options
 from pcl_data.preparation import prepare
+from pcl_run.cli import print_json
+from pcl_run.counting import counting
+from pcl_synth import (
+    SyntheticRooms,
+    SyntheticStreets,
+    write_nuscenes_layout,
+    write_semantickitti_layout,
+)
 
+WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
 LAYOUTS: dict[str, Callable[..., Any]] = {
     "semantickitti": write_semantickitti_layout,
     "nuscenes": write_nuscenes_layout,

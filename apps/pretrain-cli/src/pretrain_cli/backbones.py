@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pcl_appkit.segmentation.features import FEATURES
-from pcl_appkit.segmentation.network import Backbone, SegmentationNetwork, build_backbone
-from pcl_appkit.segmentation.weights import load_backbone
+from pcl_methods.segmentation.features import FEATURES
+from pcl_methods.segmentation.network import Backbone, SegmentationNetwork, build_backbone
+from pcl_methods.segmentation.weights import load_backbone
 from pretrain_cli.config import FinetuneConfig, ModelConfig
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from pcl_appkit.segmentation.features import FeatureKind, point_features
-from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import SparseTensor
 from pcl_data import Scene, VoxelGrid, voxel_labels, voxelize
+from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.network import Backbone
 from pretrain_cli.config import PretrainConfig
 from pretrain_cli.worlds import World, spread
 

@@ -6,22 +6,22 @@ from typing import Any
 
 import typer
 
-from pcl_appkit.cli import choose_device, print_json
-from pcl_appkit.config import load_config
-from pcl_appkit.segmentation.features import FEATURES
-from pcl_appkit.segmentation.inference import (
+from pcl_backbones import load_weights
+from pcl_backbones.weights import read_card
+from pcl_data import Scene
+from pcl_data.evaluation import Protocol
+from pcl_methods.segmentation.features import FEATURES
+from pcl_methods.segmentation.inference import (
     Classes,
     find_classes,
     find_instances,
     predict_scene,
     propose,
 )
-from pcl_appkit.segmentation.network import SegmentationNetwork, build_backbone
-from pcl_appkit.segmentation.scoring import score_scenes
-from pcl_backbones import load_weights
-from pcl_backbones.weights import read_card
-from pcl_data import Scene
-from pcl_data.evaluation import Protocol
+from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
+from pcl_methods.segmentation.scoring import score_scenes
+from pcl_run.cli import choose_device, print_json
+from pcl_run.config import load_config
 from pretrain_cli.backbones import build_network
 from pretrain_cli.config import FinetuneConfig
 from pretrain_cli.worlds import World, open_labeled_world

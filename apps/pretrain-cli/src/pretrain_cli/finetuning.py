@@ -9,21 +9,21 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.files import jsonable
-from pcl_appkit.loop import fit, interruptible, poly
-from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.report import write_report
-from pcl_appkit.run import Run
-from pcl_appkit.segmentation.batches import SceneBatches, SceneSource
-from pcl_appkit.segmentation.losses import rarity_weights, segmentation_losses
-from pcl_appkit.segmentation.network import SegmentationNetwork, freeze_norms
-from pcl_appkit.segmentation.samples import training_sample
-from pcl_appkit.start import Start
-from pcl_appkit.training import make_optimizer
 from pcl_backbones import add_low_rank, merge_low_rank, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
+from pcl_methods.segmentation.batches import SceneBatches, SceneSource
+from pcl_methods.segmentation.losses import rarity_weights, segmentation_losses
+from pcl_methods.segmentation.network import SegmentationNetwork, freeze_norms
+from pcl_methods.segmentation.samples import training_sample
+from pcl_run.cli import print_json
+from pcl_run.files import jsonable
+from pcl_run.loop import fit, interruptible, poly
+from pcl_run.memory import peak_memory_bytes
+from pcl_run.report import write_report
+from pcl_run.run import Run
+from pcl_run.start import Start
+from pcl_run.training import make_optimizer
 from pretrain_cli.backbones import build_network, initial_backbone
 from pretrain_cli.budgets import open_budget
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig

@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pcl_appkit.files import write_json
 from pcl_data import Frame, LazyFrames, Scene, load_scene, save_scene, voxelize
-from pcl_data.datasets.synthetic_rooms import generate_room
 from pcl_data.pairs import load_pairs, mine_pairs, save_pairs, unproject
 from pcl_data.parallel import run_each
+from pcl_run.files import write_json
+from pcl_synth.rooms import generate_room
 from pretrain_cli.config import DataConfig
 from pretrain_cli.worlds import World
 

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 import typer
 
-from pcl_appkit.cli import choose_device, print_json
-from pcl_appkit.config import load_config
 from pcl_contrastive import (
     object_coverage,
     select_points_at_random,
@@ -20,6 +18,8 @@ from pcl_contrastive import (
 from pcl_data import Scene
 from pcl_data.atomic_files import whole_file
 from pcl_data.export import write_ply
+from pcl_run.cli import choose_device, print_json
+from pcl_run.config import load_config
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
 from pretrain_cli.encoding import encode_scene

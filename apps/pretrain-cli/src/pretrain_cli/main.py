@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pcl_appkit.cli import boundary, print_json
-from pcl_appkit.start import Start, with_options
+from pcl_run.cli import boundary, print_json
+from pcl_run.start import Start, with_options
 
 app = typer.Typer(
     name="pretrain-cli",
@@ -96,7 +96,7 @@ def run(
     Example: pretrain-cli run --method csc --pairs pairs
     """
     with boundary():
-        from pcl_appkit.run import is_main_process
+        from pcl_run.run import is_main_process
         from pretrain_cli.pretraining import pretrain, print_summary
 
         options = {"method": method, "data.root": data, "contrast.pairs": pairs, "init": init}
@@ -129,7 +129,7 @@ def finetune(
     Example: pretrain-cli finetune --init runs/pretrain_001 --budget 5% --task instance
     """
     with boundary():
-        from pcl_appkit.run import is_main_process
+        from pcl_run.run import is_main_process
         from pretrain_cli.finetuning import finetune as train
         from pretrain_cli.finetuning import print_summary
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from pcl_appkit.run import Run
 from pcl_contrastive import RepresentationHealth, representation_health
+from pcl_run.run import Run
 from pretrain_cli.config import PretrainConfig
 from pretrain_cli.encoding import finished_backbone, untouched
 from pretrain_cli.objectives import Objective

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from pcl_appkit.segmentation.network import Backbone
 from pcl_backbones import ProjectionHead, SemanticHead, SparseTensor
 from pcl_contrastive import (
     FeatureQueue,
@@ -28,6 +27,7 @@ from pcl_contrastive import (
     volume_classification_loss,
     volume_info_nce,
 )
+from pcl_methods.segmentation.network import Backbone
 from pretrain_cli.config import PAIR_METHODS, PretrainConfig
 from pretrain_cli.views import VIEWS
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pcl_appkit.config import load_config
-from pcl_appkit.counting import counting
+from pcl_run.config import load_config
+from pcl_run.counting import counting
 from pretrain_cli.config import DataConfig
 from pretrain_cli.frame_pairs import write_frame_pairs
 from pretrain_cli.worlds import open_world

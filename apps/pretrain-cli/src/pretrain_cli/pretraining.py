@@ -8,16 +8,16 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.files import jsonable
-from pcl_appkit.loop import Schedule, fit, interruptible
-from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.report import write_report
-from pcl_appkit.run import Run
-from pcl_appkit.segmentation.weights import WEIGHTS
-from pcl_appkit.start import Start
-from pcl_appkit.training import make_optimizer
 from pcl_backbones import save_weights
+from pcl_methods.segmentation.weights import WEIGHTS
+from pcl_run.cli import print_json
+from pcl_run.files import jsonable
+from pcl_run.loop import Schedule, fit, interruptible
+from pcl_run.memory import peak_memory_bytes
+from pcl_run.report import write_report
+from pcl_run.run import Run
+from pcl_run.start import Start
+from pcl_run.training import make_optimizer
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
 from pretrain_cli.encoding import finished_backbone

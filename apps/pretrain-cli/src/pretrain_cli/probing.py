@@ -9,13 +9,13 @@ import torch
 import typer
 from torch import Tensor
 
-from pcl_appkit.cli import choose_device, print_json
-from pcl_appkit.config import load_config
-from pcl_appkit.segmentation.features import FeatureKind
-from pcl_appkit.segmentation.network import Backbone
 from pcl_contrastive import fit_linear_probe, knn_probe
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import Protocol, SemanticEvaluator
+from pcl_methods.segmentation.features import FeatureKind
+from pcl_methods.segmentation.network import Backbone
+from pcl_run.cli import choose_device, print_json
+from pcl_run.config import load_config
 from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.budgets import open_budget
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig

@@ -11,10 +11,10 @@ import torch
 from numpy.random import Generator
 from torch.utils.data import Dataset
 
-from pcl_appkit.segmentation.features import point_features
 from pcl_contrastive import crop_volumes, split_volumes
 from pcl_data import Scene, augmentation, collate, voxelize
 from pcl_data.pairs import correspondences, cut_views
+from pcl_methods.segmentation.features import point_features
 from pretrain_cli.config import PAIR_METHODS, PretrainConfig
 from pretrain_cli.frame_pairs import FramePairs
 from pretrain_cli.worlds import World

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from pcl_appkit.opening import WORLDS, open_dataset, read_options
 from pcl_data import LabelSet, Scene
 from pcl_data.dataset import Dataset
+from pcl_data.opening import open_dataset, read_options
+from pcl_synth import SyntheticRooms, SyntheticStreets
 from pretrain_cli.config import DataConfig
 
+WORLDS = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pcl_appkit.config import Config
-from pcl_appkit.training import TrainingConfig
+from pcl_run.config import Config
+from pcl_run.training import TrainingConfig
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 

@@ -10,11 +10,11 @@ import time
 import torch
 import typer
 
-from pcl_appkit.cli import print_json
+from pcl_run.cli import print_json
 
-LIBRARIES = ("pcl-data", "pcl-backbones", "pcl-pseudolabel", "pcl-appkit", "twist-cli", "torch")
+LIBRARIES = ("pcl-data", "pcl-backbones", "pcl-pseudolabel", "pcl-run", "twist-cli", "torch")
 OPTIONAL = {
-    "embreex": "SyntheticRooms (pip install pcl-data[synth])",
+    "embreex": "SyntheticRooms (pip install embreex trimesh)",
     "laspy": "LAS and LAZ scans (pip install pcl-data[las])",
 }
 SIDE = 1536  # of the dense product that is timed

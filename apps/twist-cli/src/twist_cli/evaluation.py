@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pcl_appkit.segmentation.scoring import score_scenes
 from pcl_data import Scene
 from pcl_data.evaluation import Protocol
+from pcl_methods.segmentation.scoring import score_scenes
 from pcl_pseudolabel import (
     PseudoLabelQuality,
     PseudoLabelRecord,

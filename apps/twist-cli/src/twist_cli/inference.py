@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pcl_appkit.segmentation import inference
-from pcl_appkit.segmentation.inference import Instances, vote_labels
 from pcl_data import Scene
+from pcl_methods.segmentation import inference
+from pcl_methods.segmentation.inference import Instances, vote_labels
 from pcl_pseudolabel import proposal_confidence
 from twist_cli.objective import TwistObjective, detached_features, propose_voxels
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import typer
 
-from pcl_appkit.checkpoint import load_checkpoint, newest_checkpoint
-from pcl_appkit.cli import choose_device, print_json
-from pcl_appkit.config import load_config
 from pcl_data.export import write_ply
 from pcl_pseudolabel import PseudoLabelStore
+from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
+from pcl_run.cli import choose_device, print_json
+from pcl_run.config import load_config
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.evaluation import scene_quality, shown_quality
 from twist_cli.labelling import label_scenes, open_store

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pcl_appkit.cli import boundary
+from pcl_run.cli import boundary
 
 app = typer.Typer(
     name="twist-cli",
@@ -54,8 +54,8 @@ def run(
     Example: twist-cli run --data scans data.labeled=[room1*] data.validation=[room9*]
     """
     with boundary():
-        from pcl_appkit.run import is_main_process
-        from pcl_appkit.start import Start, with_options
+        from pcl_run.run import is_main_process
+        from pcl_run.start import Start, with_options
         from twist_cli.running import print_summary, start_run
 
         given = with_options(overrides, {"data.root": data, "init": init, "seed": seed})
@@ -113,7 +113,7 @@ def report(run_folder: Annotated[Path, typer.Argument(help="a run folder")]) -> 
     Example: twist-cli report runs/twist_001
     """
     with boundary():
-        from pcl_appkit.report import write_report
+        from pcl_run.report import write_report
 
         typer.echo(write_report(run_folder))
 

@@ -4,9 +4,9 @@ Chu et al., "TWIST: Two-Way Inter-Label Self-Training for Semi-Supervised 3D Ins
 Segmentation", CVPR 2022, sections 3 and 4.2.
 """
 
-from pcl_appkit.segmentation.features import FEATURES
-from pcl_appkit.segmentation.network import SegmentationNetwork, build_backbone
 from pcl_backbones import ProposalEncoder
+from pcl_methods.segmentation.features import FEATURES
+from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
 from pcl_pseudolabel import ProposalRecorrector
 from twist_cli.config import RunConfig
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pcl_appkit.segmentation.inference import propose
-from pcl_appkit.segmentation.losses import segmentation_losses, voxel_cross_entropy
-from pcl_appkit.segmentation.network import SegmentationNetwork, VoxelPrediction
 from pcl_data import LabelSet
+from pcl_methods.segmentation.inference import propose
+from pcl_methods.segmentation.losses import segmentation_losses, voxel_cross_entropy
+from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction
 from pcl_pseudolabel import (
     ProposalRecorrector,
     cluster_proposals,

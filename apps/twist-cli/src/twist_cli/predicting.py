@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pcl_appkit.cli import choose_device
-from pcl_appkit.config import load_config
 from pcl_backbones import load_weights, read_card
 from pcl_data.datasets import SceneFolder
 from pcl_data.export import write_ply
+from pcl_run.cli import choose_device
+from pcl_run.config import load_config
 from twist_cli.config import RunConfig
 from twist_cli.evaluation import evaluate_scenes
 from twist_cli.inference import find_instances, predict_scene

@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from pcl_appkit.cli import print_json
-from pcl_appkit.loop import interruptible
-from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.report import write_report
-from pcl_appkit.start import Start
+from pcl_run.cli import print_json
+from pcl_run.loop import interruptible
+from pcl_run.memory import peak_memory_bytes
+from pcl_run.report import write_report
+from pcl_run.start import Start
 from twist_cli.config import PRESETS, RunConfig
 from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split

@@ -5,9 +5,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from pcl_appkit.segmentation.batches import Sample, SceneBatches, SceneSource
-from pcl_appkit.segmentation.samples import training_sample
 from pcl_data import Scene
+from pcl_methods.segmentation.batches import Sample, SceneBatches, SceneSource
+from pcl_methods.segmentation.samples import training_sample
 from pcl_pseudolabel import PseudoLabelRecord
 from twist_cli.config import RunConfig
 from twist_cli.scenes import Split

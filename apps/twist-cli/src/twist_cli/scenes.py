@@ -7,8 +7,9 @@ from fnmatch import fnmatch
 from functools import partial
 
 from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet, Scene
-from pcl_data.datasets import SceneFolder, SyntheticRooms
+from pcl_data.datasets import SceneFolder
 from pcl_data.splits import limited_reconstructions
+from pcl_synth import SyntheticRooms
 from twist_cli.config import DataConfig
 
 LABEL_SETS = {"scannet20": SCANNET20, "scannet200": SCANNET200, "nyu40": NYU40}

@@ -7,14 +7,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from pcl_appkit.loop import fit, poly
-from pcl_appkit.memory import peak_memory_bytes
-from pcl_appkit.run import Run
-from pcl_appkit.segmentation.network import freeze_norms
-from pcl_appkit.segmentation.weights import load_backbone
-from pcl_appkit.training import make_optimizer
 from pcl_backbones import save_weights
+from pcl_methods.segmentation.network import freeze_norms
+from pcl_methods.segmentation.weights import load_backbone
 from pcl_pseudolabel import PseudoLabelStore
+from pcl_run.loop import fit, poly
+from pcl_run.memory import peak_memory_bytes
+from pcl_run.run import Run
+from pcl_run.training import make_optimizer
 from twist_cli.config import RunConfig
 from twist_cli.evaluation import evaluate_scenes, pseudo_scores
 from twist_cli.labelling import label_scenes, open_store

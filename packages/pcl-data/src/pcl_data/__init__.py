@@ -1,4 +1,4 @@
-"""Scenes, label sets, readers, synthetic worlds, label budgets, evaluation of 3D point clouds."""
+"""Scenes, label sets, readers, label budgets and evaluation for 3D point clouds."""
 
 from pcl_data.__about__ import __version__
 from pcl_data.batching import PointBudgetSampler, collate

@@ -9,8 +9,6 @@ from pcl_data.datasets.scene_folder import SceneFolder
 from pcl_data.datasets.semantic_kitti import SemanticKitti
 from pcl_data.datasets.seven_scenes import SevenScenes
 from pcl_data.datasets.sun_rgbd import SunRgbd
-from pcl_data.datasets.synthetic_rooms import SyntheticRooms
-from pcl_data.datasets.synthetic_streets import SyntheticStreets
 from pcl_data.datasets.waymo import Waymo
 
 __all__ = [
@@ -23,7 +21,5 @@ __all__ = [
     "SemanticKitti",
     "SevenScenes",
     "SunRgbd",
-    "SyntheticRooms",
-    "SyntheticStreets",
     "Waymo",
 ]

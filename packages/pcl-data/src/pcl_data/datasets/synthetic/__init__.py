@@ -1,1 +1,0 @@
-"""What synthetic rooms and streets share: shapes, materials, ray casting."""

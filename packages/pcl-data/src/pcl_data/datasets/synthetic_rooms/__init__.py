@@ -1,5 +1,0 @@
-"""Synthetic rooms: furnished at random, scanned by a simulated RGB-D camera."""
-
-from pcl_data.datasets.synthetic_rooms.dataset import SyntheticRooms, generate_room
-
-__all__ = ["SyntheticRooms", "generate_room"]

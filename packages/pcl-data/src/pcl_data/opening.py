@@ -1,0 +1,137 @@
+"""Words of the command line to data sets. Needs pcl-data (`pcl-run[data]`), and no torch."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+
+from pcl_data import label_set as label_sets
+from pcl_data.dataset import Dataset
+from pcl_data.datasets import (
+    S3DIS,
+    FrameFolder,
+    KittiObject,
+    NuScenes,
+    ScanNet,
+    SceneFolder,
+    SemanticKitti,
+    SevenScenes,
+    SunRgbd,
+    Waymo,
+)
+from pcl_data.shards import ShardFolder
+
+KINDS: dict[str, Callable[..., Dataset]] = {
+    "folder": SceneFolder,
+    "shards": ShardFolder,
+    "frames": FrameFolder,
+    "scannet": ScanNet,
+    "s3dis": S3DIS,
+    "sunrgbd": SunRgbd,
+    "sevenscenes": SevenScenes,
+    "semantickitti": SemanticKitti,
+    "nuscenes": NuScenes,
+    "waymo": Waymo,
+    "kitti": KittiObject,
+}
+# Parameters that are arguments or options of the command line themselves.
+_ELSEWHERE = ("root", "n_rooms", "n_sequences", "seed")
+LABEL_SETS = {
+    value.name: value
+    for value in vars(label_sets).values()
+    if isinstance(value, label_sets.LabelSet)
+}
+
+
+def open_dataset(root: Path, kind: str, split: str | None, options: Sequence[str]) -> Dataset:
+    """The data set at `root`.
+
+    Args:
+        root: its folder.
+        kind: one of `KINDS`.
+        split: an official split, or names with a comma after each.
+        options: `key=value` of the reader's options; a label set by its name.
+
+    Raises:
+        ValueError: if a word is not known: the nearest one that is.
+        FileNotFoundError: if files are missing.
+    """
+    reader = KINDS[chosen("kind", kind, KINDS)]
+    arguments = read_options(reader, options)
+    if split is not None:
+        names = [name for name in split.split(",") if name]
+        arguments["split"] = names if "," in split else split
+        check_keys(reader, arguments)
+    return reader(root, **arguments)
+
+
+def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str, Any]:
+    """Values of `key=value` words, as YAML reads them; what is no YAML (`*.ply`) is text.
+
+    Raises:
+        ValueError: if a word has no `=`, the reader has no such option, or it takes no such value.
+    """
+    arguments: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    for word in options:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise ValueError(f"options must be key=value, got {word!r}")
+        texts[key] = text
+        try:
+            arguments[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            arguments[key] = text
+    check_keys(reader, arguments)
+    if "label_set" in arguments:
+        name = str(arguments["label_set"])
+        arguments["label_set"] = LABEL_SETS[chosen("label_set", name, LABEL_SETS)]
+    parameters = inspect.signature(reader).parameters
+    return {
+        key: _fitted(key, value, texts[key], parameters[key]) for key, value in arguments.items()
+    }
+
+
+def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | dict[str, Any]) -> None:
+    """Return quietly if the reader takes these options.
+
+    Raises:
+        ValueError: naming the nearest option.
+    """
+    known = [name for name in inspect.signature(reader).parameters if name not in _ELSEWHERE]
+    for key in arguments:
+        chosen("option", key, known)
+
+
+def _fitted(key: str, value: Any, text: str, parameter: inspect.Parameter) -> Any:
+    """The value if the parameter takes its type; text where it takes text (`split=08`)."""
+    kind = parameter.annotation
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if any(get_origin(kind) is Literal for kind in kinds):
+        return value  # the reader names its words
+    types = tuple(get_origin(kind) or kind for kind in kinds)
+    if isinstance(value, types) and (bool in types or not isinstance(value, bool)):
+        return value
+    if float in types and type(value) is int:
+        return float(value)
+    if str in types and not isinstance(value, list | dict):
+        return text
+    names = " or ".join(kind.__name__ for kind in types if kind is not NoneType)
+    raise ValueError(f"{key} must be of type {names}, got {text!r}")
+
+
+def chosen(what: str, word: str, known: Sequence[str] | dict[str, Any]) -> str:
+    """The word, if it is known.
+
+    Raises:
+        ValueError: naming the known words and the nearest one.
+    """
+    if word in known:
+        return word
+    nearest = get_close_matches(word, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"{what} must be one of {', '.join(known) or 'none'}, got {word!r}{hint}")

@@ -1,0 +1,157 @@
+"""A scene through a network: classes and instances for every input point."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcl_data import Scene, voxelize
+from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction
+from pcl_pseudolabel import cluster_proposals, proposal_confidence, vote_proposal_labels
+
+
+@dataclass(frozen=True)
+class ScenePrediction:
+    """What a network says of the voxels of one scene, without augmentation."""
+
+    points: Tensor  # (v, 3) the point that represents each voxel
+    features: Tensor  # (v, c) what the network read
+    inverse: Tensor  # (n,) the voxel of each input point
+    voxels: VoxelPrediction
+
+    @property
+    def batch_index(self) -> Tensor:
+        """The scene of each voxel, (v,): there is one."""
+        return self.points.new_zeros(len(self.points), dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The class of every input point."""
+
+    labels: np.ndarray  # (n,) train ids
+    confidence: np.ndarray  # (n,) softmax of the class
+
+
+@dataclass(frozen=True)
+class Instances(Classes):
+    """A class and an instance for every input point."""
+
+    instances: np.ndarray  # (n,) -1 none
+    instance_labels: np.ndarray  # (m,)
+    scores: np.ndarray  # (m,) mean softmax of the class over the instance
+
+    def masks(self) -> list[np.ndarray]:
+        """The input points of each instance."""
+        order = np.argsort(self.instances, kind="stable")
+        edges = np.searchsorted(self.instances[order], np.arange(len(self.scores) + 1))
+        return [order[first:last] for first, last in pairwise(edges)]
+
+
+@torch.inference_mode()
+def predict_scene(
+    network: SegmentationNetwork,
+    scene: Scene,
+    *,
+    voxel_size: float,
+    features: FeatureKind,
+    device: torch.device,
+) -> ScenePrediction:
+    """The network in evaluation mode on one scene; a voxel reads its first point.
+
+    Args:
+        network: stays in evaluation mode.
+        scene: points in metres, with the features that are asked for.
+        voxel_size: metres.
+        features: what the network reads (`point_features`).
+        device: of the network.
+    """
+    network.eval()
+    grid = voxelize(scene.points, voxel_size)
+    arrays = (
+        np.insert(grid.coords, 0, 0, axis=1),
+        point_features(scene, features)[grid.index],
+        np.ascontiguousarray(scene.points[grid.index]),
+        grid.inverse,
+    )
+    coords, values, points, inverse = (torch.from_numpy(array).to(device) for array in arrays)
+    return ScenePrediction(points, values, inverse, network(coords, values))
+
+
+def propose(
+    points: Tensor,
+    logits: Tensor,
+    offsets: Tensor,
+    batch_index: Tensor,
+    *,
+    radius: float,
+    min_points: int,
+    stuff: Collection[int] = (),
+) -> Tensor:
+    """The proposal of each voxel, -1 none: voxels of one class whose moved points lie close.
+
+    Args:
+        points: (v, 3) metres.
+        logits: (v, n_classes).
+        offsets: (v, 3) predicted, metres.
+        batch_index: (v,) the scene of each voxel.
+        radius: metres; 1.5 voxels in the published work.
+        min_points: voxels; smaller proposals are dropped.
+        stuff: classes without instances, such as wall and floor.
+    """
+    return cluster_proposals(
+        points + offsets,
+        logits.argmax(dim=1),
+        batch_index,
+        radius=radius,
+        min_points=min_points,
+        ignore=stuff,
+    )
+
+
+@torch.inference_mode()
+def find_classes(prediction: ScenePrediction) -> Classes:
+    """The likeliest class of every input point."""
+    return Classes(*_classes(prediction))
+
+
+@torch.inference_mode()
+def find_instances(
+    prediction: ScenePrediction, proposals: Tensor, proposal_labels: Tensor | None = None
+) -> Instances:
+    """The instances of a scene as they are scored: disjoint, one class each (2.5 of CSC's code).
+
+    An instance keeps its points of every input point; `min_region` is the evaluator's rule.
+
+    Args:
+        prediction: of the scene.
+        proposals: (v,) of each voxel, -1 none (`propose`).
+        proposal_labels: (m,) class of each; none: the commonest of its voxels.
+    """
+    logits = prediction.voxels.logits
+    if proposal_labels is None:
+        proposal_labels = vote_labels(logits, proposals)
+    scores = proposal_confidence(logits.softmax(dim=1), proposals, proposal_labels)
+    return Instances(
+        *_classes(prediction),
+        proposals[prediction.inverse].cpu().numpy(),
+        proposal_labels.cpu().numpy(),
+        scores.cpu().numpy(),
+    )
+
+
+def vote_labels(logits: Tensor, proposals: Tensor) -> Tensor:
+    """The commonest class of each proposal's voxels, (m,)."""
+    n_proposals = int(proposals.max()) + 1 if len(proposals) else 0
+    return vote_proposal_labels(logits.argmax(dim=1), proposals, n_proposals)
+
+
+def _classes(prediction: ScenePrediction) -> tuple[np.ndarray, np.ndarray]:
+    """The class of every input point and its softmax."""
+    confidence, labels = prediction.voxels.logits.softmax(dim=1).max(dim=1)
+    inverse = prediction.inverse
+    return labels[inverse].cpu().numpy(), confidence[inverse].cpu().numpy()

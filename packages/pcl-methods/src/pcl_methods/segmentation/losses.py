@@ -1,0 +1,65 @@
+"""What supervised training minimises: cross-entropy and, with instances, the offset loss.
+
+Eq. 1 of Chu et al., "TWIST", CVPR 2022.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pcl_methods.segmentation.network import VoxelPrediction
+from pcl_pseudolabel import offset_loss
+
+
+def segmentation_losses(
+    prediction: VoxelPrediction,
+    batch: Mapping[str, Tensor],
+    rows: Tensor,
+    class_weights: Float[Tensor, " k"] | None = None,
+) -> dict[str, Tensor]:
+    """The losses of some voxels of a batch: `semantic`, and `offset` if offsets are predicted.
+
+    Means run over annotated voxels alone; without one a loss is 0.
+
+    Args:
+        prediction: for every voxel of the batch.
+        batch: `labels`; with offsets also `points`, `centers` and `instances` (`training_sample`).
+        rows: (v,) bool, or index, of the voxels that count.
+        class_weights: of the voxels of a class in the mean of `semantic`, at least 1 each; equal
+            by default.
+    """
+    labels = batch["labels"][rows]
+    semantic, weights = voxel_cross_entropy(prediction.logits[rows], labels), labels >= 0
+    if class_weights is not None:
+        weights = weights * class_weights[labels.clamp(min=0)]
+    losses = {"semantic": (semantic * weights).sum() / weights.sum().clamp(min=1)}
+    if prediction.offsets is not None:
+        target = batch["centers"][rows] - batch["points"][rows]
+        has_instance = batch["instances"][rows] >= 0
+        losses["offset"] = offset_loss(prediction.offsets[rows], target, has_instance)
+    return losses
+
+
+def rarity_weights(counts: Int[Tensor, " k"], exponent: float) -> Float[Tensor, " k"]:
+    """(points of the commonest class / points of the class) ^ exponent; 1 for a class without any.
+
+    Yan et al., "Sparse Single Sweep LiDAR Point Cloud Segmentation via Learning Contextual Shape
+    Priors from Scene Completion", AAAI 2021, with the exponent 1/3 (`train.py` of JS3C-Net).
+
+    Args:
+        counts: annotated points of each class.
+        exponent: 0 gives equal weights, 1 inverse frequencies.
+
+    Example:
+        >>> rarity_weights(torch.tensor([80, 10, 0]), 1 / 3)
+        tensor([1., 2., 1.])
+    """
+    return torch.where(counts > 0, counts.max() / counts.clamp(min=1), 1).float() ** exponent
+
+
+def voxel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of each voxel, (v,); 0 where it has no label."""
+    return cross_entropy(logits, labels.clamp(min=0), reduction="none") * (labels >= 0)

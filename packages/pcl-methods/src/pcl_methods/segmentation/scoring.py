@@ -1,0 +1,61 @@
+"""Scores on every point of some scenes, as the official scripts count."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pcl_data import LabelSet, Scene
+from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
+from pcl_data.evaluation.protocol import Protocol
+from pcl_methods.segmentation.inference import Classes, Instances
+
+
+def score_scenes(
+    scenes: Iterable[Scene],
+    find: Callable[[Scene], Classes],
+    label_set: LabelSet,
+    *,
+    protocol: Protocol = Protocol(tta=False),
+    min_region: int = 100,
+) -> dict[str, Any]:
+    """mIoU and mAcc of the classes and, where `find` gives instances, AP, AP50 and AP25.
+
+    Args:
+        scenes: with labels, and with instances where they are scored.
+        find: classes (`find_classes`) or instances (`find_instances`) of a scene.
+        label_set: of the labels.
+        protocol: how the scores were made, for their name.
+        min_region: points of an instance that is scored.
+
+    Returns:
+        fractions, NaN where undefined, the `protocol`, and `per_class`.
+
+    Raises:
+        ValueError: if a scene has no labels, or instances are found and it has none.
+    """
+    semantic = SemanticEvaluator(label_set, protocol=protocol)
+    instance = InstanceEvaluator(label_set, min_region=min_region, protocol=protocol)
+    with_instances = False
+    for scene in scenes:
+        found, labels = find(scene), _truth(scene, "labels")
+        semantic.update(labels, found.labels)
+        if isinstance(found, Instances):
+            with_instances = True
+            truth = labels, _truth(scene, "instances")
+            instance.update(*truth, found.masks(), found.instance_labels, found.scores)
+    classes = semantic.compute()
+    scores: dict[str, Any] = {"miou": classes.miou, "macc": classes.macc}
+    scores |= {"protocol": classes.protocol, "per_class": classes.per_class}
+    if with_instances:
+        objects = instance.compute()
+        scores |= {"ap": objects.ap, "ap50": objects.ap50, "ap25": objects.ap25}
+        scores["protocol"] = objects.protocol  # names the smallest region as well
+    return scores
+
+
+def _truth(scene: Scene, field: str) -> np.ndarray:
+    values = getattr(scene, field)
+    if values is None:
+        raise ValueError(f"scene {scene.name} must have {field} to be scored, got none")
+    return values

@@ -1,0 +1,136 @@
+"""Tests of pcl_run.loop, progress, interrupts and seeding (kills: test_resume.py)."""
+
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcl_run.cli import RunFailed, make_fabric
+from pcl_run.interrupts import Interrupted, interruptible
+from pcl_run.loop import poly
+from pcl_run.memory import peak_memory_bytes
+from pcl_run.metrics import read_metrics
+from pcl_run.run import Run
+from pcl_run.seeding import derive_seed, seed_everything
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_app import STEPS, Settings, build, train
+
+
+def test_logs_and_checkpoints_at_their_steps(tmp_path, capsys):
+    run = Run.open(tmp_path, Settings())
+    train(run, build(), stages=1, log_every=5)
+    rows = [row for row in read_metrics(tmp_path) if row["stage"] == "round_0"]
+    assert [row["step"] for row in rows] == [5, 10, STEPS]
+    assert rows[0]["lr"] == pytest.approx(0.05 * (1 - 4 / STEPS) ** 0.9)
+    assert {"loss", "absolute", "steps_per_second", "data_wait", "peak_memory_bytes"} <= set(
+        rows[0]
+    )
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("round*"))
+    assert kept == ["round_0_step_000010", "round_0_step_000012"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(word in lines[0] for word in ("round_0 5/12", "loss", "ETA", "data wait", "MiB"))
+
+
+def test_weights_do_not_depend_on_workers_or_the_state_before(tmp_path):
+    weights = []
+    for n_workers in (0, 1):
+        torch.manual_seed(n_workers)
+        modules = build()
+        run = Run.open(tmp_path / str(n_workers), Settings())
+        train(run, modules, stages=1, n_workers=n_workers)
+        weights.append(modules["head"].weight.detach().clone())
+    assert torch.equal(*weights)
+
+
+def test_a_finished_stage_is_loaded_not_trained(tmp_path):
+    modules, other = build(), build()
+    train(Run.open(tmp_path, Settings()), modules)
+    noise = torch.rand(3)
+    with torch.no_grad():
+        other["head"].weight.zero_()
+
+    def never(stage, step):
+        assert step == STEPS
+
+    train(Run.open(tmp_path, Settings(), resume=True), other, hook=never)
+    assert torch.equal(torch.rand(3), noise)
+    assert all(torch.equal(a, b) for a, b in zip(modules.parameters(), other.parameters()))  # noqa: B905
+
+
+def test_another_number_of_steps_is_an_error(tmp_path):
+    run = Run.open(tmp_path, Settings())
+    train(run, build(), stages=1)
+    with pytest.raises(ValueError, match=r"n_steps must be 12 as in .*, got 13"):
+        train(run, build(), stages=1, n_steps=13)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    modules = build()
+
+    def poison(stage, step):
+        if step == 4:
+            modules["head"].weight.data.fill_(float("nan"))
+
+    message = "loss must be finite, got loss nan, absolute nan at round_0 step 4"
+    with pytest.raises(RunFailed, match=message):
+        train(Run.open(tmp_path, Settings()), modules, hook=poison)
+
+
+def test_sigint_finishes_the_step_and_restores_the_handlers(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def press(stage, step):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="round_0 step 4"):
+        train(Run.open(tmp_path, Settings()), build(), hook=press)
+    assert (tmp_path / "checkpoints/last").resolve().name == "round_0_step_000004"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_second_sigint_interrupts_at_once():
+    with interruptible() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_poly_falls_from_one_to_zero():
+    assert poly()(0, 10) == 1
+    assert poly()(10, 10) == 0
+    assert poly(0.9)(5, 10) == pytest.approx(0.5**0.9)
+
+
+def test_seeds():
+    seeds = {derive_seed(*parts) for parts in [(0, "a", 1), (0, "a", 2), (0, "b", 1), (1, "a", 1)]}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    drawn = []
+    for _ in range(2):
+        seed_everything(derive_seed(5))
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+    assert drawn[0] == drawn[1]
+
+
+def test_memory_counts_this_process():
+    before = peak_memory_bytes()
+    block = np.ones(30_000_000)
+    assert before > 50e6
+    assert peak_memory_bytes() >= block.nbytes
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trains_on_a_gpu(tmp_path):
+    modules = build()
+    train(Run.open(tmp_path, Settings()), modules, fabric=make_fabric(), stages=1)
+    assert modules["head"].weight.is_cuda

@@ -1,0 +1,42 @@
+"""Synthetic rooms: seconds and points a room on one core, and how often each class occurs.
+
+`OPENBLAS_NUM_THREADS=1 python bench_synthetic_rooms.py [rooms]`; 40 rooms of seed 0 by default.
+"""
+
+import sys
+import time
+
+import numpy as np
+
+from pcl_data import SCANNET20
+from pcl_synth.rooms import generate_room
+
+
+def main(n_rooms: int = 40) -> None:
+    seconds, sizes, unlabelled = [], [], []
+    points, instances, rooms = (np.zeros(SCANNET20.n_classes, dtype=int) for _ in range(3))
+    generate_room(1, 0)  # warm-up
+    for index in range(n_rooms):
+        start = time.process_time()
+        scene = generate_room(0, index)
+        seconds.append(time.process_time() - start)
+        sizes.append(len(scene.points))
+        unlabelled.append((scene.labels < 0).mean())
+        count = np.bincount(scene.labels[scene.labels >= 0], minlength=SCANNET20.n_classes)
+        points += count
+        rooms += count > 0
+        things = np.unique(
+            np.stack([scene.instances, scene.labels], 1)[scene.instances >= 0], axis=0
+        )
+        instances += np.bincount(things[:, 1], minlength=SCANNET20.n_classes)
+    for name, values in (("seconds", seconds), ("points", sizes), ("unlabelled", unlabelled)):
+        quartiles = ", ".join(f"{v:.4g}" for v in np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+        print(f"{name} a room (min, quartiles, max): {quartiles}")
+    print(f"{'class':16}{'rooms':>6}{'instances':>11}{'points %':>10}")
+    for k, name in enumerate(SCANNET20.names):
+        share = 100 * points[k] / points.sum()
+        print(f"{name:16}{rooms[k]:6}{instances[k]:11}{share:10.2f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
