@@ -9,18 +9,16 @@ import pytest
 
 from pcl_data import S3DIS13, SCANNET20, Scene
 from pcl_data.datasets import SceneFolder
+from pcl_data.dataset import Dataset
 from pcl_data.datasets.dataset_yaml import read_dataset_yaml
 from pcl_data.preparation import changed_files, prepare, read_manifest
 
 
-class Worlds:
+class Worlds(Dataset):
     """Scenes by name; reading is counted, and may fail."""
 
     def __init__(self, names, label_set=SCANNET20, broken=()):
         self.names, self.label_set, self.broken, self.reads = list(names), label_set, broken, []
-
-    def __len__(self):
-        return len(self.names)
 
     def __getitem__(self, index):
         name = self.names[index]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, Scene
+from pcl_data.dataset import Dataset
 from pcl_data.datasets import SceneFolder
 from pcl_data.validation import validate, validate_scene
 
 
-class Rooms(list):
+class Rooms(list, Dataset):
     """A data set of one room."""
 
     names = ("room",)
@@ -154,7 +155,7 @@ def test_classes_without_a_point_are_found_in_the_data_set_alone(rooms):
 
 
 def test_scenes_without_labels_among_others_are_counted(room):
-    class Two(list):
+    class Two(list, Dataset):
         names = ("a", "b")
         label_set = None
 
@@ -167,7 +168,7 @@ def test_scenes_without_labels_among_others_are_counted(room):
 
 
 def test_a_file_that_may_not_be_read_is_an_error_of_its_scene():
-    class Locked(list):
+    class Locked(list, Dataset):
         names = ("a",)
         label_set = None
 

@@ -1,27 +1,41 @@
 """What every data set is: a sequence of named scenes with one label set."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from difflib import get_close_matches
 
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import Scene
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """A sequence of scenes, each read or made when it is asked for.
+class Dataset(Sequence[Scene]):
+    """A sequence of scenes, each read or made when it is asked for, by number or by name.
 
     Attributes:
-        label_set: meaning of the labels of every scene.
+        label_set: meaning of the labels of every scene; None where there are none.
     """
 
     label_set: LabelSet | None
+    names: Sequence[str]
+    """Name of each scene; all are different."""
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Name of each scene; all are different."""
-        ...
+    def __len__(self) -> int:
+        """Number of scenes."""
+        return len(self.names)
 
-    def __len__(self) -> int: ...
+    @abstractmethod
+    def __getitem__(self, index: int, /) -> Scene:  # type: ignore[override]
+        """The scene of an index."""
 
-    def __getitem__(self, index: int, /) -> Scene: ...
+    def load(self, name: str) -> Scene:
+        """The scene of a name.
+
+        Raises:
+            ValueError: if there is none: the nearest name.
+        """
+        names = list(self.names)
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"name must be that of one of {len(names)} scenes, got {name!r}{hint}")
+        return self[names.index(name)]

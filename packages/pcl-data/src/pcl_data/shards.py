@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pcl_data.atomic_files import whole_file
+from pcl_data.dataset import Dataset
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import LabelSet
 from pcl_data.readers.npy import view_array
@@ -69,7 +70,7 @@ def write_shards(
     return shards
 
 
-class ShardFolder(Sequence[Scene]):
+class ShardFolder(Dataset):
     """The scenes of `write_shards`, in their order; each is memory-mapped when it is asked for.
 
     Args:
@@ -105,14 +106,7 @@ class ShardFolder(Sequence[Scene]):
                     if name in self._members:
                         raise ValueError(f"scenes must have distinct names, got {name!r} twice")
                     self._members[name] = shard, members
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each scene."""
-        return tuple(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
+        self.names = tuple(self._members)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         name = self.names[index]

@@ -1,16 +1,17 @@
 """The part that all data sets in files share: names, a check of the files, reading on demand."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
+from pcl_data.dataset import Dataset
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import Scene
 
 
-class FileDataset(Sequence[Scene], ABC):
+class FileDataset(Dataset):
     """Scenes of a data set in its official layout, each read when it is asked for.
 
     Args:
@@ -60,9 +61,6 @@ class FileDataset(Sequence[Scene], ABC):
         """Files that the scenes need and that are not there, in order."""
         needed = dict.fromkeys(path for name in self.names for path in self.files(name))
         return [path for path in needed if not path.is_file()]
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         return self.read(self.names[index])

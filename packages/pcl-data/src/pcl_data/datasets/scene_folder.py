@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcl_data.dataset import Dataset
 from pcl_data.datasets.dataset_yaml import FILE_NAME, DatasetDescription, read_dataset_yaml
 from pcl_data.label_set import LabelSet
 from pcl_data.readers import READERS, is_readable, read_scene
@@ -15,7 +16,7 @@ from pcl_data.readers.scene_reader import LabelIds, is_scene_folder
 from pcl_data.scene import Scene
 
 
-class SceneFolder(Sequence[Scene]):
+class SceneFolder(Dataset):
     """The scans of a folder, sorted by name; each is read when it is asked for.
 
     Scans are files of any readable format and folders of `save_scene` or of Pointcept, in the
@@ -78,11 +79,7 @@ class SceneFolder(Sequence[Scene]):
         self.drop_invalid = drop_invalid
         paths = _scans(root, pattern)
         self._paths = {name: paths[name] for name in _chosen(paths, split, description, file)}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each scan, ascending or in the order of the split."""
-        return tuple(self._paths)
+        self.names = tuple(self._paths)
 
     def path(self, name: str) -> Path:
         """Where the scan of this name is.
@@ -91,9 +88,6 @@ class SceneFolder(Sequence[Scene]):
             KeyError: if there is none.
         """
         return self._paths[name]
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         path = self._paths[self.names[index]]

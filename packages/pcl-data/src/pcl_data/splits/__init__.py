@@ -20,10 +20,12 @@ from pcl_data.splits.budgets import (
     random_sweep_budget,
     reconstruction_budget,
 )
+from pcl_data.splits.scene_split import SceneSplit
 from pcl_data.splits.scenes import limited_reconstructions, read_split
 
 __all__ = [
     "LabelBudget",
+    "SceneSplit",
     "annotation_budget",
     "box_budget",
     "every_nth_sequence_budget",

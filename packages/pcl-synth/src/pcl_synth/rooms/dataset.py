@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_dir
 
+from pcl_data.dataset import Dataset
 from pcl_data.label_set import SCANNET20
 from pcl_data.parallel import run_each
 from pcl_data.scene import Scene
@@ -19,7 +20,7 @@ from pcl_synth.rooms.scanner import scan
 VERSION = 5  # raise it whenever the bits of a room change
 
 
-class SyntheticRooms(Sequence[Scene]):
+class SyntheticRooms(Dataset):
     """Furnished rooms with all 20 classes of ScanNet, scanned by a simulated RGB-D camera.
 
     Room `i` depends on the seed, `i` and the version of the generator only. It is made when first
@@ -58,10 +59,6 @@ class SyntheticRooms(Sequence[Scene]):
         self.seed, self.frames = seed, frames
         self.names = [_name(seed, i) for i in range(n_rooms)]
         self.label_set = SCANNET20
-
-    def __len__(self) -> int:
-        """Number of rooms."""
-        return len(self.names)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         """Room of an index, made now if the cache does not hold it."""

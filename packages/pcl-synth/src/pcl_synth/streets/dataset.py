@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from platformdirs import user_cache_dir
 
+from pcl_data.dataset import Dataset
 from pcl_data.label_set import SEMANTICKITTI19, LabelSet
 from pcl_data.parallel import run_each
 from pcl_data.scene import Frame, LazyFrames, Scene
@@ -28,7 +29,7 @@ N_TICKS = round(DURATION / PERIOD)  # sweeps of a whole sequence
 _CAMERAS, _KIND = 1, 2  # number streams of random numbers; those of sweeps are beam counts
 
 
-class SyntheticStreets(Sequence[Scene]):
+class SyntheticStreets(Dataset):
     """Drives of 20 seconds through streets with the 19 classes of SemanticKITTI.
 
     A scene is one sweep of a spinning LiDAR, ten a second, in the frame of the scanner (x ahead, y
@@ -90,10 +91,6 @@ class SyntheticStreets(Sequence[Scene]):
         self.seed, self.beams, self.cameras, self.label_set = seed, beams, cameras, label_set
         self.ticks = range(0, n_sweeps * stride, stride)
         self.names = [_name(i, tick) for i in range(n_sequences) for tick in self.ticks]
-
-    def __len__(self) -> int:
-        """Number of sweeps."""
-        return len(self.names)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         """Sweep of an index, made now if the cache does not hold it."""
