@@ -3,12 +3,18 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import Scene
 
+if TYPE_CHECKING:
+    _Scenes = Sequence[Scene]
+else:  # a checker of types at run time would read a scene each time that it meets a data set
+    _Scenes = Sequence
 
-class Dataset(Sequence[Scene]):
+
+class Dataset(_Scenes):
     """A sequence of scenes, each read or made when it is asked for, by number or by name.
 
     Attributes:
