@@ -216,7 +216,7 @@ def test_rejects_no_workers_and_an_index_beyond_the_end(tmp_path):
         data[2]
 
 
-def test_a_missing_ray_caster_names_the_extra(monkeypatch):
+def test_a_missing_ray_caster_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "embreex", None)
-    with pytest.raises(ImportError, match=r"pcl-data\[synth\]"):
+    with pytest.raises(ImportError, match=r"pip install embreex"):
         generate_room(0, 0)

@@ -239,7 +239,7 @@ def test_rejects_no_workers_and_an_index_beyond_the_end(tmp_path):
         data[2]
 
 
-def test_a_missing_ray_caster_names_the_extra(monkeypatch):
+def test_a_missing_ray_caster_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "embreex", None)
-    with pytest.raises(ImportError, match=r"pcl-data\[synth\]"):
+    with pytest.raises(ImportError, match=r"pip install embreex"):
         dataset.tracer(np.zeros((1, 3, 3), np.float32))
