@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pcl_data import S3DIS13, SCANNET20, Scene
-from pcl_data.datasets import SceneFolder
 from pcl_data.dataset import Dataset
+from pcl_data.datasets import SceneFolder
 from pcl_data.datasets.dataset_yaml import read_dataset_yaml
 from pcl_data.preparation import changed_files, prepare, read_manifest
 

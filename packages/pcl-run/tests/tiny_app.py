@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from pcl_run.cli import boundary, make_fabric
 from pcl_run.config import Config
-from pcl_run.loop import fit, poly
+from pcl_run.loop import LoopOptions, fit, poly
 from pcl_run.run import Run
 
 STEPS = 12
@@ -44,7 +44,16 @@ def build() -> nn.ModuleDict:
     return nn.ModuleDict({"body": body, "head": nn.Linear(8, 1)})
 
 
-def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None, **options):
+def train(
+    run,
+    modules,
+    *,
+    fabric=None,
+    stages=2,
+    hook=lambda stage, step: None,
+    n_steps=STEPS,
+    **options,
+):
     """Every stage in order; between them something that depends on the weights is remembered."""
     fabric, shift = fabric or make_fabric(), 0.0
     for number in range(stages):
@@ -56,7 +65,6 @@ def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None,
             error = modules["head"](modules["body"](noisy)) - batch["y"]
             return {"loss": error.square().mean(), "absolute": error.abs().mean()}
 
-        settings = {"n_steps": STEPS, "log_every": 2, "checkpoint_every": 5} | options
         fit(
             run,
             fabric,
@@ -68,9 +76,10 @@ def train(run, modules, *, fabric=None, stages=2, hook=lambda stage, step: None,
             },
             batches=Batches(shift),
             training_step=step_,
+            n_steps=n_steps,
             schedule=poly(0.9),
             seed=3,
-            **settings,
+            options=LoopOptions(**{"log_every": 2, "checkpoint_every": 5} | options),
         )
         if run.recall(stage) is None:
             loss = functional.mse_loss(modules["head"].weight, torch.ones(1, 8))

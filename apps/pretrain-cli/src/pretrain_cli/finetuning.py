@@ -107,9 +107,7 @@ class Finetuning:
             n_steps=settings.steps,
             schedule=poly(0.9),
             seed=self.config.seed,
-            n_workers=settings.workers,
-            log_every=settings.log_every,
-            checkpoint_every=settings.checkpoint_every,
+            options=settings.loop_options(),
         )
         self.score(settings.steps)
 

@@ -100,9 +100,7 @@ def learn(
         n_steps=settings.steps,
         schedule=SCHEDULES[settings.schedule],
         seed=config.seed,
-        n_workers=settings.workers,
-        log_every=settings.log_every,
-        checkpoint_every=settings.checkpoint_every,
+        options=settings.loop_options(),
     )
     if run.is_writer:
         monitor.watch(objective, settings.steps)

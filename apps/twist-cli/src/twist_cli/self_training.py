@@ -113,9 +113,7 @@ class SelfTraining:
             n_steps=n_steps,
             schedule=poly(0.9),
             seed=self.config.seed,
-            n_workers=settings.workers,
-            log_every=settings.log_every,
-            checkpoint_every=settings.checkpoint_every,
+            options=settings.loop_options(),
         )
 
     def evaluate(self, round_: int) -> None:

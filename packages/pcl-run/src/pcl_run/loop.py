@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,6 +40,21 @@ def poly(power: float = 0.9) -> Schedule:
     return lambda step, n_steps: (1 - step / n_steps) ** power
 
 
+@dataclass(frozen=True)
+class LoopOptions:
+    """What changes the speed and the record of a training, but none of its numbers.
+
+    Args:
+        n_workers: processes that prepare batches.
+        log_every: steps between two lines of metrics.
+        checkpoint_every: steps between two checkpoints; there is one at the end as well.
+    """
+
+    n_workers: int = 0
+    log_every: int = 20
+    checkpoint_every: int = 200
+
+
 def fit(
     run: Run,
     fabric: Fabric,
@@ -51,9 +67,7 @@ def fit(
     n_steps: int,
     schedule: Schedule,
     seed: int,
-    n_workers: int = 0,
-    log_every: int = 20,
-    checkpoint_every: int = 200,
+    options: LoopOptions = LoopOptions(),
 ) -> None:
     """Train one stage of a run, from where its newest checkpoint stands to its end.
 
@@ -74,9 +88,7 @@ def fit(
         schedule: (step, n_steps) -> factor of each learning rate.
         seed: torch, numpy and python are seeded with `derive_seed(seed, stage, step)` plus the
             rank before each step.
-        n_workers: processes that prepare batches.
-        log_every: steps between two lines of metrics.
-        checkpoint_every: steps between two checkpoints; there is one at the end as well.
+        options: workers, and how often to log and to write checkpoints.
 
     Raises:
         ValueError: if the stage's checkpoint was made for another `n_steps` or other modules.
@@ -87,7 +99,7 @@ def fit(
     module, *wrapped = fabric.setup(_Step(modules, training_step), *raw)
     start = _restore(run, stage, modules, optimizers, n_steps)
     run.truncate_metrics(stage, start)
-    loader = _loader(batches, range(start, n_steps), n_workers)
+    loader = _loader(batches, range(start, n_steps), options.n_workers)
 
     def save(done: int) -> None:
         if fabric.is_global_zero:
@@ -118,12 +130,12 @@ def fit(
             for optimizer in wrapped:
                 optimizer.step()
             progress.step(done, waited)
-            if done % log_every == 0 or done == n_steps:
+            if done % options.log_every == 0 or done == n_steps:
                 measured = progress.measure(done)
                 run.metrics(stage, done, **values, lr=rate, **measured)
                 progress.show(done, {**values, "lr": rate}, measured)
             stopped = done < n_steps and _any_rank(fabric, stop)
-            if done % checkpoint_every == 0 or done == n_steps or stopped:
+            if done % options.checkpoint_every == 0 or done == n_steps or stopped:
                 save(done)
             if stopped:
                 raise Interrupted(f"interrupted at {stage} step {done}; continue with --resume")

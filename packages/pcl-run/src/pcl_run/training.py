@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from pcl_run.loop import LoopOptions
+
 
 class TrainingConfig(Config):
     """How a network learns; an app's own settings extend it, and set its defaults."""
@@ -23,6 +25,12 @@ class TrainingConfig(Config):
     workers: int = Field(0, ge=0, description="processes that prepare batches")
     log_every: int = Field(20, ge=1)
     checkpoint_every: int = Field(200, ge=1)
+
+    def loop_options(self) -> "LoopOptions":
+        """Of `fit`."""
+        from pcl_run.loop import LoopOptions
+
+        return LoopOptions(self.workers, self.log_every, self.checkpoint_every)
 
 
 def make_optimizer(

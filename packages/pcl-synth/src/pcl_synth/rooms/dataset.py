@@ -1,6 +1,5 @@
 """The data set of synthetic rooms: generated on demand, kept on disk."""
 
-from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
