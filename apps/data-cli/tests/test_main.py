@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from data_cli.main import app
 from pcl_data import SCANNET20, Scene, load_scene
+from pcl_data.dataset import Dataset
 from pcl_data.datasets import SceneFolder, SemanticKitti
 from pcl_data.export import write_ply
 from pcl_data.shards import ShardFolder
@@ -234,11 +235,8 @@ def test_scenes_of_a_lidar_keep_what_they_know(tmp_path):
     intensity = np.array([0, 0.5, 1], np.float32)
     scene = Scene("08/000001", points, intensity=intensity, sensor_to_world=np.eye(4))
 
-    class One:
+    class One(Dataset):
         names, label_set = ("08/000001",), None
-
-        def __len__(self):
-            return 1
 
         def __getitem__(self, index):
             return scene

@@ -5,7 +5,15 @@ import pytest
 
 from pcl_data import SCANNET20, SCANNET200, Scene, save_scene
 from pcl_data.datasets import NuScenes, SceneFolder
-from pcl_data.opening import KINDS, LABEL_SETS, chosen, open_dataset, read_options
+from pcl_data.opening import (
+    HELD_OUT,
+    KINDS,
+    LABEL_SETS,
+    chosen,
+    open_dataset,
+    read_options,
+    read_words,
+)
 
 
 @pytest.fixture
@@ -18,7 +26,7 @@ def scans(tmp_path):
 
 def test_words_become_the_options_of_the_reader(scans):
     dataset = open_dataset(
-        scans, "folder", "c,a", ["label_set=scannet20", "max_extent=50.5", "pattern=*"]
+        scans, "folder", "c,a", {"label_set": "scannet20", "max_extent": "50.5", "pattern": "*"}
     )
     assert isinstance(dataset, SceneFolder)
     assert dataset.names == ("c", "a")
@@ -32,7 +40,9 @@ def test_every_label_set_has_its_name():
 
 
 def test_values_are_read_as_yaml():
-    options = read_options(NuScenes, ["cameras=true", "n_sweeps=3", "version=v1.0-mini"])
+    words = read_words(["cameras=true", "n_sweeps=3", "version=v1.0-mini"])
+    options = read_options(NuScenes, words)
+    assert options == read_options(NuScenes, {"cameras": True, "n_sweeps": 3} | {"version": "v1.0-mini"})
     assert options == {"cameras": True, "n_sweeps": 3, "version": "v1.0-mini"}
 
 
@@ -48,7 +58,7 @@ def test_values_are_read_as_yaml():
 )
 def test_words_that_are_not_known_name_the_nearest(scans, kind, split, options, message):
     with pytest.raises(ValueError, match=message):
-        open_dataset(scans, kind, split, options)
+        open_dataset(scans, kind, split, read_words(options))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,7 @@ def test_words_that_are_not_known_name_the_nearest(scans, kind, split, options, 
     ],
 )
 def test_a_value_has_the_type_of_its_option(reader, word, value):
-    (read,) = read_options(reader, [word]).values()
+    (read,) = read_options(reader, read_words([word])).values()
     assert read == value
     assert type(read) is type(value)
 
@@ -81,16 +91,20 @@ def test_a_value_has_the_type_of_its_option(reader, word, value):
 )
 def test_a_value_of_another_type_is_named(reader, word, message):
     with pytest.raises(ValueError, match=message):
-        read_options(reader, [word])
+        read_options(reader, read_words([word]))
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"folder", "shards"}))
 def test_every_layout_says_what_an_empty_folder_lacks(tmp_path, kind):
     with pytest.raises(FileNotFoundError, match=r"must hold .* missing, from"):
-        open_dataset(tmp_path, kind, None, [])
+        open_dataset(tmp_path, kind)
 
 
 def test_a_known_word_is_itself():
     assert chosen("kind", "waymo", KINDS) == "waymo"
     with pytest.raises(ValueError, match=r"kind must be one of none, got 'x'$"):
         chosen("kind", "x", [])
+
+
+def test_the_split_that_is_scored_is_one_of_the_data_set():
+    assert set(HELD_OUT) == set(KINDS) - {"folder", "shards", "frames"}

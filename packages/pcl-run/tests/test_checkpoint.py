@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pcl_run import files
-from pcl_run.checkpoint import load_checkpoint, mark_best, newest_checkpoint, save_checkpoint
+from pcl_run.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 
 
 def parts(width=3, seed=0):
@@ -59,21 +59,17 @@ def test_weights_alone_leave_the_generator(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_two_newest_finals_and_the_best_are_kept(tmp_path):
-    best = save(tmp_path, 1)
-    mark_best(tmp_path, best)
-    for step in (2, 3, 4):
+def test_the_two_newest_and_finals_are_kept(tmp_path):
+    for step in (1, 2, 3, 4):
         save(tmp_path, step, n_steps=4)
     for step in (1, 2, 3):
         save(tmp_path, step, stage="t")
-    kept = ["s_step_000001", "s_step_000004", "t_step_000002", "t_step_000003"]
-    assert names(tmp_path) == ["best", "last", *kept]
+    kept = ["s_step_000004", "t_step_000002", "t_step_000003"]
+    assert names(tmp_path) == ["last", *kept]
     assert os.readlink(tmp_path / "checkpoints/last") == "t_step_000003"
     assert newest_checkpoint(tmp_path, "s").name == "s_step_000004"
     assert newest_checkpoint(tmp_path).name == "t_step_000003"
     assert newest_checkpoint(tmp_path, "u") is None
-    with pytest.raises(ValueError, match="checkpoint must lie in"):
-        mark_best(tmp_path, tmp_path)
 
 
 def test_the_same_step_can_be_saved_again(tmp_path):

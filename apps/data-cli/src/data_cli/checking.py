@@ -8,7 +8,7 @@ from statistics import median
 
 import typer
 
-from pcl_data.opening import open_dataset
+from pcl_data.opening import open_dataset, read_words
 from pcl_data.preparation import MANIFEST_NAME, changed_files
 from pcl_data.statistics import DatasetStatistics, count_dataset
 from pcl_data.validation import Finding, validate
@@ -19,7 +19,7 @@ def validate_dataset(
     root: Path, kind: str, split: str | None, options: Sequence[str], *, as_json: bool
 ) -> None:
     """Print the findings; exit with 2 if there is an error among them."""
-    dataset = open_dataset(root, kind, split, options)
+    dataset = open_dataset(root, kind, split, read_words(options))
     findings = list(validate(dataset))
     if (root / MANIFEST_NAME).is_file():
         message = "not the file of manifest.json; delete its folder and prepare again"
@@ -40,7 +40,7 @@ def print_statistics(
     root: Path, kind: str, split: str | None, options: Sequence[str], *, as_json: bool
 ) -> None:
     """Print the numbers of a data set."""
-    dataset = open_dataset(root, kind, split, options)
+    dataset = open_dataset(root, kind, split, read_words(options))
     statistics = count_dataset((dataset[i] for i in range(len(dataset))), dataset.label_set)
     if as_json:
         print_json(_summary(statistics))

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from pcl_data.dataset import Dataset
-from pcl_data.opening import open_dataset
+from pcl_data.opening import open_dataset, read_words
 from pcl_data.preparation import prepare
 from pcl_data.scene import Scene
 from pcl_data.shards import write_shards
@@ -26,7 +26,7 @@ def prepare_dataset(
     as_json: bool,
 ) -> None:
     """Write the data set to `out` and say what was written."""
-    dataset = open_dataset(root, kind, split, options)
+    dataset = open_dataset(root, kind, split, read_words(options))
     if shards:
         summary = _write_shards(dataset, out, n_workers)
     else:

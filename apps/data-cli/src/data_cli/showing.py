@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcl_data.export import write_html
-from pcl_data.opening import chosen, open_dataset
+from pcl_data.opening import chosen, open_dataset, read_words
 from pcl_data.painting import scene_layers
 from pcl_data.rendering import render_points, write_png
 
@@ -25,7 +25,7 @@ def show_scene(
     Raises:
         ValueError: if there is no such scene or layer, or the file is no .png or .html.
     """
-    dataset = open_dataset(root, kind, split, options)
+    dataset = open_dataset(root, kind, split, read_words(options))
     names = list(dataset.names)
     scene = dataset[names.index(chosen("scene", name, names)) if name is not None else 0]
     layers = scene_layers(scene)

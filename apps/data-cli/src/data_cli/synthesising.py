@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from pcl_data.opening import chosen, read_options
+from pcl_data.opening import chosen, read_options, read_words
 from pcl_data.preparation import prepare
 from pcl_run.cli import print_json
 from pcl_run.counting import counting
@@ -39,7 +39,7 @@ def synthesise(
     make = WORLDS[chosen("world", world, WORLDS)]
     layouts = ["scenes", *LAYOUTS] if world == "streets" else ["scenes"]
     chosen("layout", layout, layouts)
-    dataset = make(count, seed=seed, **read_options(make, options))
+    dataset = make(count, seed=seed, **read_options(make, read_words(options)))
     dataset.prepare(n_workers)
     if layout == "scenes":
         content = [word for word in options if not word.startswith("cache=")]

@@ -1,7 +1,7 @@
-"""Words of the command line to data sets. Needs pcl-data (`pcl-run[data]`), and no torch."""
+"""Data sets by a word: what a command line and a configuration open."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
@@ -25,7 +25,7 @@ from pcl_data.datasets import (
 )
 from pcl_data.shards import ShardFolder
 
-KINDS: dict[str, Callable[..., Dataset]] = {
+KINDS: dict[str, type[Dataset]] = {
     "folder": SceneFolder,
     "shards": ShardFolder,
     "frames": FrameFolder,
@@ -38,7 +38,18 @@ KINDS: dict[str, Callable[..., Dataset]] = {
     "waymo": Waymo,
     "kitti": KittiObject,
 }
-# Parameters that are arguments or options of the command line themselves.
+# The official split that is scored where a network learns from the others.
+HELD_OUT = {
+    "scannet": "val",
+    "s3dis": "val",
+    "sunrgbd": "val",
+    "sevenscenes": "test",
+    "semantickitti": "val",
+    "nuscenes": "val",
+    "waymo": "validation",
+    "kitti": "val",
+}
+# Parameters of data sets that are arguments of their own where one is opened.
 _ELSEWHERE = ("root", "n_rooms", "n_sequences", "seed")
 LABEL_SETS = {
     value.name: value
@@ -47,21 +58,23 @@ LABEL_SETS = {
 }
 
 
-def open_dataset(root: Path, kind: str, split: str | None, options: Sequence[str]) -> Dataset:
+def open_dataset(
+    root: Path, kind: str, split: str | None = None, options: Mapping[str, Any] | None = None
+) -> Dataset:
     """The data set at `root`.
 
     Args:
         root: its folder.
         kind: one of `KINDS`.
-        split: an official split, or names with a comma after each.
-        options: `key=value` of the reader's options; a label set by its name.
+        split: an official split, or names with a comma after each; None takes the usual one.
+        options: of the reader, as `read_options` takes them.
 
     Raises:
         ValueError: if a word is not known: the nearest one that is.
         FileNotFoundError: if files are missing.
     """
     reader = KINDS[chosen("kind", kind, KINDS)]
-    arguments = read_options(reader, options)
+    arguments = read_options(reader, options or {})
     if split is not None:
         names = [name for name in split.split(",") if name]
         arguments["split"] = names if "," in split else split
@@ -69,34 +82,44 @@ def open_dataset(root: Path, kind: str, split: str | None, options: Sequence[str
     return reader(root, **arguments)
 
 
-def read_options(reader: Callable[..., Any], options: Sequence[str]) -> dict[str, Any]:
-    """Values of `key=value` words, as YAML reads them; what is no YAML (`*.ply`) is text.
+def read_words(words: Sequence[str]) -> dict[str, str]:
+    """Options of a command line by key.
 
     Raises:
-        ValueError: if a word has no `=`, the reader has no such option, or it takes no such value.
+        ValueError: if a word is not `key=value`.
+
+    Example:
+        >>> read_words(["label_set=scannet20", "max_extent=50"])
+        {'label_set': 'scannet20', 'max_extent': '50'}
     """
-    arguments: dict[str, Any] = {}
-    texts: dict[str, str] = {}
-    for word in options:
+    options = {}
+    for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             raise ValueError(f"options must be key=value, got {word!r}")
-        texts[key] = text
-        try:
-            arguments[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            arguments[key] = text
-    check_keys(reader, arguments)
-    if "label_set" in arguments:
-        name = str(arguments["label_set"])
-        arguments["label_set"] = LABEL_SETS[chosen("label_set", name, LABEL_SETS)]
+        options[key] = text
+    return options
+
+
+def read_options(reader: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the reader takes them.
+
+    Text is read as YAML where the reader takes something else than text; what is no YAML (`*.ply`)
+    is text. A label set is named by its word.
+
+    Raises:
+        ValueError: if the reader has no such option, or it takes no such value.
+    """
+    check_keys(reader, options)
     parameters = inspect.signature(reader).parameters
-    return {
-        key: _fitted(key, value, texts[key], parameters[key]) for key, value in arguments.items()
-    }
+    arguments = {key: _fitted(key, value, parameters[key]) for key, value in options.items()}
+    if "label_set" in arguments:
+        name = str(options["label_set"])
+        arguments["label_set"] = LABEL_SETS[chosen("label_set", name, LABEL_SETS)]
+    return arguments
 
 
-def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | dict[str, Any]) -> None:
+def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | Mapping[str, Any]) -> None:
     """Return quietly if the reader takes these options.
 
     Raises:
@@ -107,8 +130,11 @@ def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | dict[str, 
         chosen("option", key, known)
 
 
-def _fitted(key: str, value: Any, text: str, parameter: inspect.Parameter) -> Any:
+def _fitted(key: str, given: Any, parameter: inspect.Parameter) -> Any:
     """The value if the parameter takes its type; text where it takes text (`split=08`)."""
+    if key == "label_set":
+        return given
+    value = _parsed(given) if isinstance(given, str) else given
     kind = parameter.annotation
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if any(get_origin(kind) is Literal for kind in kinds):
@@ -119,12 +145,19 @@ def _fitted(key: str, value: Any, text: str, parameter: inspect.Parameter) -> An
     if float in types and type(value) is int:
         return float(value)
     if str in types and not isinstance(value, list | dict):
-        return text
+        return str(given)
     names = " or ".join(kind.__name__ for kind in types if kind is not NoneType)
-    raise ValueError(f"{key} must be of type {names}, got {text!r}")
+    raise ValueError(f"{key} must be of type {names}, got {given!r}")
 
 
-def chosen(what: str, word: str, known: Sequence[str] | dict[str, Any]) -> str:
+def _parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def chosen(what: str, word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     """The word, if it is known.
 
     Raises:

@@ -1,7 +1,7 @@
 """Checkpoints: one folder each, renamed into place when it is whole.
 
 checkpoints/round_0_step_000500/  model.safetensors  state.pt  meta.json
-checkpoints/last -> round_0_step_000500              best -> ...
+checkpoints/last -> round_0_step_000500
 """
 
 import io
@@ -133,13 +133,6 @@ def newest_checkpoint(run_folder: Path, stage: str | None = None) -> Path | None
     return found[-1] if found else None
 
 
-def mark_best(run_folder: Path, checkpoint: Path) -> None:
-    """Point `checkpoints/best` at a checkpoint, which is then never pruned."""
-    if checkpoint.resolve().parent != (run_folder / FOLDER).resolve():
-        raise ValueError(f"checkpoint must lie in {run_folder / FOLDER}, got {checkpoint}")
-    _link(run_folder / FOLDER / "best", checkpoint.resolve().name)
-
-
 def tidy(run_folder: Path) -> None:
     """Point `last` at the newest checkpoint, prune, and remove what a killed writer left."""
     root, found = run_folder / FOLDER, _all(run_folder)
@@ -151,9 +144,8 @@ def tidy(run_folder: Path) -> None:
     if not found:
         return
     _link(root / "last", found[-1][0].name)
-    best = (root / "best").resolve()
     for path, meta in found[:-KEPT]:
-        if not meta["final"] and path.resolve() != best:
+        if not meta["final"]:
             doomed = temporary_name(path)  # never a checkpoint with half of its files
             path.rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)

@@ -1,20 +1,23 @@
 """Typed configuration: schema defaults < preset < YAML file < dotted overrides."""
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pcl_run.overrides import parse_override
 
 
 class Config(BaseModel):
     """Base of every configuration group: immutable, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Of the root: what to write in place of a setting that had another name, by its path."""
 
 
 class ConfigError(ValueError):
@@ -39,7 +42,7 @@ def load_config(
         presets: nested settings by name.
         preset: one of those names.
         file: YAML, nested like the schema; the `config.yaml` of a run is one.
-        overrides: `group.key=value`, the value read as YAML.
+        overrides: `group.key=value`, read as `parse_override` does.
 
     Raises:
         ConfigError: for an unknown preset or key, a wrong value or broken YAML.
@@ -60,7 +63,10 @@ def load_config(
         layers.append(presets[preset])
     if file is not None:
         layers.append(_read_yaml(file))
-    layers.extend(_parse_override(text) for text in overrides)
+    try:
+        layers.extend(parse_override(schema, text) for text in overrides)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer)
@@ -90,12 +96,6 @@ def flatten(config: Config | Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[str(key)] = value
     return flat
-
-
-def config_hash(config: Config) -> str:
-    """Sixteen hexadecimal digits that differ when a setting differs."""
-    text = json.dumps(flatten(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _group_defaults(schema: type[BaseModel]) -> dict[str, Any]:
@@ -132,26 +132,15 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
     return tree
 
 
-def _parse_override(text: str) -> dict[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not all(path.split(".")):
-        raise ConfigError(f"override must look like group.key=value, got {text}")
-    try:
-        tree = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"{path} must be YAML, got {value}") from None
-    for key in reversed(path.split(".")):
-        tree = {key: tree}
-    return tree
-
-
-def _explain(schema: type[BaseModel], error: ValidationError) -> str:
+def _explain(schema: type[Config], error: ValidationError) -> str:
     """One line about the first problem; a misspelt key comes before what it leaves missing."""
     problems = error.errors(include_url=False, include_context=False)
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     message = first["msg"]
     if first["type"] == "extra_forbidden":
+        if path in schema.renamed:
+            return f"{path} is now {schema.renamed[path]}"
         return f"{path} is no setting{_hint(schema, path)}"
     if first["type"] == "missing":
         return f"{path} must be set"

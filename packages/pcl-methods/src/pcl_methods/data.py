@@ -1,0 +1,270 @@
+"""The data of a run: one group of settings for every app, and the scenes that it opens."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pcl_data.dataset import Dataset
+from pcl_data.opening import HELD_OUT, KINDS, chosen, open_dataset, read_options
+from pcl_data.splits import (
+    LabelBudget,
+    SceneSplit,
+    annotation_budget,
+    limited_reconstructions,
+    listed_annotation_budget,
+    listed_budget,
+    random_sweep_budget,
+    reconstruction_budget,
+)
+from pcl_run.config import Config
+from pcl_data.scene import Scene
+from pcl_synth import SyntheticRooms, SyntheticStreets
+from pcl_synth.rooms.dataset import VERSION as ROOMS_VERSION
+from pcl_synth.streets.dataset import VERSION as STREETS_VERSION
+
+WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
+VERSIONS = {"rooms": ROOMS_VERSION, "streets": STREETS_VERSION}
+OWN = ("folder", "shards", "frames")  # kinds whose data has no name of its own
+SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
+MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
+
+
+class DataConfig(Config):
+    """Which scenes there are, which labels of them may be learned from, which are held out."""
+
+    kind: str = Field(
+        "auto",
+        description="rooms, streets, or a kind that data-cli reads; auto: a folder where there is "
+        "a root, otherwise rooms",
+    )
+    root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
+    options: dict[str, Any] = Field({}, description="of the reader: data.options.label_set=nyu40")
+    split: str | None = Field(None, description="official split, or names with commas")
+    labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
+    budget: str = Field(
+        "100%",
+        description="labels that may be learned from, where `labeled` is empty: 5%, 10scenes, "
+        "20pts (of each scene), or a list (.txt scenes, .npz points)",
+    )
+    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
+    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
+    validation_split: str | None = Field(None, description="official split that is held out")
+    n_validation: int = Field(
+        10,
+        ge=1,
+        description="held out where neither of these is given: the first rooms or sequences; of a "
+        "folder at random",
+    )
+    n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
+    n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
+    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
+    features: Literal["colors", "intensity"] = Field(
+        "colors", description="what the network reads of a point"
+    )
+
+
+def kind_of(config: DataConfig) -> str:
+    """The kind of the data, `auto` resolved.
+
+    Raises:
+        ValueError: if there is no such kind: the nearest one.
+    """
+    if config.kind == "auto":
+        return "rooms" if config.root is None else "folder"
+    return chosen("data.kind", config.kind, ["auto", *WORLDS, *KINDS])
+
+
+def data_name(config: DataConfig) -> str:
+    """The name of the data in a protocol.
+
+    Example:
+        >>> data_name(DataConfig()), data_name(DataConfig(root=Path("my/scans")))
+        ('rooms-v5', 'folder:scans')
+    """
+    kind = kind_of(config)
+    if kind in VERSIONS:
+        return f"{kind}-v{VERSIONS[kind]}"
+    if kind in OWN and config.root is not None:
+        return f"{kind}:{config.root.resolve().name}"
+    return kind
+
+
+def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
+    """The scenes that the settings name, by role.
+
+    Held-out scenes are taken first, so that they stay the same under every label budget. They are
+    those that match `validation`; or those of `validation_split`; or of generated worlds the first
+    rooms or sequences, which are random already; or, where scores are wanted, the official split
+    that is scored, and of a folder `n_validation` at random, the same for every seed.
+
+    Args:
+        config: the settings.
+        scored: whether there must be held-out scenes and labels.
+
+    Raises:
+        ValueError: if a word is unknown, a pattern matches nothing, a scene would have two roles,
+            scenes run out, or there are no labels where there must be.
+        FileNotFoundError: if files are missing.
+    """
+    dataset = _open(config, config.split)
+    names = tuple(dataset.names)
+    sources = dict.fromkeys(names, dataset)
+    validation_split = config.validation_split
+    if validation_split is None and scored and not config.validation:
+        validation_split = HELD_OUT.get(kind_of(config))
+    if validation_split is not None:
+        other = _open(config, validation_split)
+        held = tuple(other.names)
+        sources |= dict.fromkeys(held, other)
+    else:
+        held = _held_out(config, names, scored)
+    training = tuple(name for name in names if name not in set(held))
+    if not training:
+        raise ValueError(f"data must leave scenes to learn from, got all {len(names)} held out")
+    if scored:
+        _check_labels(config, dataset)
+    return SceneSplit(
+        data_name(config),
+        dataset.label_set,
+        training,
+        held,
+        open_budget(config, training),
+        partial(_load, sources),
+    )
+
+
+def open_test_scenes(config: DataConfig) -> SceneSplit:
+    """Scenes to be scored alone: those of `validation` or `validation_split`, or all of them.
+
+    Raises:
+        ValueError: as `open_split`.
+        FileNotFoundError: if files are missing.
+    """
+    dataset = _open(config, config.validation_split or config.split)
+    _check_labels(config, dataset)
+    names = tuple(dataset.names)
+    if config.validation:
+        names = _matching("data.validation", config.validation, names)
+    load = partial(_load, dict.fromkeys(names, dataset))
+    return SceneSplit(
+        data_name(config), dataset.label_set, (), names, LabelBudget("none", ()), load
+    )
+
+
+def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
+    """The labels of the scenes to learn from that the settings allow.
+
+    Raises:
+        FileNotFoundError: if there is no such list.
+        ValueError: if the budget is no share, number or list, or a name matches nothing.
+    """
+    word, seed = config.budget, config.budget_seed
+    if config.labeled:
+        labeled = _matching("data.labeled", config.labeled, names)
+        return LabelBudget(f"lr-{len(labeled)}-named", labeled)
+    is_lidar = config.features == "intensity"
+    if match := re.fullmatch(r"([0-9.]+)%", word):
+        choose = random_sweep_budget if is_lidar else reconstruction_budget
+        return choose(names, float(match[1]) / 100, seed=seed)
+    if match := re.fullmatch(r"(\d+)scenes", word):
+        return _counted_budget(config, names, int(match[1]))
+    if match := re.fullmatch(r"(\d+)pts", word):
+        return annotation_budget(names, int(match[1]), seed=seed)
+    if Path(word).suffix == ".npz":
+        return listed_annotation_budget(word, names)
+    if Path(word).suffix == ".txt":
+        return listed_budget(word, names, "lidar" if is_lidar else "lr")
+    raise ValueError(
+        f"data.budget must be like 5%, 10scenes, 20pts, scenes.txt or points.npz, got {word}"
+    )
+
+
+def spread(names: Sequence[str], count: int) -> Sequence[str]:
+    """At most so many of the names, evenly over all: neighbours are often alike, as sweeps are.
+
+    Example:
+        >>> spread("abcdefg", 3)
+        'adg'
+    """
+    return names[:: math.ceil(len(names) / count)] if names else names
+
+
+def _counted_budget(config: DataConfig, names: Sequence[str], count: int) -> LabelBudget:
+    """So many scenes: of generated rooms the next ones, any five of which are one of each kind."""
+    if not 1 <= count <= len(names):
+        raise ValueError(f"data.budget must be 1 to {len(names)} scenes, got {count}")
+    if kind_of(config) in WORLDS:
+        return LabelBudget(f"lr-{count}-first", tuple(names[:count]))
+    scenes = limited_reconstructions(names, count=count, seed=config.budget_seed)
+    return LabelBudget(f"lr-{count}-seed{config.budget_seed}", scenes)
+
+
+def _load(sources: Mapping[str, Dataset], name: str) -> Scene:
+    if name not in sources:
+        raise ValueError(f"name must be that of a scene of the run, got {name!r}")
+    return sources[name].load(name)
+
+
+def _check_labels(config: DataConfig, dataset: Dataset) -> None:
+    if dataset.label_set is None:
+        raise ValueError(
+            f"data must have labels, got none in {kind_of(config)}: name their meaning with "
+            "data.options.label_set, or in a dataset.yaml beside the scans"
+        )
+
+
+def _open(config: DataConfig, split: str | None) -> Dataset:
+    """A data set; of a generated one, what is missing is made in parallel."""
+    kind = kind_of(config)
+    if kind not in WORLDS:
+        if config.root is None:
+            raise ValueError(f"data.root must name the folder of {kind}, got none")
+        options = {"max_extent": MAX_EXTENT} if kind == "folder" else {}
+        return open_dataset(config.root, kind, split, options | config.options)
+    for key in ("root", "split", "validation_split"):
+        if getattr(config, key) is not None:
+            raise ValueError(f"data.{key} must not be given with {kind}")
+    options = read_options(WORLDS[kind], config.options)
+    if kind == "streets":
+        options |= {"n_sweeps": config.n_sweeps, "stride": SWEEP_STRIDE}
+    dataset = WORLDS[kind](config.n_scenes, seed=config.world_seed, **options)
+    dataset.prepare(n_workers=os.cpu_count() or 1)
+    return dataset
+
+
+def _held_out(config: DataConfig, names: tuple[str, ...], scored: bool) -> tuple[str, ...]:
+    if config.validation:
+        return _matching("data.validation", config.validation, names)
+    if kind_of(config) in WORLDS:
+        first = list(dict.fromkeys(_place(name) for name in names))[: config.n_validation]
+        return tuple(name for name in names if _place(name) in first)
+    if not scored:
+        return ()
+    if config.n_validation >= len(names):
+        raise ValueError(
+            f"data.n_validation must leave some of {len(names)} scenes, got {config.n_validation}"
+        )
+    return limited_reconstructions(names, count=config.n_validation, seed=0)
+
+
+def _matching(setting: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The names that match a pattern, in their order."""
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise ValueError(
+                f"{setting} must match scenes that have no other role, got {pattern!r} of "
+                f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+            )
+    return tuple(name for name in names if any(fnmatch(name, p) for p in patterns))
+
+
+def _place(name: str) -> str:
+    """What scenes share that were taken at one place: the sequence of a sweep."""
+    return name.rpartition("/")[0] or name

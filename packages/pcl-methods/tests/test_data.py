@@ -1,0 +1,183 @@
+"""Tests of pcl_methods.data."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcl_data import SCANNET20, save_scene
+from pcl_methods.data import DataConfig, data_name, open_budget, open_split, open_test_scenes, spread
+from pcl_methods.segmentation.testing import make_room
+from pcl_synth import SyntheticRooms, SyntheticStreets
+
+NAMES = [f"scene{i:02d}" for i in range(20)]
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory) -> Path:
+    """Six scans in a folder."""
+    folder = tmp_path_factory.mktemp("scans")
+    for index in range(6):
+        save_scene(make_room(f"scene{index}", index), folder / f"scene{index}")
+    return folder
+
+
+def own(scans, **settings) -> DataConfig:
+    return DataConfig(**({"root": scans, "options": {"label_set": "scannet20"}} | settings))
+
+
+def test_every_scene_has_one_role_and_keeps_it(scans):
+    split = open_split(own(scans, budget="2scenes", n_validation=1))
+    roles = [*split.labeled, *split.unlabeled, *split.validation]
+    assert sorted(roles) == [f"scene{index}" for index in range(6)]
+    assert (len(split.labeled), len(split.validation)) == (2, 1)
+    more = open_split(own(scans, budget="4scenes", n_validation=1, budget_seed=0))
+    assert more.validation == split.validation
+    assert set(split.labeled) < set(more.labeled)
+    other = open_split(own(scans, budget="2scenes", n_validation=1, budget_seed=5))
+    assert other.validation == split.validation
+    assert other.labeled != split.labeled
+
+
+def test_patterns_choose_scenes(scans):
+    split = open_split(own(scans, labeled=("scene[01]",), validation=("scene5",)))
+    assert split.labeled == ("scene0", "scene1")
+    assert split.unlabeled == ("scene2", "scene3", "scene4")
+    assert split.budget.name == "lr-2-named"
+
+
+def test_the_validation_split_is_another_data_set(scans):
+    split = open_split(own(scans, split="scene0,scene1", validation_split="scene5,"))
+    assert (split.training, split.validation) == (("scene0", "scene1"), ("scene5",))
+    assert split.load("scene5").name == "scene5"
+
+
+def test_a_split_goes_to_other_processes(scans):
+    split = pickle.loads(pickle.dumps(open_split(own(scans, n_validation=1))))
+    assert split.load(split.training[0]).name == split.training[0]
+    with pytest.raises(ValueError, match="name must be that of a scene of the run, got 'x'"):
+        split.load("x")
+
+
+def test_nothing_is_held_out_of_a_folder_unless_scores_are_wanted(scans):
+    assert open_split(own(scans, n_validation=2), scored=False).validation == ()
+    assert len(open_split(own(scans, n_validation=2)).validation) == 2
+    unlabeled = DataConfig(root=scans, n_validation=1)
+    assert open_split(unlabeled, scored=False).label_set is None
+    with pytest.raises(ValueError, match=r"data must have labels, .* data.options.label_set"):
+        open_split(unlabeled)
+
+
+def test_test_scenes_stand_alone(scans):
+    assert len(open_test_scenes(own(scans)).validation) == 6
+    assert open_test_scenes(own(scans, validation=("scene[45]",))).validation == ("scene4", "scene5")
+
+
+def test_the_next_five_rooms_are_one_of_each_kind(monkeypatch):
+    monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
+    split = open_split(DataConfig(n_scenes=20, n_validation=10, budget="5scenes", world_seed=4))
+    kinds = [name.split("_")[2] for name in split.labeled]
+    assert sorted(kinds) == ["bathroom", "bedroom", "kitchen", "living", "office"]
+    assert sorted(split.validation + split.labeled)[-1] < min(split.unlabeled)
+    assert split.data == "rooms-v5"
+
+
+def test_the_world_does_not_depend_on_the_seed_of_the_labels(monkeypatch):
+    monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
+    splits = [open_split(DataConfig(budget="20%", budget_seed=seed)) for seed in (0, 1)]
+    assert splits[0].validation == splits[1].validation
+    assert splits[0].training == splits[1].training
+    assert splits[0].labeled != splits[1].labeled
+
+
+def test_whole_sequences_of_streets_are_held_out(monkeypatch):
+    monkeypatch.setattr(SyntheticStreets, "prepare", lambda self, n_workers: None)
+    split = open_split(DataConfig(kind="streets", n_scenes=4, n_validation=1, n_sweeps=3))
+    assert split.validation == tuple(f"street_0000/{tick:06d}" for tick in (0, 10, 20))
+    assert "street_0000" not in {name.split("/")[0] for name in split.training}
+
+
+def test_areas_are_splits_and_area_5_is_held_out(tmp_path):
+    for area in range(1, 7):
+        objects = tmp_path / f"Area_{area}" / "office_1" / "Annotations"
+        objects.mkdir(parents=True)
+        for name in ("floor_1", "chair_1"):
+            (objects / f"{name}.txt").write_text("0 0 0 10 20 30\n1 1 1 10 20 30\n")
+    split = open_split(DataConfig(kind="s3dis", root=tmp_path))
+    assert split.validation == ("Area_5_office_1",)
+    assert split.training == tuple(f"Area_{area}_office_1" for area in (1, 2, 3, 4, 6))
+    assert (split.data, split.label_set.n_classes) == ("s3dis", 13)
+    one = open_split(DataConfig(kind="s3dis", root=tmp_path, split="Area_1", budget="1scenes"))
+    assert one.labeled == ("Area_1_office_1",)
+    assert one.load_labeled("Area_1_office_1", instances=True).instances is not None
+
+
+def test_points_of_each_scene_are_a_budget_under_which_all_scenes_stay_unlabeled(scans):
+    split = open_split(own(scans, budget="20pts", n_validation=1))
+    assert split.labeled == split.unlabeled == split.training
+    scene = split.load_labeled(split.training[0], instances=True)
+    assert (scene.labels >= 0).sum() == 20
+    assert (split.load(scene.name).labels >= 0).sum() > 1000
+
+
+@pytest.mark.parametrize(
+    ("word", "features", "name", "count"),
+    [
+        ("10%", "colors", "lr-10%-seed3", 2),
+        ("100%", "colors", "lr-100%-seed3", 20),
+        ("20pts", "colors", "la-20pts-seed3", 20),
+        ("10%", "intensity", "lidar-10%-random-seed3", 2),
+    ],
+)
+def test_a_word_is_a_budget_with_the_name_of_its_protocol(word, features, name, count):
+    budget = open_budget(DataConfig(features=features, budget=word, budget_seed=3), NAMES)
+    assert (budget.name, len(budget.scenes)) == (name, count)
+
+
+def test_lists_are_read(tmp_path):
+    (tmp_path / "few.txt").write_text("scene03\nscene07\n")
+    budget = open_budget(DataConfig(budget=str(tmp_path / "few.txt")), NAMES)
+    assert budget.scenes == ("scene03", "scene07")
+    np.savez(tmp_path / "points.npz", scene01=np.array([4, 2]))
+    budget = open_budget(DataConfig(budget=str(tmp_path / "points.npz")), NAMES)
+    assert budget.name == "la-2pts-list:points.npz"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"validation": ("kitchen*",)}, r"data.validation must match scenes .* got 'kitchen\*' of"),
+        ({"validation": ("*",)}, "data must leave scenes to learn from, got all 6 held out"),
+        ({"labeled": ("scene5",), "validation": ("scene5",)}, "data.labeled must match scenes"),
+        ({"n_validation": 6}, "data.n_validation must leave some of 6 scenes, got 6"),
+        ({"n_validation": 1, "budget": "7scenes"}, "data.budget must be 1 to 5 scenes, got 7"),
+        ({"n_validation": 1, "budget": "five"}, "data.budget must be like 5%"),
+        ({"kind": "folders"}, r"data.kind must be one of .* did you mean 'folder'\?"),
+        ({"kind": "rooms"}, r"data.root must not be given with rooms"),
+        ({"kind": "scannet", "root": None}, r"data.root must name the folder of scannet, got none"),
+        ({"options": {"patern": "*"}}, r"got 'patern'; did you mean 'pattern'\?"),
+    ],
+)
+def test_wrong_settings_are_named(scans, settings, message):
+    with pytest.raises(ValueError, match=message):
+        open_split(own(scans, **settings))
+
+
+def test_a_scan_in_millimetres_is_an_error_unless_the_options_say_more(scans):
+    config = own(scans, options={"label_set": "scannet20", "max_extent": "1"}, n_validation=1)
+    with pytest.raises(ValueError, match="max_extent=1 m"):
+        open_split(config).load("scene0")
+    assert open_split(own(scans, n_validation=1)).load("scene0").label_set is SCANNET20
+
+
+def test_names_of_data(tmp_path):
+    assert data_name(DataConfig(kind="streets")) == "streets-v1"
+    assert data_name(DataConfig(kind="scannet", root=tmp_path)) == "scannet"
+    assert data_name(DataConfig(root=tmp_path)) == f"folder:{tmp_path.name}"
+
+
+@pytest.mark.parametrize(("count", "taken"), [(1, "a"), (3, "adg"), (7, "abcdefg"), (9, "abcdefg")])
+def test_some_scenes_come_from_all_over(count, taken):
+    assert spread("abcdefg", count) == taken
+    assert spread("", count) == ""
