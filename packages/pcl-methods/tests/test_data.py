@@ -65,13 +65,33 @@ def test_nothing_is_held_out_of_a_folder_unless_scores_are_wanted(scans):
     assert len(open_split(own(scans, n_validation=2)).validation) == 2
     unlabeled = DataConfig(root=scans, n_validation=1)
     assert open_split(unlabeled, scored=False).label_set is None
+
+
+def test_labels_without_a_meaning_are_named(scans):
+    with pytest.warns(UserWarning, match=r"labels of folder:.* are read as train ids of scannet20"):
+        split = open_split(DataConfig(root=scans, n_validation=1))
+    assert split.load(split.training[0]).label_set is SCANNET20
+    sweeps = DataConfig(root=scans, n_validation=1, features="intensity")
     with pytest.raises(ValueError, match=r"data must have labels, .* data.options.label_set"):
-        open_split(unlabeled)
+        open_split(sweeps)
+
+
+def test_the_dataset_yaml_of_a_folder_says_what_labels_mean(scans, tmp_path):
+    import shutil
+
+    own = shutil.copytree(scans, tmp_path / "own")
+    classes = "".join(f"  - {{name: c{number}}}\n" for number in range(20))
+    (own / "dataset.yaml").write_text(f"name: mine\nclasses:\n{classes}label_ids: train\n")
+    split = open_split(DataConfig(root=own, n_validation=1))
+    assert split.label_set.names[:2] == ("c0", "c1")
 
 
 def test_test_scenes_stand_alone(scans):
-    assert len(open_test_scenes(own(scans)).validation) == 6
-    assert open_test_scenes(own(scans, validation=("scene[45]",))).validation == ("scene4", "scene5")
+    assert len(open_test_scenes(own(scans), SCANNET20).validation) == 6
+    assert open_test_scenes(own(scans, validation=("scene[45]",)), SCANNET20).validation == (
+        "scene4",
+        "scene5",
+    )
 
 
 def test_the_next_five_rooms_are_one_of_each_kind(monkeypatch):

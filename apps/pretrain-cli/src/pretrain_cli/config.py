@@ -1,53 +1,29 @@
 """The configurations of pre-training and of fine-tuning: two pydantic trees, and their presets."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from pcl_methods.data import DataConfig
+from pcl_methods.settings import ModelConfig, SupervisedConfig
 from pcl_run.config import Config
 from pcl_run.training import TrainingConfig
 
 Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
 PAIR_METHODS = ("pointcontrast", "csc")
-
-
-class DataConfig(Config):
-    """Which scenes there are, and which are held out."""
-
-    kind: str = Field("rooms", description="rooms, streets, or a kind that data-cli reads")
-    root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
-    split: str | None = Field(None, description="official split, or names")
-    validation_split: str | None = Field(None, description="official split that is held out")
-    options: tuple[str, ...] = Field((), description="key=value of the reader")
-    n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
-    n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
-    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
-    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
-    n_validation: int = Field(
-        10, ge=1, description="first rooms or sequences held out where `validation` is empty"
-    )
-    features: Literal["colors", "intensity"] = Field(
-        "colors", description="what the network reads of a point"
-    )
-
-
-class ModelConfig(Config):
-    """The backbone."""
-
-    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c", "submanifold"] = (
-        "res16unet34c"
-    )
-    width: float = Field(1.0, gt=0)
-    voxel_size: float = Field(0.025, gt=0, description="metres")
-    norm_momentum: float = Field(0.05, gt=0, le=1, description="of batch norms")
+RENAMED = {
+    "model.norm_momentum": "model.bn_momentum",
+    "train.frozen_norm": "train.freeze_bn_fraction",
+    "train.scenes": "train.batch_size",
+}
 
 
 class PretrainTrainConfig(TrainingConfig):
     """Section 5 of paper 001, or 3.4 of paper 003."""
 
     steps: int = Field(60_000, ge=1)
-    scenes: int = Field(4, ge=1, description="scenes, or pairs of views, of a step of each process")
+    batch_size: int = Field(4, ge=1, description="scenes, or pairs of views, of a step of each process")
     momentum: float = Field(0.8, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.0, ge=0, lt=1, description="of SGD")
     schedule: Literal["exponential", "cosine"] = Field(
@@ -112,11 +88,13 @@ class MonitorConfig(Config):
 class PretrainConfig(Config):
     """Everything that decides the numbers of a pre-training run."""
 
+    renamed: ClassVar = RENAMED
+
     method: Method = "csc"
     seed: int = Field(0, ge=0)
     init: Path | None = Field(None, description="weights that the backbone starts from")
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = ModelConfig(voxel_size=0.025, bn_momentum=0.05)
     train: PretrainTrainConfig = PretrainTrainConfig()
     contrast: ContrastConfig = ContrastConfig()
     sspl: VolumeConfig = VolumeConfig()
@@ -143,32 +121,28 @@ class PretrainConfig(Config):
 
     @model_validator(mode="after")
     def _byol_norms_several_scenes(self) -> "PretrainConfig":
-        if self.method == "byol" and self.train.scenes < 2:
+        if self.method == "byol" and self.train.batch_size < 2:
             raise ValueError(
-                f"train.scenes must be at least 2 with byol, whose predictor has a batch norm, got "
-                f"{self.train.scenes}"
+                f"train.batch_size must be at least 2 with byol, whose predictor has a batch norm, got "
+                f"{self.train.batch_size}"
             )
         return self
 
 
-class FinetuneTrainConfig(TrainingConfig):
-    """Section 5 of paper 001: batches of 48 scenes there, on eight GPUs; here on one process."""
+class FinetuneTrainConfig(SupervisedConfig):
+    """Section 5 of Contrastive Scene Contexts: 48 scenes a step there, on eight GPUs."""
 
-    scenes: int = Field(48, ge=1, description="scenes of a step of each process")
-    frozen_norm: float = Field(
-        0.0, ge=0, le=1, description="share of the steps, the last, with batch norms as at test"
-    )
-    elastic: bool = Field(True, description="elastic distortion; not for LiDAR")
-    rarity: float = Field(
+    batch_size: int = Field(48, ge=1, description="scenes of a step of each process")
+    class_weight_exponent: float = Field(
         0.0,
         ge=0,
         le=1,
         description="exponent of (points of the commonest class / of the class), the class weight",
     )
-    low_rank: int | None = Field(
-        None, ge=1, description="LoRA: train terms of this rank in place of the backbone"
+    lora_rank: int | None = Field(
+        None, ge=1, description="train LoRA terms of this rank in place of the backbone"
     )
-    scored: int = Field(
+    n_scored_checkpoints: int = Field(
         1, ge=1, description="checkpoints scored in the last 15 % of the steps, and averaged"
     )
 
@@ -176,40 +150,47 @@ class FinetuneTrainConfig(TrainingConfig):
 class FinetuneConfig(Config):
     """Everything that decides the numbers of a fine-tuning run."""
 
+    renamed: ClassVar = RENAMED | {
+        "budget": "data.budget",
+        "budget_seed": "data.budget_seed",
+        "train.rarity": "train.class_weight_exponent",
+        "train.low_rank": "train.lora_rank",
+        "train.scored": "train.n_scored_checkpoints",
+    }
+
     task: Literal["semantic", "instance"] = "semantic"
     seed: int = Field(0, ge=0)
-    init: Path | None = Field(None, description="pre-trained backbone; none: from scratch")
-    budget: str = Field(
-        "100%",
-        description="labels: 5%, 20pts (of each scene), or a list (.txt scenes, .npz points)",
+    init: Path | None = Field(
+        None, description="a run of any app, weights, or a published checkpoint; none: from scratch"
     )
-    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig(voxel_size=0.02, norm_momentum=0.02)
+    model: ModelConfig = ModelConfig()
     train: FinetuneTrainConfig = FinetuneTrainConfig()
     head_layers: Literal[1, 2] = Field(1, description="of the semantic head; SSPL has 2")
     cluster_radius: float = Field(1.5, gt=0, description="voxels")
     min_points: int = Field(50, ge=1, description="voxels of an instance")
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
-    probe_voxels: int = Field(50_000, ge=1, description="labelled voxels that a probe learns from")
+    probe_voxels: int = Field(
+        50_000, ge=1, description="labeled voxels that a probe learns from"
+    )
 
 
-QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "norm_momentum": 0.1}
+QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1}
 QUICK_STREETS = {"backbone": "submanifold", "voxel_size": 0.2}
 STREETS = {"kind": "streets", "features": "intensity", "n_scenes": 20, "n_validation": 4}
 QUICK_PRETRAIN = {
     "steps": 1000,
-    "scenes": 2,
+    "batch_size": 2,
     "optimizer": "adamw",
     "learning_rate": 0.003,
     "schedule": "cosine",
 }
 QUICK_FINETUNE = {
     "steps": 600,
-    "scenes": 2,
+    "batch_size": 2,
     "optimizer": "adamw",
     "learning_rate": 0.003,
-    "frozen_norm": 0.5,
+    "freeze_bn_fraction": 0.5,
     "elastic": False,
 }
 
@@ -246,7 +227,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
         "model": {"backbone": "submanifold", "voxel_size": 0.1},
         "train": {
             "steps": 100_000,
-            "scenes": 96,
+            "batch_size": 96,
             "learning_rate": 0.06,
             "momentum": 0.9,
             "schedule": "cosine",
@@ -262,7 +243,7 @@ FINETUNE_PRESETS: dict[str, dict] = {
         "data": STREETS,
         "model": QUICK_STREETS,
         "head_layers": 2,
-        "train": {**QUICK_FINETUNE, "rarity": 1 / 3, "scored": 5},
+        "train": {**QUICK_FINETUNE, "class_weight_exponent": 1 / 3, "n_scored_checkpoints": 5},
     },
     "paper": {},
     # Section 4.3 of paper 003, with the optimiser of the work it follows (JS3C-Net).
@@ -271,12 +252,12 @@ FINETUNE_PRESETS: dict[str, dict] = {
         "model": {"backbone": "submanifold", "voxel_size": 0.1},
         "head_layers": 2,
         "train": {
-            "scenes": 2,
+            "batch_size": 2,
             "optimizer": "adamw",
             "learning_rate": 0.001,
             "elastic": False,
-            "rarity": 1 / 3,
-            "scored": 5,
+            "class_weight_exponent": 1 / 3,
+            "n_scored_checkpoints": 5,
         },
     },
 }

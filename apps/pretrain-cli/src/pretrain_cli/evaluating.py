@@ -1,4 +1,4 @@
-"""Scores of a network on held-out scenes; `pretrain-cli evaluate`."""
+"""Scores of a network on held-out scenes; `pretrain-cli evaluate` and `predict`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,27 +6,14 @@ from typing import Any
 
 import typer
 
-from pcl_backbones import load_weights
-from pcl_backbones.weights import read_card
-from pcl_data import Scene
-from pcl_data.evaluation import Protocol
-from pcl_methods.segmentation.features import FEATURES
-from pcl_methods.segmentation.inference import (
-    Classes,
-    find_classes,
-    find_instances,
-    predict_scene,
-    propose,
-)
-from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
-from pcl_methods.segmentation.scoring import score_scenes
+from pcl_backbones import read_card
+from pcl_methods.data import data_name, open_split, open_test_scenes
+from pcl_methods.segmentation.scoring import score_split
+from pcl_methods.segmentation.segmenter import load_segmenter
+from pcl_methods.segmentation.weights import weights_file
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-from pretrain_cli.backbones import build_network
 from pretrain_cli.config import FinetuneConfig
-from pretrain_cli.worlds import World, open_labeled_world
-
-WEIGHTS = "model.safetensors"
 
 
 def evaluate_model(model: Path, overrides: Sequence[str], device: str) -> dict[str, Any]:
@@ -40,66 +27,20 @@ def evaluate_model(model: Path, overrides: Sequence[str], device: str) -> dict[s
     Raises:
         ValueError: if the weights are of no fine-tuned model, or there is no held-out scene.
     """
-    path = model / WEIGHTS if model.is_dir() else model
-    card = read_card(path)
-    if card.get("kind") != "segmentation":
-        raise ValueError(f"model must be a fine-tuned model, got {card.get('kind')} in {path}")
+    segmenter = load_segmenter(model, choose_device(device))
+    card = read_card(weights_file(model))
     settings = {"stored": card["config"]}
     config = load_config(FinetuneConfig, presets=settings, preset="stored", overrides=overrides)
     if config.model.model_dump() != card["config"]["model"]:
         raise ValueError("model settings must stay as they were trained, got others")
-    world, label_set = open_labeled_world(config.data)
-    backbone = build_backbone(
-        config.model.backbone, FEATURES[config.data.features], width=config.model.width
-    )
-    network = build_network(config, backbone, label_set.n_classes)
-    load_weights(network, path)
-    budget = str(card["protocol"]).rpartition("/")[2]
-    return score_network(network.to(choose_device(device)), config, world, budget)
-
-
-def score_network(
-    network: SegmentationNetwork, config: FinetuneConfig, world: World, budget: str
-) -> dict[str, Any]:
-    """mIoU, mAcc and for instances AP, AP50, AP25 on the held-out scenes, fractions.
-
-    Args:
-        network: as it stands.
-        config: voxel size, features, and how instances are found.
-        world: the scenes.
-        budget: name of the labels it learned from, for the protocol.
-    """
-    assert world.label_set is not None  # checked where worlds are opened
-    stuff = tuple(set(range(world.label_set.n_classes)) - set(world.label_set.things))
-    device = next(network.parameters()).device
-
-    def find(scene: Scene) -> Classes:
-        prediction = predict_scene(
-            network,
-            scene,
-            voxel_size=config.model.voxel_size,
-            features=config.data.features,
-            device=device,
-        )
-        voxels = prediction.voxels
-        if voxels.offsets is None:
-            return find_classes(prediction)
-        proposals = propose(
-            prediction.points,
-            voxels.logits,
-            voxels.offsets,
-            prediction.batch_index,
-            radius=config.cluster_radius * config.model.voxel_size,
-            min_points=config.min_points,
-            stuff=stuff,
-        )
-        return find_instances(prediction, proposals)
-
-    return score_scenes(
-        (world.load(name) for name in world.validation),
-        find,
-        world.label_set,
-        protocol=Protocol(split="held-out", tta=False, budget=budget),
+    is_its_own = data_name(config.data) == card["data"]
+    split = open_split(config.data) if is_its_own else open_test_scenes(config.data, segmenter.label_set)
+    return score_split(
+        segmenter,
+        split,
+        segmenter.label_set,
+        trained_on=card["data"],
+        budget=card["budget"],
         min_region=config.min_region,
     )
 

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
 from pcl_data.opening import HELD_OUT, KINDS, chosen, open_dataset, read_options
 from pcl_data.splits import (
@@ -110,7 +112,7 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
 
     Raises:
         ValueError: if a word is unknown, a pattern matches nothing, a scene would have two roles,
-            scenes run out, or there are no labels where there must be.
+            scenes run out, or nothing says what labels mean.
         FileNotFoundError: if files are missing.
     """
     dataset = _open(config, config.split)
@@ -129,7 +131,8 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
     if not training:
         raise ValueError(f"data must leave scenes to learn from, got all {len(names)} held out")
     if scored:
-        _check_labels(config, dataset)
+        for each in {id(source): source for source in sources.values()}.values():
+            _assume_labels(config, each, SCANNET20 if config.features == "colors" else None)
     return SceneSplit(
         data_name(config),
         dataset.label_set,
@@ -140,15 +143,19 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
     )
 
 
-def open_test_scenes(config: DataConfig) -> SceneSplit:
+def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
     """Scenes to be scored alone: those of `validation` or `validation_split`, or all of them.
+
+    Args:
+        config: the settings.
+        label_set: of a folder that does not say what its labels mean.
 
     Raises:
         ValueError: as `open_split`.
         FileNotFoundError: if files are missing.
     """
     dataset = _open(config, config.validation_split or config.split)
-    _check_labels(config, dataset)
+    _assume_labels(config, dataset, label_set)
     names = tuple(dataset.names)
     if config.validation:
         names = _matching("data.validation", config.validation, names)
@@ -212,12 +219,18 @@ def _load(sources: Mapping[str, Dataset], name: str) -> Scene:
     return sources[name].load(name)
 
 
-def _check_labels(config: DataConfig, dataset: Dataset) -> None:
-    if dataset.label_set is None:
-        raise ValueError(
-            f"data must have labels, got none in {kind_of(config)}: name their meaning with "
-            "data.options.label_set, or in a dataset.yaml beside the scans"
-        )
+def _assume_labels(config: DataConfig, dataset: Dataset, label_set: LabelSet | None) -> None:
+    """Say what the labels of own scans mean where neither they nor the settings do."""
+    if dataset.label_set is not None:
+        return
+    hint = "data.options.label_set, or a dataset.yaml beside the scans, says what they mean"
+    if label_set is None or kind_of(config) not in ("folder", "shards"):
+        raise ValueError(f"data must have labels, got none in {data_name(config)}: {hint}")
+    warnings.warn(
+        f"labels of {data_name(config)} are read as train ids of {label_set.name}: {hint}",
+        stacklevel=3,
+    )
+    dataset.label_set = label_set
 
 
 def _open(config: DataConfig, split: str | None) -> Dataset:

@@ -52,9 +52,9 @@ class Start:
             schema, presets=presets, preset=self.preset, file=self.file, overrides=self.overrides
         )
 
-    def fabric(self) -> "Fabric":
+    def fabric(self, precision: str = "32-true") -> "Fabric":
         """The devices, launched (`make_fabric`)."""
-        return make_fabric(devices=self.devices, nodes=self.nodes)
+        return make_fabric(devices=self.devices, nodes=self.nodes, precision=precision)
 
     def open_run(self, name: str, config: Config) -> Run:
         """The run folder (`Run.open`), called `name` and a number where none was given."""

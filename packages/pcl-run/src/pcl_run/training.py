@@ -22,6 +22,9 @@ class TrainingConfig(Config):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.1, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(1e-4, ge=0)
+    precision: Literal["32-true", "bf16-mixed"] = Field(
+        "32-true", description="of the products; bf16-mixed is faster where the device has bfloat16"
+    )
     workers: int = Field(0, ge=0, description="processes that prepare batches")
     log_every: int = Field(20, ge=1)
     checkpoint_every: int = Field(200, ge=1)

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcl_backbones import SparseTensor, predict_tiled
 from pcl_data import Scene, voxelize
 from pcl_methods.segmentation.features import FeatureKind, point_features
 from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction
 from pcl_pseudolabel import cluster_proposals, proposal_confidence, vote_proposal_labels
+
+MAX_VOXELS = 1_000_000  # of a scene that is seen whole
+TILE, BLEND, CONTEXT = 384, 32, 32  # voxels, of larger ones
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,12 @@ def predict_scene(
     voxel_size: float,
     features: FeatureKind,
     device: torch.device,
+    max_voxels: int = MAX_VOXELS,
 ) -> ScenePrediction:
     """The network in evaluation mode on one scene; a voxel reads its first point.
+
+    A scene of more than `max_voxels` is seen in overlapping tiles, whose results are blended
+    (`predict_tiled`), so that memory does not grow with it.
 
     Args:
         network: stays in evaluation mode.
@@ -69,6 +77,7 @@ def predict_scene(
         voxel_size: metres.
         features: what the network reads (`point_features`).
         device: of the network.
+        max_voxels: of a scene that is seen whole.
     """
     network.eval()
     grid = voxelize(scene.points, voxel_size)
@@ -79,7 +88,29 @@ def predict_scene(
         grid.inverse,
     )
     coords, values, points, inverse = (torch.from_numpy(array).to(device) for array in arrays)
-    return ScenePrediction(points, values, inverse, network(coords, values))
+    if len(coords) > max_voxels:
+        voxels = _predict_in_tiles(network, coords, values)
+    else:
+        voxels = network(coords, values)
+    return ScenePrediction(points, values, inverse, voxels)
+
+
+def _predict_in_tiles(
+    network: SegmentationNetwork, coords: Tensor, features: Tensor
+) -> VoxelPrediction:
+    """What the network says of a scene too large for it."""
+    widths: list[int] = []
+
+    def joined(x: SparseTensor) -> SparseTensor:
+        parts = [part for part in network(x.coords, x.features) if part is not None]
+        widths[:] = [part.shape[1] for part in parts]
+        return SparseTensor(x.coords, torch.cat(parts, dim=1))
+
+    found = predict_tiled(
+        joined, coords, features, tile=TILE, blend=BLEND, context=CONTEXT, device=coords.device
+    )
+    parts = found.split(widths, dim=1)
+    return VoxelPrediction(parts[0], parts[1], parts[2] if len(parts) == 3 else None)
 
 
 def propose(

@@ -28,7 +28,7 @@ BACKBONES: dict[str, type[Backbone]] = {
 
 
 def build_backbone(
-    name: str, in_channels: int, *, width: float = 1.0, norm_momentum: float = 0.02
+    name: str, in_channels: int, *, width: float = 1.0, bn_momentum: float = 0.02
 ) -> Backbone:
     """A U-Net without last layer, with fresh weights.
 
@@ -36,7 +36,7 @@ def build_backbone(
         name: a key of `BACKBONES`.
         in_channels: 3 for colours, 1 for intensity (`FEATURES`).
         width: factor on every inner channel count.
-        norm_momentum: of the batch norms; those in residual blocks keep torch's 0.1.
+        bn_momentum: of the batch norms; those in residual blocks keep torch's 0.1.
 
     Raises:
         ValueError: if there is no such backbone.
@@ -45,11 +45,11 @@ def build_backbone(
         raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {name}")
     build = BACKBONES[name]
     if not issubclass(build, SubmanifoldUNet):
-        return build(in_channels, None, width=width, momentum=norm_momentum)
+        return build(in_channels, None, width=width, momentum=bn_momentum)
     backbone = build(in_channels, None, width=width)
     for part in backbone.modules():
         if isinstance(part, nn.BatchNorm1d):
-            part.momentum = norm_momentum
+            part.momentum = bn_momentum
     return backbone
 
 
@@ -84,7 +84,7 @@ class SegmentationNetwork(nn.Module):
         return VoxelPrediction(found.features, logits, offsets)
 
 
-def freeze_norms(module: nn.Module, frozen: bool) -> None:
+def freeze_batch_norms(module: nn.Module, frozen: bool) -> None:
     """Make batch norms use their running statistics, as at test, or those of the batch.
 
     A batch of one or two scenes has statistics far from those of all scenes; a network that only

@@ -8,7 +8,45 @@ from collections.abc import Callable
 import numpy as np
 
 from pcl_data import Scene, augmentation, voxelize
+from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.features import FeatureKind, point_features
+
+
+def labeled_sample(
+    split: SceneSplit,
+    name: str,
+    rng: np.random.Generator,
+    *,
+    instances: bool,
+    voxel_size: float,
+    elastic: bool = True,
+    features: FeatureKind = "colors",
+) -> dict[str, np.ndarray]:
+    """`training_sample` of a scene with the labels that its budget allows.
+
+    Args:
+        split: the scenes and their budget.
+        name: of a labeled scene.
+        rng: source of every random choice.
+        instances: whether instances are learned.
+        voxel_size: metres.
+        elastic: whether to distort.
+        features: what the network reads.
+
+    Raises:
+        ValueError: if the scene lacks what is to be learned.
+    """
+    scene = split.load_labeled(name, instances=instances)
+    return training_sample(
+        scene,
+        scene.labels,
+        scene.instances if instances else None,
+        None,
+        rng,
+        voxel_size=voxel_size,
+        elastic=elastic,
+        features=features,
+    )
 
 
 def training_sample(

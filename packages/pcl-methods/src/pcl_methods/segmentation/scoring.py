@@ -6,9 +6,45 @@ from typing import Any
 import numpy as np
 
 from pcl_data import LabelSet, Scene
-from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
-from pcl_data.evaluation.protocol import Protocol
+from pcl_data.evaluation import InstanceEvaluator, ScoreProtocol, SemanticEvaluator
+from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.inference import Classes, Instances
+
+
+def score_split(
+    find: Callable[[Scene], Classes],
+    split: SceneSplit,
+    label_set: LabelSet,
+    *,
+    trained_on: str,
+    budget: str,
+    min_region: int = 100,
+) -> dict[str, Any]:
+    """`score_scenes` on the held-out scenes of a split, with a protocol that says all of it.
+
+    Args:
+        find: classes or instances of a scene.
+        split: the scenes.
+        label_set: of the classes.
+        trained_on: name of the data that was learned from.
+        budget: name of the labels that were learned from.
+        min_region: points of an instance that is scored.
+
+    Raises:
+        ValueError: if the scenes have another label set, or lack what is scored.
+    """
+    if split.label_set is None or split.label_set.names != label_set.names:
+        own = "none" if split.label_set is None else split.label_set.name
+        raise ValueError(f"split must have labels of {label_set.name}, got {own} in {split.data}")
+    return score_scenes(
+        (split.load(name) for name in split.validation),
+        find,
+        label_set,
+        protocol=ScoreProtocol(
+            data=split.data, split="held-out", tta=False, budget=budget, trained_on=trained_on
+        ),
+        min_region=min_region,
+    )
 
 
 def score_scenes(
@@ -16,7 +52,7 @@ def score_scenes(
     find: Callable[[Scene], Classes],
     label_set: LabelSet,
     *,
-    protocol: Protocol = Protocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(tta=False),
     min_region: int = 100,
 ) -> dict[str, Any]:
     """mIoU and mAcc of the classes and, where `find` gives instances, AP, AP50 and AP25.
