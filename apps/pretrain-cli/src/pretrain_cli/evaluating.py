@@ -9,7 +9,7 @@ import typer
 from pcl_backbones import load_weights
 from pcl_backbones.weights import read_card
 from pcl_data import Scene
-from pcl_data.evaluation import Protocol
+from pcl_data.evaluation import ScoreProtocol
 from pcl_methods.segmentation.features import FEATURES
 from pcl_methods.segmentation.inference import (
     Classes,
@@ -99,7 +99,7 @@ def score_network(
         (world.load(name) for name in world.validation),
         find,
         world.label_set,
-        protocol=Protocol(split="held-out", tta=False, budget=budget),
+        protocol=ScoreProtocol(split="held-out", tta=False, budget=budget),
         min_region=config.min_region,
     )
 

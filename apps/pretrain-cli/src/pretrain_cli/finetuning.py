@@ -9,7 +9,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from pcl_backbones import add_low_rank, merge_low_rank, save_weights
+from pcl_backbones import add_lora, merge_lora, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
 from pcl_methods.segmentation.batches import SceneBatches, SceneSource
@@ -57,7 +57,7 @@ def finetune(start: Start) -> dict[str, Any]:
         summary = training.summarize(card)
     if run.is_writer:
         if config.train.low_rank is not None:
-            merge_low_rank(network)
+            merge_lora(network)
         card = {"kind": "segmentation", "config": config.model_dump(mode="json"), **summary}
         save_weights(network, run.folder / WEIGHTS, card=jsonable(card))
         write_report(run.folder)
@@ -213,7 +213,7 @@ def initial_network(
     """The network at step 0, and the card of the weights that its backbone starts from."""
     backbone, card = initial_backbone(config.model, config.data.features, config.init)
     if config.train.low_rank is not None:
-        add_low_rank(backbone, rank=config.train.low_rank)
+        add_lora(backbone, rank=config.train.low_rank)
     return build_network(config, backbone, n_classes), card
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
-from pcl_data.evaluation.protocol import Protocol
+from pcl_data.evaluation.score_protocol import ScoreProtocol
 from pcl_methods.segmentation.inference import Classes, Instances
 
 
@@ -16,7 +16,7 @@ def score_scenes(
     find: Callable[[Scene], Classes],
     label_set: LabelSet,
     *,
-    protocol: Protocol = Protocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(tta=False),
     min_region: int = 100,
 ) -> dict[str, Any]:
     """mIoU and mAcc of the classes and, where `find` gives instances, AP, AP50 and AP25.
