@@ -9,7 +9,7 @@ from pcl_data.evaluation import (
     DetectionEvaluator,
     InstanceEvaluator,
     PanopticEvaluator,
-    Protocol,
+    ScoreProtocol,
     SemanticEvaluator,
 )
 from pcl_data.export import (
@@ -79,7 +79,7 @@ def test_semantickitti_sweeps_have_panoptic_scores(real_data):
 
 
 def test_a_published_network_has_the_scores_of_a_plain_count(real_data):
-    protocol = Protocol(split="area6", tta=False)
+    protocol = ScoreProtocol(split="area6", tta=False)
     evaluator = SemanticEvaluator(S3DIS13, protocol=protocol)
     coverage = CoverageEvaluator(S3DIS13, protocol=protocol)
     hits, truth, found = np.zeros((3, 13))

@@ -66,7 +66,7 @@ def test_34c_has_the_published_names_and_shapes():
 
 
 def test_momentum_is_given_outside_the_blocks_only():
-    network = Res16UNet14A(3, 2, width=0.125, momentum=0.05)
+    network = Res16UNet14A(3, 2, width=0.125, bn_momentum=0.05)
     assert {network.bn0.bn.momentum, network.bntr7.bn.momentum} == {0.05}
     assert network.block1[0].norm1.bn.momentum == 0.1
     assert network.block2[0].downsample[1].bn.momentum == 0.1

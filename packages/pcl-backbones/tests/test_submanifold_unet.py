@@ -33,3 +33,9 @@ def test_features_have_the_channels_it_names():
 def test_rejects_a_width_of_nothing():
     with pytest.raises(ValueError, match=r"width must be above 0, got 0\.0"):
         SubmanifoldUNet(1, 19, width=0.0)
+
+
+def test_the_momentum_is_that_of_every_norm():
+    network = SubmanifoldUNet(1, None, width=0.25, bn_momentum=0.03)
+    norms = [part for part in network.modules() if isinstance(part, torch.nn.BatchNorm1d)]
+    assert {norm.momentum for norm in norms} == {0.03}

@@ -1,4 +1,4 @@
-"""Tests of pcl_backbones.tiles and pcl_backbones.parallel."""
+"""Tests of pcl_backbones.tiles and pcl_backbones.threads."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import carray
 
-from pcl_backbones import cpu_engine, parallel
+from pcl_backbones import cpu_engine, threads
 from pcl_backbones.coordinates import KernelMap
-from pcl_backbones.parallel import FIRST_ARGUMENT, N_TASKS, NEXT_TASK, native, run_tasks, take
+from pcl_backbones.threads import FIRST_ARGUMENT, N_TASKS, NEXT_TASK, native, run_tasks, take
 from pcl_backbones.tiles import pointer
 
 
@@ -74,7 +74,7 @@ def count_tasks(numbers):
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_every_task_is_run_once(monkeypatch, n_threads, has_openmp):
     if not has_openmp:
-        monkeypatch.setattr(parallel, "_openmp_fork", lambda: None)
+        monkeypatch.setattr(threads, "_openmp_fork", lambda: None)
     torch.set_num_threads(n_threads)
     try:
         for n_tasks in (1, 3, 10_000):
@@ -88,7 +88,7 @@ def test_every_task_is_run_once(monkeypatch, n_threads, has_openmp):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the library is looked for as it is on Linux")
 def test_the_threads_are_those_of_torch():
-    assert parallel._openmp_fork() is not None
+    assert threads._openmp_fork() is not None
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="names processors of x86-64")

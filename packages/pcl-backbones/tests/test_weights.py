@@ -26,6 +26,13 @@ def test_weights_and_card_come_back(tmp_path):
         assert torch.equal(target.state_dict()[name], value)
 
 
+def test_a_file_has_the_mode_of_any_new_file(tmp_path):
+    save_weights(nn.Linear(1, 1), tmp_path / "a.safetensors")
+    (tmp_path / "b").touch()
+    modes = [path.stat().st_mode for path in tmp_path.iterdir()]
+    assert modes[0] == modes[1]  # readable by others where the umask allows it
+
+
 def test_tied_weights_are_stored(tmp_path):
     model = nn.ModuleDict({"a": nn.Linear(2, 2)})
     model["b"] = model["a"]

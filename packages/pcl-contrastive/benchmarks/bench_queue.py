@@ -15,9 +15,10 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from pcl_contrastive.cluster_assignment import QueueClusters, sinkhorn_assignment, sinkhorn_codes
 from pcl_contrastive.cluster_contrast import cluster_info_nce
 from pcl_contrastive.feature_queue import FeatureQueue
+from pcl_contrastive.queue_clusters import QueueClusters
+from pcl_contrastive.sinkhorn import sinkhorn_assignment
 
 SIZE, DIM, N_CLUSTERS, N_KINDS = 300_000, 128, 64, 40
 
@@ -76,8 +77,6 @@ def main() -> None:
         repeats=repeats,
         device=device,
     )
-    scores = queue.filled @ clusters.prototypes.T
-    report("sinkhorn_codes", lambda: sinkhorn_codes(scores), repeats=repeats, device=device)
 
     for m in (400, 4_000, 40_000):
         teacher = features(m, generator).to(device)

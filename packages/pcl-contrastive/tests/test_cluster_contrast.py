@@ -22,7 +22,7 @@ def random_rows(n: int, *, seed: int = 0, dim: int = 6) -> torch.Tensor:
     return torch.randn(n, dim, generator=generator, dtype=torch.float64)
 
 
-def labelled_queue(q: int, k: int, *, seed: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
+def labeled_queue(q: int, k: int, *, seed: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return random_rows(q, seed=seed), torch.randint(k, (q,), generator=generator)
 
@@ -60,7 +60,7 @@ def loss_of_cluster(
 @pytest.mark.parametrize("negatives", ["other", "same", "any"])
 @pytest.mark.parametrize("seed", range(5))
 def test_loss_is_that_of_a_loop_where_each_cluster_has_one_volume(seed, negatives):
-    queue, labels = labelled_queue(30, 4, seed=seed)
+    queue, labels = labeled_queue(30, 4, seed=seed)
     student, teacher = random_rows(12, seed=seed + 20), random_rows(12, seed=seed + 40)
     entries = [nearest(feature, queue) for feature in teacher]
     # One volume of each cluster, so that nothing is left to chance.
@@ -107,7 +107,7 @@ def test_only_drawn_entries_are_negatives_and_the_positive_never():
 
 
 def test_draws_follow_the_generator():
-    queue, labels = labelled_queue(200, 3)
+    queue, labels = labeled_queue(200, 3)
     student, teacher = random_rows(40, seed=1), random_rows(40, seed=2)
 
     def loss(seed: int) -> torch.Tensor:
@@ -139,14 +139,14 @@ def test_clusters_without_a_volume_do_not_dilute_the_mean():
 
 def test_no_volume_gives_zero_attached():
     student = torch.zeros(0, 6, requires_grad=True)
-    queue, labels = labelled_queue(5, 2)
+    queue, labels = labeled_queue(5, 2)
     loss = cluster_info_nce(student, student, queue.float(), labels)
     loss.backward()
     assert loss == 0
 
 
 def test_lengths_change_nothing():
-    queue, labels = labelled_queue(30, 1)
+    queue, labels = labeled_queue(30, 1)
     labels[::2] = 1
     student, teacher = random_rows(1, seed=1), random_rows(1, seed=2)
     factors = torch.linspace(0.5, 9, 30, dtype=torch.float64)[:, None]
@@ -156,7 +156,7 @@ def test_lengths_change_nothing():
 
 
 def test_gradient_reaches_the_student_alone():
-    queue, labels = labelled_queue(20, 3)
+    queue, labels = labeled_queue(20, 3)
     queue.requires_grad_()
     student, teacher = (random_rows(4, seed=seed).requires_grad_() for seed in (1, 2))
 
@@ -171,7 +171,7 @@ def test_gradient_reaches_the_student_alone():
 
 
 def test_half_precision_volumes_meet_a_float_queue():
-    queue, labels = labelled_queue(20, 3)
+    queue, labels = labeled_queue(20, 3)
     student = random_rows(4, seed=1).bfloat16()
     loss = cluster_info_nce(student, student, queue.float(), labels)
     assert loss.dtype == torch.bfloat16
@@ -188,7 +188,7 @@ def test_the_volumes_looked_up_do_not_grow_with_the_batch(monkeypatch, m):
         return search(features, queue)
 
     monkeypatch.setattr(cluster_contrast, "_nearest_entries", counted)
-    queue, labels = labelled_queue(50, 5)
+    queue, labels = labeled_queue(50, 5)
     cluster_info_nce(random_rows(m), random_rows(m), queue, labels)
     assert seen == [VOLUMES_PER_CLUSTER * 5]
 
@@ -220,14 +220,14 @@ def test_an_empty_queue_is_refused():
 
 @given(st.integers(0, 500), st.integers(0, 9), st.integers(1, 12))
 def test_nearest_labels_are_those_of_a_loop(seed, m, q):
-    queue, labels = labelled_queue(q, 4, seed=seed)
+    queue, labels = labeled_queue(q, 4, seed=seed)
     features = random_rows(m, seed=seed + 1) * 3
     expected = [int(labels[nearest(feature, queue)]) for feature in features]
     assert nearest_labels(features, queue, labels).tolist() == expected
 
 
 def test_a_search_in_parts_finds_the_same(monkeypatch):
-    queue, labels = labelled_queue(40, 40)
+    queue, labels = labeled_queue(40, 40)
     features = random_rows(11)
     whole = nearest_labels(features, queue, labels)
     monkeypatch.setattr(cluster_contrast, "SIMILARITIES_AT_ONCE", 3 * 40)

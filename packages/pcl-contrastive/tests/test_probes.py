@@ -32,8 +32,8 @@ def knn_by_loops(train, labels, features, n_neighbours, temperature) -> list[int
             / math.hypot(*row)
             for row in train.tolist()
         ]
-        labelled = [i for i, label in enumerate(labels.tolist()) if label >= 0]
-        for i in sorted(labelled, key=lambda i: -cosines[i])[:n_neighbours]:
+        labeled = [i for i, label in enumerate(labels.tolist()) if label >= 0]
+        for i in sorted(labeled, key=lambda i: -cosines[i])[:n_neighbours]:
             label = labels[i].item()
             votes[label] = votes.get(label, 0.0) + math.exp(cosines[i] / temperature)
         result.append(max(votes, key=lambda label: votes[label]))
@@ -112,7 +112,7 @@ def test_shuffled_labels_give_chance(probe):
 
 
 @PROBES
-def test_unlabelled_rows_are_left_out(probe):
+def test_unlabeled_rows_are_left_out(probe):
     train, labels = blobs(8, 200, 0.5)
     features, _ = blobs(9, 50, 0.5)
     found = probe(train, labels, features)
@@ -224,8 +224,8 @@ def test_one_iteration_is_one_step():
 @pytest.mark.parametrize(
     ("probe", "options", "message"),
     [
-        (knn_probe, {"n_neighbours": 0}, r"n_neighbours must lie in \[1, 3\], the labelled rows"),
-        (knn_probe, {"n_neighbours": 4}, r"n_neighbours must lie in \[1, 3\], the labelled rows"),
+        (knn_probe, {"n_neighbours": 0}, r"n_neighbours must lie in \[1, 3\], the labeled rows"),
+        (knn_probe, {"n_neighbours": 4}, r"n_neighbours must lie in \[1, 3\], the labeled rows"),
         (knn_probe, {"temperature": 0.0}, "temperature must be positive, got 0.0"),
         (knn_probe, {"temperature": math.nan}, "temperature must be positive, got nan"),
         (linear_probe, {"penalty": -1.0}, "penalty must not be negative, got -1.0"),

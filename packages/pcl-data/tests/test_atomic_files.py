@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pcl_data.atomic_files import flush_folder, whole_file, whole_folder, write_whole
+from pcl_data.atomic_files import flush_folder, flushed_file, whole_file, whole_folder, write_whole
 
 
 def test_a_file_takes_its_place_when_it_is_complete(tmp_path):
@@ -53,3 +53,13 @@ def test_a_failed_folder_leaves_nothing(tmp_path):
 def test_a_file_is_written_with_its_folders(tmp_path):
     write_whole(tmp_path / "a" / "b" / "c.bin", b"data")
     assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"data"
+
+
+def test_a_file_of_a_new_folder_is_on_the_disk_and_replaces_none(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    with flushed_file(tmp_path / "a") as file:
+        file.write(b"data")
+    assert len(flushed) == 1
+    with pytest.raises(FileExistsError), flushed_file(tmp_path / "a"):
+        pass

@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from pcl_data import augmentation
 from pcl_data.augmentation import (
     chromatic_contrast,
     chromatic_jitter,
     chromatic_translation,
     drop_voxels,
     elastic_distortion,
+    elastic_distortions,
     random_flip,
     random_rotation,
     random_scaling,
@@ -123,6 +125,18 @@ def test_elastic_distortion_of_one_point_moves_it():
     moved = elastic_distortion(np.zeros((1, 3)), 0.2, 0.4, np.random.default_rng(0))
     assert moved.shape == (1, 3)
     assert (moved != 0).all()
+
+
+def test_distortions_are_applied_all_or_none(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        augmentation, "elastic_distortion", lambda points, *how: calls.append(how[:2]) or points
+    )
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        elastic_distortions(np.ones((3, 3), np.float32), generator)
+    assert set(calls) == {(0.2, 0.4), (0.8, 1.6)}
+    assert abs(len(calls) / 2 - 190) < 10  # three standard deviations of 200 times 0.95
 
 
 @pytest.mark.parametrize(

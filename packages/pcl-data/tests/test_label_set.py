@@ -152,7 +152,7 @@ def test_lidar_ids_merge_as_the_official_tables_say(label_set, raw, names):
     assert [label_set.names[label] for label in train] == names.split()
 
 
-def test_lidar_ids_that_do_not_count_are_unlabelled():
+def test_lidar_ids_that_do_not_count_are_unlabeled():
     assert (SEMANTICKITTI19.to_train(np.array([0, 1, 52, 99])) == -1).all()
     assert (NUSCENES16.to_train(np.array([0, 1, 5, 7, 8, 10, 11, 13, 19, 20, 29, 31])) == -1).all()
 

@@ -37,10 +37,12 @@ def test_the_environment_is_as_it_was(monkeypatch):
     assert "MKL_NUM_THREADS" not in os.environ
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 def test_a_terminal_interrupts_the_parent_alone():
     assert _said_after(signal.SIGINT, os.killpg).count("Traceback") == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 def test_workers_end_with_a_killed_parent():
     assert "Traceback" not in _said_after(signal.SIGKILL, os.kill)  # and not TimeoutExpired
 

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import resource
 
 import numpy as np
 import pytest
@@ -236,6 +235,7 @@ def test_a_frame_may_be_stored_without_depth_but_not_without_pose(tmp_path):
 
 
 def test_a_file_that_finds_no_room_is_an_error_that_says_why(tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows limits no sizes of files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:

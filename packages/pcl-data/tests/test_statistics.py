@@ -23,7 +23,7 @@ def make_scene(name="a", **change) -> Scene:
 
 def test_the_numbers_of_a_scene_by_hand():
     counts = count_scene(make_scene(), 20)
-    assert (counts.n_points, counts.n_unlabelled, counts.n_frames, counts.n_boxes) == (4, 1, 2, 3)
+    assert (counts.n_points, counts.n_unlabeled, counts.n_frames, counts.n_boxes) == (4, 1, 2, 3)
     assert counts.extent == (4, 2, 1)
     assert counts.density == 4 / 3
     assert counts.class_points.tolist() == [1, 0, 0, 0, 2] + [0] * 15
@@ -40,12 +40,12 @@ def test_classes_are_counted_as_a_loop_counts_them(seed):
         assert counts.class_points[label] == sum(labels == label)
         members = {i for of, i in zip(labels, instances, strict=True) if of == label and i >= 0}
         assert counts.class_instances[label] == len(members)
-    assert counts.n_unlabelled == sum((labels == -1) | (labels == 5))
+    assert counts.n_unlabeled == sum((labels == -1) | (labels == 5))
 
 
-def test_a_scene_without_labels_is_all_unlabelled():
+def test_a_scene_without_labels_is_all_unlabeled():
     counts = count_scene(make_scene(labels=None, instances=None, boxes=None, frames=()), 20)
-    assert counts.n_unlabelled == 4
+    assert counts.n_unlabeled == 4
     assert counts.class_points.sum() == counts.class_instances.sum() == counts.n_boxes == 0
 
 

@@ -115,7 +115,7 @@ def test_a_voxel_has_the_only_annotated_label_in_it(labels, inverse):
         assert label == (distinct.pop() if len(distinct) == 1 else -1)
 
 
-def test_no_points_leave_all_voxels_unlabelled():
+def test_no_points_leave_all_voxels_unlabeled():
     none = np.zeros(0, np.int64)
     assert voxel_labels(none, none, 2).tolist() == [-1, -1]
 

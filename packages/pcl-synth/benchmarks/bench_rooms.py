@@ -13,7 +13,7 @@ from pcl_synth.rooms import generate_room
 
 
 def main(n_rooms: int = 40) -> None:
-    seconds, sizes, unlabelled = [], [], []
+    seconds, sizes, unlabeled = [], [], []
     points, instances, rooms = (np.zeros(SCANNET20.n_classes, dtype=int) for _ in range(3))
     generate_room(1, 0)  # warm-up
     for index in range(n_rooms):
@@ -21,7 +21,7 @@ def main(n_rooms: int = 40) -> None:
         scene = generate_room(0, index)
         seconds.append(time.process_time() - start)
         sizes.append(len(scene.points))
-        unlabelled.append((scene.labels < 0).mean())
+        unlabeled.append((scene.labels < 0).mean())
         count = np.bincount(scene.labels[scene.labels >= 0], minlength=SCANNET20.n_classes)
         points += count
         rooms += count > 0
@@ -29,7 +29,7 @@ def main(n_rooms: int = 40) -> None:
             np.stack([scene.instances, scene.labels], 1)[scene.instances >= 0], axis=0
         )
         instances += np.bincount(things[:, 1], minlength=SCANNET20.n_classes)
-    for name, values in (("seconds", seconds), ("points", sizes), ("unlabelled", unlabelled)):
+    for name, values in (("seconds", seconds), ("points", sizes), ("unlabeled", unlabeled)):
         quartiles = ", ".join(f"{v:.4g}" for v in np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
         print(f"{name} a room (min, quartiles, max): {quartiles}")
     print(f"{'class':16}{'rooms':>6}{'instances':>11}{'points %':>10}")

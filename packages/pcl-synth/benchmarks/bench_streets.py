@@ -45,7 +45,7 @@ def main(n_streets: int = 8) -> None:
         quartiles = ", ".join(f"{v:.4g}" for v in np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
         print(f"{name} (min, quartiles, max): {quartiles}")
     print(f"{'class':16}{'streets':>8}{'points %':>10}")
-    for k, name in enumerate(("unlabelled", *SEMANTICKITTI19.names)):
+    for k, name in enumerate(("unlabeled", *SEMANTICKITTI19.names)):
         print(f"{name:16}{streets[k]:8}{100 * points[k] / points.sum():10.3f}")
 
 

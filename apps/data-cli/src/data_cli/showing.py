@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pcl_data.colormaps import scene_layers
 from pcl_data.export import write_html
 from pcl_data.opening import chosen, open_dataset, read_words
-from pcl_data.painting import scene_layers
 from pcl_data.rendering import render_points, write_png
 
 

@@ -8,7 +8,7 @@ import torch
 import typer
 from lightning_fabric import Fabric
 
-from pcl_backbones import add_low_rank, merge_low_rank, save_weights
+from pcl_backbones import add_lora, merge_lora, save_weights
 from pcl_data.splits import SceneSplit
 from pcl_methods.data import open_split
 from pcl_methods.segmentation.batches import SceneBatches, SceneSource
@@ -58,7 +58,7 @@ def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
         summary = _summarize(run, config, split, init)
     if run.is_writer:
         if config.train.lora_rank is not None:
-            merge_low_rank(segmenter.network)
+            merge_lora(segmenter.network)
         save_weights(
             segmenter.network, run.folder / WEIGHTS, jsonable(_card(config, split, segmenter, summary))
         )
@@ -76,7 +76,7 @@ def initial_segmenter(
     if config.train.lora_rank is not None:  # the terms are drawn before the heads
         if config.init is not None:
             init = load_initial_weights(backbone, config.init, expected=expected)
-        add_low_rank(backbone, rank=config.train.lora_rank)
+        add_lora(backbone, rank=config.train.lora_rank)
     network = SegmentationNetwork(
         backbone,
         split.label_set.n_classes,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pcl_contrastive import fit_linear_probe, knn_probe
 from pcl_data import LabelSet, Scene
-from pcl_data.evaluation import Protocol, SemanticEvaluator
+from pcl_data.evaluation import ScoreProtocol, SemanticEvaluator
 from pcl_methods.segmentation.features import FeatureKind
 from pcl_methods.segmentation.network import Backbone
 from pcl_run.cli import choose_device, print_json
@@ -101,7 +101,7 @@ def probe_scores(
     order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(0))
     kept = kept[order[:max_voxels]].to(rows.device)
     fitted = {name: probe(rows[kept], labels[kept]) for name, probe in probes.items()}
-    protocol = Protocol(split="held-out", tta=False, budget=budget)
+    protocol = ScoreProtocol(split="held-out", tta=False, budget=budget)
     evaluators = {name: SemanticEvaluator(label_set, protocol=protocol) for name in probes}
     for scene in held_out:
         if scene.labels is None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pcl_data import Scene
-from pcl_data.evaluation import Protocol
+from pcl_data.evaluation import ScoreProtocol
 from pcl_methods.segmentation.scoring import score_scenes
 from pcl_pseudolabel import (
     PseudoLabelQuality,
@@ -28,10 +28,10 @@ def evaluate_scenes(
 ) -> dict[str, Any]:
     """The scores of `score_scenes`, their protocol naming the label budget of the run."""
     config = objective.config
-    protocol = Protocol(tta=False)
+    protocol = ScoreProtocol(tta=False)
     if split.labeled:  # the scenes are those of the run
         budget = f"lr-{len(split.labeled)}-seed{config.seed}"
-        protocol = Protocol(split="held-out", tta=False, budget=budget)
+        protocol = ScoreProtocol(split="held-out", tta=False, budget=budget)
     return score_scenes(
         (split.load(name) for name in names),
         lambda scene: find_instances(objective, predict_scene(objective, scene, device)),

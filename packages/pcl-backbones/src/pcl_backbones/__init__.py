@@ -5,7 +5,7 @@ from pcl_backbones.__about__ import __version__
 from pcl_backbones.checkpointing import checkpoint_activations
 from pcl_backbones.engine import use_engine
 from pcl_backbones.heads import OffsetHead, ProjectionHead, SemanticHead
-from pcl_backbones.low_rank import add_low_rank, merge_low_rank
+from pcl_backbones.lora import add_lora, merge_lora
 from pcl_backbones.proposal_encoder import ProposalEncoder
 from pcl_backbones.published import LoadReport, load_published_checkpoint
 from pcl_backbones.res16unet import MinkUNet14A, Res16UNet14A, Res16UNet18A, Res16UNet34C
@@ -31,11 +31,11 @@ __all__ = [
     "SparseTensor",
     "SubmanifoldUNet",
     "__version__",
-    "add_low_rank",
+    "add_lora",
     "checkpoint_activations",
     "load_published_checkpoint",
     "load_weights",
-    "merge_low_rank",
+    "merge_lora",
     "predict_tiled",
     "read_card",
     "save_weights",

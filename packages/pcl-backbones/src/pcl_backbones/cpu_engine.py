@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from pcl_backbones.coordinates import KernelMap
 from pcl_backbones.epilogue import Epilogue
-from pcl_backbones.parallel import run_tasks
+from pcl_backbones.threads import run_tasks
 from pcl_backbones.tiles import LANES, multiply_blocks, multiply_transposed, pack_matrices
 
 BLOCK_VALUES = 1 << 18  # values of the input and output rows of a block: they fit a core's cache

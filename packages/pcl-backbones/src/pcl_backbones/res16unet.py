@@ -56,7 +56,7 @@ class Res16UNet(nn.Module):
         in_channels: channels of the input, 3 for colour.
         out_channels: channels of the last layer; None leaves it out.
         width: factor on every inner channel count; 1 is the published network.
-        momentum: of the batch norms outside residual blocks (CSC: 0.05 in pre-training, 0.02
+        bn_momentum: of the batch norms outside residual blocks (CSC: 0.05 in pre-training, 0.02
             after it).
 
     Attributes:
@@ -82,23 +82,23 @@ class Res16UNet(nn.Module):
         out_channels: int | None,
         *,
         width: float = 1.0,
-        momentum: float = 0.02,
+        bn_momentum: float = 0.02,
     ) -> None:
         super().__init__()
         stem, *planes = scaled((STEM_CHANNELS, *self.PLANES), width)
         self.feature_channels = planes[-1]
         self.conv0p1s1 = Conv3d(in_channels, stem, 3)
-        self.bn0 = BatchNorm(stem, momentum=momentum)
+        self.bn0 = BatchNorm(stem, momentum=bn_momentum)
 
         channels, skips = stem, [stem, *planes[:3]]
         for i, name in enumerate(_DOWN):
             self.add_module(name, Conv3d(channels, channels, 2, stride=2))
-            self.add_module(f"bn{i + 1}", BatchNorm(channels, momentum=momentum))
+            self.add_module(f"bn{i + 1}", BatchNorm(channels, momentum=bn_momentum))
             self.add_module(f"block{i + 1}", residual_blocks(channels, planes[i], self.LAYERS[i]))
             channels = planes[i]
         for i, name in enumerate(_UP, start=4):
             self.add_module(name, ConvTranspose3d(channels, planes[i], 2, stride=2))
-            self.add_module(f"bntr{i}", BatchNorm(planes[i], momentum=momentum))
+            self.add_module(f"bntr{i}", BatchNorm(planes[i], momentum=bn_momentum))
             joined = planes[i] + skips[7 - i]
             self.add_module(f"block{i + 1}", residual_blocks(joined, planes[i], self.LAYERS[i]))
             channels = planes[i]
@@ -144,7 +144,7 @@ class MinkUNet14A(Res16UNet14A):
         in_channels: channels of the input, 3 for colour.
         out_channels: of either head, 512 for CLIP's ViT-B.
         width: factor on every inner channel count.
-        momentum: of the batch norms outside residual blocks.
+        bn_momentum: of the batch norms outside residual blocks.
 
     Example:
         >>> import torch
@@ -161,9 +161,9 @@ class MinkUNet14A(Res16UNet14A):
         out_channels: int = 512,
         *,
         width: float = 1.0,
-        momentum: float = 0.02,
+        bn_momentum: float = 0.02,
     ) -> None:
-        super().__init__(in_channels, None, width=width, momentum=momentum)
+        super().__init__(in_channels, None, width=width, bn_momentum=bn_momentum)
         self.final = Conv3d(self.feature_channels, out_channels, 1, bias=True)
         self.local_feature = Conv3d(self.feature_channels, out_channels, 1, bias=True)
 

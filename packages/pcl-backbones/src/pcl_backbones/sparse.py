@@ -89,7 +89,7 @@ class _Convolution(nn.Module):
 
     def multiply(self, x: SparseTensor, epilogue: Epilogue | None = None) -> SparseTensor:
         """The convolution without the bias, then what follows it."""
-        kernel = self.kernel  # once: `low_rank` computes it
+        kernel = self.kernel  # once: with `add_lora` reading it computes it
         n_channels = kernel.shape[-2]
         if x.features.shape[1] != n_channels:
             raise ValueError(f"x must have {n_channels} channels, got {x.features.shape[1]}")

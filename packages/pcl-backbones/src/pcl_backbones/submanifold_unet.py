@@ -25,6 +25,7 @@ class SubmanifoldUNet(nn.Module):
         in_channels: channels of the input, 1 for remission.
         out_channels: channels of the last layer; None leaves it out.
         width: factor on every inner channel count; 1 is the published network.
+        bn_momentum: of all batch norms.
 
     Attributes:
         feature_channels: channels of `features(x)`, 16 at width 1.
@@ -40,19 +41,28 @@ class SubmanifoldUNet(nn.Module):
         SparseTensor(2 voxels, 19 channels, stride 1)
     """
 
-    def __init__(self, in_channels: int, out_channels: int | None, *, width: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None,
+        *,
+        width: float = 1.0,
+        bn_momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         channels = scaled((CHANNELS_A_LEVEL * (i + 1) for i in range(N_LEVELS)), width)
         self.feature_channels = channels[0]
         self.stem = Conv3d(in_channels, channels[0], 3)
         self.enc, self.down, self.up, self.dec = (nn.ModuleList() for _ in range(4))
         for count, deeper in pairwise(channels):
-            self.enc.append(_AfterNorm(Conv3d(count, count, 3), count))
-            self.down.append(_AfterNorm(Conv3d(count, deeper, 2, stride=2), count))
-            self.up.append(_AfterNorm(ConvTranspose3d(deeper, count, 2, stride=2), deeper))
-            self.dec.append(_AfterNorm(Conv3d(2 * count, count, 3), 2 * count))
-        self.deepest = _AfterNorm(Conv3d(channels[-1], channels[-1], 3), channels[-1])
-        self.norm = nn.Sequential(_norm(channels[0]), ReLU())
+            self.enc.append(_AfterNorm(count, Conv3d(count, count, 3), bn_momentum))
+            self.down.append(_AfterNorm(count, Conv3d(count, deeper, 2, stride=2), bn_momentum))
+            up = ConvTranspose3d(deeper, count, 2, stride=2)
+            self.up.append(_AfterNorm(deeper, up, bn_momentum))
+            self.dec.append(_AfterNorm(2 * count, Conv3d(2 * count, count, 3), bn_momentum))
+        deepest = channels[-1]
+        self.deepest = _AfterNorm(deepest, Conv3d(deepest, deepest, 3), bn_momentum)
+        self.norm = nn.Sequential(_norm(channels[0], bn_momentum), ReLU())
         self.final = None
         if out_channels is not None:
             self.final = Conv3d(channels[0], out_channels, 1, bias=True)
@@ -77,10 +87,10 @@ class SubmanifoldUNet(nn.Module):
         return features if self.final is None else self.final(features)
 
 
-def _norm(n_channels: int) -> BatchNorm:
-    return BatchNorm(n_channels, epsilon=EPSILON)
+def _norm(n_channels: int, momentum: float) -> BatchNorm:
+    return BatchNorm(n_channels, momentum=momentum, epsilon=EPSILON)
 
 
 class _AfterNorm(Checkpointable, nn.Sequential):
-    def __init__(self, layer: nn.Module, in_channels: int) -> None:
-        super().__init__(_norm(in_channels), ReLU(), layer)
+    def __init__(self, in_channels: int, layer: nn.Module, momentum: float) -> None:
+        super().__init__(_norm(in_channels, momentum), ReLU(), layer)

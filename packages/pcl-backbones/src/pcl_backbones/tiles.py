@@ -14,7 +14,8 @@ from llvmlite import binding, ir
 from numba import carray
 from numba.core import cgutils, config, types
 
-from pcl_backbones.parallel import (
+from pcl_backbones.row_kernels import compiled
+from pcl_backbones.threads import (
     FIRST_ARGUMENT,
     N_TASKS,
     NEXT_TASK,
@@ -23,7 +24,6 @@ from pcl_backbones.parallel import (
     native,
     take,
 )
-from pcl_backbones.row_kernels import compiled
 
 
 def _has(feature: str) -> bool:

@@ -1,14 +1,13 @@
 """Contrastive pre-training of point-cloud networks: objectives, queues, volumes, active choice."""
 
 from pcl_contrastive.__about__ import __version__
-from pcl_contrastive.active_labelling import (
+from pcl_contrastive.active_labeling import (
     object_coverage,
     select_points_at_random,
     select_points_by_input,
     select_points_csc_reference,
     select_points_to_label,
 )
-from pcl_contrastive.cluster_assignment import QueueClusters, sinkhorn_assignment, sinkhorn_codes
 from pcl_contrastive.cluster_contrast import (
     cluster_info_nce,
     nearest_labels,
@@ -24,8 +23,10 @@ from pcl_contrastive.point_contrast import (
     sample_matches,
 )
 from pcl_contrastive.probes import fit_linear_probe, knn_probe, linear_probe
+from pcl_contrastive.queue_clusters import QueueClusters
 from pcl_contrastive.scene_context import scene_context_loss, scene_context_partition
 from pcl_contrastive.scene_contrast import byol_loss, scene_info_nce
+from pcl_contrastive.sinkhorn import sinkhorn_assignment
 from pcl_contrastive.volumes import crop_volumes, pool_volumes, split_volumes, volume_info_nce
 
 __all__ = [
@@ -56,7 +57,6 @@ __all__ = [
     "select_points_csc_reference",
     "select_points_to_label",
     "sinkhorn_assignment",
-    "sinkhorn_codes",
     "split_volumes",
     "volume_classification_loss",
     "volume_info_nce",

@@ -34,7 +34,7 @@ def cluster_info_nce(
               {\exp(f^1_i \cdot p_i / \tau) + \sum_{j \in N_i} \exp(f^1_i \cdot F_j / \tau)}
 
     The label of a volume is that of p, the entry F of the queue nearest to its teacher feature
-    f^2. From the volumes labelled i one is drawn, uniformly; K' counts the clusters that have one.
+    f^2. From the volumes labeled i one is drawn, uniformly; K' counts the clusters that have one.
     The negatives N_i are those of n_negatives entries, drawn once for all clusters, whose label
     differs from i. The paper's denominator, "j = i..K", is read as the positive and the negatives.
     All vectors are normalised here; gradients reach the student alone.
@@ -95,7 +95,7 @@ def volume_classification_loss(
 
     .. math:: L = -\frac{1}{m} \sum_j \left[ \log P^1_{j, Q_j} + \log P^2_{j, Q_j} \right]
 
-    The paper sums where this averages. Volumes labelled -1 are left out; without any the loss is 0.
+    The paper sums where this averages. Volumes labeled -1 are left out; without any the loss is 0.
 
     Args:
         student_logits: of a linear head h_l on the student features.

@@ -37,7 +37,7 @@ def knn_probe(
         temperature: of the votes.
 
     Raises:
-        ValueError: if there are fewer labelled rows than neighbours, n_neighbours < 1, or the
+        ValueError: if there are fewer labeled rows than neighbours, n_neighbours < 1, or the
             temperature is not positive, or a value is not finite.
 
     Example:
@@ -49,10 +49,10 @@ def knn_probe(
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     _check_finite("features", features)
-    train_features, classes, target = _labelled_rows(train_features, train_labels)
+    train_features, classes, target = _labeled_rows(train_features, train_labels)
     if not 1 <= n_neighbours <= len(target):
         raise ValueError(
-            f"n_neighbours must lie in [1, {len(target)}], the labelled rows, got {n_neighbours}"
+            f"n_neighbours must lie in [1, {len(target)}], the labeled rows, got {n_neighbours}"
         )
     train, queries = normalize(train_features).T, normalize(features.float())
     found = [target[:0]]
@@ -87,7 +87,7 @@ def linear_probe(
         n_iterations: of L-BFGS at most.
 
     Raises:
-        ValueError: if no row is labelled, the penalty is negative, n_iterations < 1, or a value is
+        ValueError: if no row is labeled, the penalty is negative, n_iterations < 1, or a value is
             not finite.
 
     Example:
@@ -135,7 +135,7 @@ def fit_linear_probe(
         raise ValueError(f"penalty must not be negative, got {penalty}")
     if n_iterations < 1:
         raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
-    train_features, classes, target = _labelled_rows(train_features, train_labels)
+    train_features, classes, target = _labeled_rows(train_features, train_labels)
     mean = train_features.mean(dim=0)
     deviation = train_features.std(dim=0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1)
@@ -155,16 +155,16 @@ def _check_finite(name: str, rows: Float[Tensor, "n c"]) -> None:
         raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
-def _labelled_rows(
+def _labeled_rows(
     train_features: Float[Tensor, "n c"], train_labels: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, "l c"], Int[Tensor, " k"], Int[Tensor, " l"]]:
-    """The labelled training rows, the labels there are, and the place of each row's among them."""
+    """The labeled training rows, the labels there are, and the place of each row's among them."""
     _check_finite("train_features", train_features)
-    is_labelled = train_labels >= 0
-    if not is_labelled.any():
+    is_labeled = train_labels >= 0
+    if not is_labeled.any():
         raise ValueError(f"train_labels must have a label, got none in {len(train_labels)} rows")
-    classes, target = train_labels[is_labelled].unique(return_inverse=True)
-    return train_features[is_labelled].detach().float(), classes, target
+    classes, target = train_labels[is_labeled].unique(return_inverse=True)
+    return train_features[is_labeled].detach().float(), classes, target
 
 
 @torch.enable_grad()

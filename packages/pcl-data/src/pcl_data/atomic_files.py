@@ -18,14 +18,21 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path = Path(path)
     temporary = _temporary(path)
     try:
-        with temporary.open("xb") as file:
+        with flushed_file(temporary) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         temporary.replace(path)
         flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def flushed_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file, on the disk at the end of the block; for files of a `whole_folder`."""
+    with Path(path).open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
@@ -40,7 +47,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A new folder beside `path` that takes its name once the block is done.
 
-    Parents are made. What the block writes must be flushed to the disk by the block.
+    Parents are made. The block writes its files with `flushed_file`.
 
     Raises:
         FileExistsError: if `path` exists.

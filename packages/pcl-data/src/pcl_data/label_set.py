@@ -1,6 +1,6 @@
 """Label sets: the meaning of train ids, and the way to and from the raw ids of a data set.
 
-Inside the library a label is a train id 0, 1, ... or -1 for unlabelled; raw ids are in files only.
+Inside the library a label is a train id 0, 1, ... or -1 for unlabeled; raw ids are in files only.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class LabelSet:
     Args:
         name: short name, as stored with a scene.
         names: name of each train id.
-        raw_ids: id of each class in the files of the data set; positive, since 0 is unlabelled.
+        raw_ids: id of each class in the files of the data set; positive, since 0 is unlabeled.
         colors: RGB in 0-255 of each class.
         is_stuff: whether a class has no countable instances (wall, floor).
         frequency: how common each class is, where the data set says so.

@@ -1,6 +1,6 @@
 """A scene: one point cloud, a reconstruction or a LiDAR sweep, with annotations and camera frames.
 
-World coordinates are metres with z up; labels are train ids of a `LabelSet`, -1 where unlabelled.
+World coordinates are metres with z up; labels are train ids of a `LabelSet`, -1 where unlabeled.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class Frame:
         intrinsics: (3, 3) pinhole matrix in pixels.
         camera_to_world: (4, 4) rigid transform to the coordinates of the scene's points; the camera
             looks along +z, x right, y down.
-        labels: (h, w) int64 train id of each pixel, -1 unlabelled.
+        labels: (h, w) int64 train id of each pixel, -1 unlabeled.
         instances: (h, w) int64 instance id of each pixel, -1 none.
 
     Raises:
@@ -110,7 +110,7 @@ class Scene:
         points: (n, 3) float32 world coordinates, metres, z up; at least one.
         colors: (n, 3) uint8 RGB.
         normals: (n, 3) float32 unit normals.
-        labels: (n,) int64 train ids of `label_set`, -1 unlabelled.
+        labels: (n,) int64 train ids of `label_set`, -1 unlabeled.
         instances: (n,) int64 instance ids, unique in the scene, -1 none.
         superpoints: (n,) int64 geometric set of each point, -1 none.
         faces: (f, 3) int64 triangles of the mesh whose vertices are the points.

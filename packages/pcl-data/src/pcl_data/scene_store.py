@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pcl_data.atomic_files import flush_folder, whole_file, whole_folder
+from pcl_data.atomic_files import flush_folder, flushed_file, whole_folder
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
@@ -59,11 +59,9 @@ def save_scene(scene: Scene, path: str | os.PathLike[str]) -> None:
         for stem, array in scene_arrays(scene):
             file = folder / f"{stem}.npy"
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as stream:
+            with flushed_file(file) as stream:
                 _write_array(stream, array)
-                stream.flush()
-                os.fsync(stream.fileno())
-        with whole_file(folder / META_NAME) as stream:
+        with flushed_file(folder / META_NAME) as stream:
             stream.write(scene_meta(scene))
         for child in folder.rglob("*/"):
             flush_folder(child)
@@ -82,8 +80,8 @@ def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) 
     Folders of Pointcept load as they are: float64 coordinates are rounded to float32, other integer
     types become int64, and (n, 1) segments and instances become (n,); such arrays are read into
     memory. Without `segment.npy`, `segment20.npy` or `segment200.npy` is read, whichever has the
-    number of classes of `label_set`. -1 is unlabelled there as here. Pointcept numbers walls and
-    unlabelled objects as instances too: with a label set, those of things alone are kept.
+    number of classes of `label_set`. -1 is unlabeled there as here. Pointcept numbers walls and
+    unlabeled objects as instances too: with a label set, those of things alone are kept.
 
     Args:
         path: the folder.

@@ -22,7 +22,7 @@ class SceneCounts:
         n_points: points.
         extent: width, depth and height, metres.
         density: points in a voxel of `DENSITY_VOXEL` that is not empty, on average.
-        n_unlabelled: points without a label; all of them, if the scene has no labels.
+        n_unlabeled: points without a label; all of them, if the scene has no labels.
         class_points: points of each class.
         class_instances: instances of each class.
         n_frames: posed images.
@@ -33,7 +33,7 @@ class SceneCounts:
     n_points: int
     extent: tuple[float, float, float]
     density: float
-    n_unlabelled: int
+    n_unlabeled: int
     class_points: Int64[np.ndarray, " c"]
     class_instances: Int64[np.ndarray, " c"]
     n_frames: int
@@ -51,22 +51,22 @@ def count_scene(scene: Scene, n_classes: int) -> SceneCounts:
         >>> import numpy as np
         >>> scene = Scene("a", np.zeros((3, 3), np.float32), labels=np.array([0, 1, -1]))
         >>> counts = count_scene(scene, 2)
-        >>> counts.n_unlabelled, counts.class_points.tolist()
+        >>> counts.n_unlabeled, counts.class_points.tolist()
         (1, [1, 1])
     """
     points = np.asarray(scene.points)
     labels = np.full(len(points), -1) if scene.labels is None else np.asarray(scene.labels)
-    is_labelled = (labels >= 0) & (labels < n_classes)
+    is_labeled = (labels >= 0) & (labels < n_classes)
     instances = np.full(len(points), -1) if scene.instances is None else scene.instances
-    pairs = np.stack([labels, instances], axis=1)[is_labelled & (instances >= 0)]
+    pairs = np.stack([labels, instances], axis=1)[is_labeled & (instances >= 0)]
     x, y, z = np.ptp(points, axis=0).tolist()
     return SceneCounts(
         name=scene.name,
         n_points=len(points),
         extent=(x, y, z),
         density=len(points) / len(voxelize(points, DENSITY_VOXEL).coords),
-        n_unlabelled=int((~is_labelled).sum()),
-        class_points=np.bincount(labels[is_labelled], minlength=n_classes),
+        n_unlabeled=int((~is_labeled).sum()),
+        class_points=np.bincount(labels[is_labeled], minlength=n_classes),
         class_instances=np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=n_classes),
         n_frames=len(scene.frames),
         n_boxes=0 if scene.boxes is None else len(scene.boxes),
@@ -107,7 +107,7 @@ class DatasetStatistics:
 
     @property
     def class_share(self) -> Float[np.ndarray, " c"]:
-        """Share of each class in the labelled points; NaN if there are none."""
+        """Share of each class in the labeled points; NaN if there are none."""
         points = self.class_points
         with np.errstate(invalid="ignore"):
             return points / points.sum()

@@ -46,7 +46,7 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
     """
     label_set = dataset.label_set
     n_classes = 0 if label_set is None else label_set.n_classes
-    is_seen, n_labelled = np.zeros(n_classes, bool), 0
+    is_seen, n_labeled = np.zeros(n_classes, bool), 0
     without: list[str] = []
     n_read = 0
     for index, name in enumerate(dataset.names):
@@ -61,12 +61,12 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
             without.append(name)
         if scene.labels is not None and label_set is not None:
             labels = scene.labels[scene.labels >= 0]
-            n_labelled += len(labels)
+            n_labeled += len(labels)
             is_seen[labels] = True
     if 0 < len(without) < n_read:
         message = f"{len(without)} of {n_read} scenes have no labels, {without[0]} the first"
         yield Finding("warning", "", "labels", message)
-    if label_set is not None and n_labelled and not is_seen.all():
+    if label_set is not None and n_labeled and not is_seen.all():
         absent = [n for n, seen in zip(label_set.names, is_seen, strict=True) if not seen]
         message = f"no point of {', '.join(absent)} in any scene"
         yield Finding("warning", "", "classes", message)
@@ -136,7 +136,7 @@ def _labels(scene: Scene) -> Iterator[str]:
     if scene.labels is None:
         return
     if (scene.labels < 0).all():
-        yield "every point is unlabelled"
+        yield "every point is unlabeled"
     elif scene.label_set is None:
         yield "there are labels and no label set that says what they mean"
 

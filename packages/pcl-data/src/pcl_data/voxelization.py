@@ -74,7 +74,7 @@ def voxel_labels(
     al.'s quantiser, which the published label-efficient results used, drops such a voxel.
 
     Args:
-        labels: train ids, -1 unlabelled.
+        labels: train ids, -1 unlabeled.
         inverse: voxel of each point.
         n_voxels: number of voxels.
 

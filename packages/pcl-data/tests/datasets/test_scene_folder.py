@@ -157,7 +157,7 @@ def test_scannet_of_pointcept_is_read_as_it_is(tmp_path):
         normal=np.eye(3, dtype=np.float32),
         segment20=[0, 4, -1],
         segment200=[0, 9, 3],
-        instance=[5, 6, 7],  # walls and unlabelled objects are numbered, too
+        instance=[5, 6, 7],  # walls and unlabeled objects are numbered, too
     )
     pointcept(tmp_path / "test" / "scene0707_00", normal=np.eye(3, dtype=np.float32))
     folder = SceneFolder(tmp_path, label_set=SCANNET20)

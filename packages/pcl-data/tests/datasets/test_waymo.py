@@ -175,7 +175,7 @@ def own_root(root, tmp_path):
     return tmp_path / "own"
 
 
-def test_scenes_of_labelled_splits_are_the_labelled_frames(root):
+def test_scenes_of_labeled_splits_are_the_labeled_frames(root):
     assert Waymo(root).names == tuple(f"training/{SEGMENT}/{time}" for time in LABELED)
     assert Waymo(root, "testing").names == tuple(f"testing/{SEGMENT}/{time}" for time in TIMES)
 

@@ -9,7 +9,7 @@ from pcl_data.evaluation import InstanceEvaluator, InstanceResult
 from pcl_data.label_set import SCANNET20
 
 WALL, BED, CHAIR = 0, 3, 4
-UNLABELLED = -1
+UNLABELED = -1
 
 
 class Mask(NamedTuple):

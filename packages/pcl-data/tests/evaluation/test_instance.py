@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from instance_worlds import (
     BED,
     CHAIR,
-    UNLABELLED,
+    UNLABELED,
     WALL,
     Mask,
     World,
@@ -103,7 +103,7 @@ def slow_table(scenes: list[World], min_region: int) -> np.ndarray:
 runs = st.lists(
     st.tuples(
         st.integers(1, 8),
-        st.sampled_from([CHAIR, CHAIR, CHAIR, BED, WALL, UNLABELLED]),
+        st.sampled_from([CHAIR, CHAIR, CHAIR, BED, WALL, UNLABELED]),
         st.sampled_from([0, 1, 2, -1]),
     ),
     min_size=1,

@@ -14,7 +14,7 @@ from pcl_data.evaluation.instance import OVERLAPS
 from pcl_data.label_set import SCANNET20
 
 sys.path.insert(0, str(Path(__file__).parent))
-from instance_worlds import BED, CHAIR, UNLABELLED, WALL, World, arrays, chair, evaluate, world
+from instance_worlds import BED, CHAIR, UNLABELED, WALL, World, arrays, chair, evaluate, world
 
 # One case for each rule. Two chairs of ten points, and ten points of wall, unless told otherwise.
 
@@ -65,7 +65,7 @@ def test_instances_choose_in_the_order_of_their_ids():
 
 def test_void_only_prediction_is_ignored():
     found = [(FIRST, CHAIR, 0.5), (SECOND, CHAIR, 0.5)]
-    for label, instance in [(WALL, 2), (UNLABELLED, 2), (UNLABELLED, -1), (CHAIR, -1)]:
+    for label, instance in [(WALL, 2), (UNLABELED, 2), (UNLABELED, -1), (CHAIR, -1)]:
         scene = world(
             [(10, CHAIR, 0), (10, CHAIR, 1), (10, label, instance)],
             [*found, (ON_WALL, CHAIR, 0.9)],

@@ -130,7 +130,7 @@ def test_pq_dagger_takes_the_iou_of_uncountable_classes():
 
 
 def test_points_without_truth_are_dropped_before_anything_is_counted():
-    # the predicted car covers 10 unlabelled points as well: its IoU is still 1
+    # the predicted car covers 10 unlabeled points as well: its IoU is still 1
     scene = runs((4, (CAR, 1, CAR, 1)), (10, (-1, 5, CAR, 1)), (6, (-1, -1, PERSON, 1)))
     result = evaluate(scene)
     assert result.per_class["car"].pq == 1

@@ -88,7 +88,7 @@ def test_unknown_prediction_is_a_miss_and_nobodys_false_alarm():
     assert result.per_class["otherfurniture"] == 1
 
 
-def test_unlabelled_points_do_not_count():
+def test_unlabeled_points_do_not_count():
     assert evaluate([(0, 0), (-1, 0), (-1, 3)]).per_class["wall"] == 1
     assert math.isnan(evaluate([(0, 0), (-1, 3)]).per_class[SCANNET20.names[3]])
 
@@ -101,7 +101,7 @@ def test_class_only_predicted_scores_zero():
 
 
 @pytest.mark.filterwarnings("error")
-def test_nothing_labelled_is_nan_without_a_warning():
+def test_nothing_labeled_is_nan_without_a_warning():
     for result in (evaluate(), evaluate([(-1, 0)])):
         assert math.isnan(result.miou)
         assert math.isnan(result.macc)

@@ -43,7 +43,7 @@ def test_class_iou_and_confusion_matrix_agree(scenes):
     np.testing.assert_array_equal(result.confusion_matrix[:, :-1], confusion.compute().numpy())
 
 
-def test_panoptic_quality_agrees_where_nothing_is_unlabelled(scenes):
+def test_panoptic_quality_agrees_where_nothing_is_unlabeled(scenes):
     ours = PanopticEvaluator(SEMANTICKITTI19, min_points=1)
     things = set(SEMANTICKITTI19.things)
     theirs = torchmetrics.detection.PanopticQuality(

@@ -24,7 +24,7 @@ def test_low_bits_are_the_class_and_high_bits_the_object(tmp_path):
         *("car", "road", "car", "car", "-", "road")
     ]
     assert instances[0] == instances[2] >= 0
-    assert (instances[[1, 3, 4, 5]] == -1).all()  # stuff, no object, unlabelled
+    assert (instances[[1, 3, 4, 5]] == -1).all()  # stuff, no object, unlabeled
 
 
 def test_objects_of_two_classes_with_one_number_are_two(tmp_path):

@@ -113,14 +113,14 @@ def test_a_face_of_two_corners_is_an_error(tmp_path):
 def test_reads_the_meshes_of_scannet(real_data):
     folder = real_data / "scannet" / "scans" / "scene0000_00"
     mesh = read_scene(folder / "scene0000_00_vh_clean_2.ply")
-    labelled = read_scene(
+    labeled = read_scene(
         folder / "scene0000_00_vh_clean_2.labels.ply", label_set=SCANNET20, label_ids="raw"
     )
     assert mesh.points.shape == (81369, 3)
     assert mesh.faces.shape == (153587, 3)
     assert mesh.labels is None
-    np.testing.assert_array_equal(labelled.points, mesh.points)
+    np.testing.assert_array_equal(labeled.points, mesh.points)
     raw = PlyData.read(str(folder / "scene0000_00_vh_clean_2.labels.ply"))["vertex"]["label"]
     kept = np.isin(raw, SCANNET20.raw_ids)
-    np.testing.assert_array_equal(SCANNET20.to_raw(labelled.labels), np.where(kept, raw, 0))
-    assert len(np.unique(labelled.labels)) > 10
+    np.testing.assert_array_equal(SCANNET20.to_raw(labeled.labels), np.where(kept, raw, 0))
+    assert len(np.unique(labeled.labels)) > 10

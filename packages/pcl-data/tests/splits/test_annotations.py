@@ -19,7 +19,7 @@ def test_annotations_are_kept_at_the_same_points_of_a_larger_budget(a, b):
     scene = make_scene()
     small, large = (limited_annotations(scene, count) for count in sorted([a, b]))
     kept = small.labels != -1
-    assert kept.sum() == min(a, b, 32)  # 8 of 40 points are unlabelled
+    assert kept.sum() == min(a, b, 32)  # 8 of 40 points are unlabeled
     np.testing.assert_array_equal(small.labels[kept], scene.labels[kept])
     np.testing.assert_array_equal(small.instances, np.where(kept, scene.instances, -1))
     assert (large.labels[kept] != -1).all()
@@ -46,7 +46,7 @@ def test_annotations_need_labels_and_a_count():
 
 def test_listed_points_keep_label_and_instance_and_all_others_lose_them():
     scene = make_scene()
-    kept = keep_annotations(scene, np.array([7, 39, 7, 5]))  # 5 is unlabelled
+    kept = keep_annotations(scene, np.array([7, 39, 7, 5]))  # 5 is unlabeled
     assert kept.labels[[7, 39]].tolist() == [1, 3]
     assert (np.delete(kept.labels, [7, 39]) == -1).all()
     assert kept.instances[[5, 7, 39]].tolist() == [1, 1, 9]

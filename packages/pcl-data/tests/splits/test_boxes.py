@@ -25,7 +25,7 @@ def make_scene(n_objects=6, name="room", seed=0) -> Scene:
     return Scene(name, points, labels=labels, instances=instances, boxes=boxes)
 
 
-def test_objects_in_kept_boxes_stay_and_everything_else_is_unlabelled():
+def test_objects_in_kept_boxes_stay_and_everything_else_is_unlabeled():
     scene = make_scene()
     kept = keep_boxes(scene, np.array([3, 1]))
     np.testing.assert_array_equal(kept.boxes, scene.boxes[[3, 1]])
@@ -73,7 +73,7 @@ def test_an_object_inside_a_larger_box_belongs_to_its_own(order):
     assert (keep_boxes(scene, np.array([1])).instances == -1).all()
 
 
-def test_points_in_a_kept_box_that_belong_to_no_object_are_unlabelled():
+def test_points_in_a_kept_box_that_belong_to_no_object_are_unlabeled():
     scene = make_scene(1)
     instances = np.where(np.arange(50) < 10, -1, scene.instances)
     scene = Scene("s", scene.points, labels=scene.labels, instances=instances, boxes=scene.boxes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, Scene
-from pcl_data.evaluation.protocol import Protocol
+from pcl_data.evaluation.score_protocol import ScoreProtocol
 from pcl_methods.segmentation.inference import Classes, Instances
 from pcl_methods.segmentation.scoring import score_scenes
 
@@ -30,7 +30,7 @@ def test_the_truth_scores_one(room):
 
 
 def test_classes_alone_have_no_average_precision(room):
-    scores = score_scenes([room], true_classes, SCANNET20, protocol=Protocol(split="held-out"))
+    scores = score_scenes([room], true_classes, SCANNET20, protocol=ScoreProtocol(split="held-out"))
     assert scores.keys() == {"miou", "macc", "protocol", "per_class"}
     assert scores["miou"] == 1.0
     assert scores["protocol"].startswith("scannet20/held-out/points")

@@ -1,4 +1,4 @@
-"""Tests of pcl_synth.streets.nuscenes_layout and its tables."""
+"""Tests of pcl_synth.streets.nuscenes_layout and its constants."""
 
 import json
 
@@ -15,7 +15,7 @@ from pcl_synth.streets import (
     nuscenes_layout,
     write_nuscenes_layout,
 )
-from pcl_synth.streets import nuscenes_tables as tables
+from pcl_synth.streets import nuscenes_constants as constants
 
 VERSION = "v1.0-test-of-streets"
 
@@ -82,7 +82,7 @@ def _sweep(root, database, number):
 
 
 def test_tables_are_those_of_the_schema(database):
-    assert sorted(database) == sorted(tables.TABLES)
+    assert sorted(database) == sorted(constants.TABLES)
     fields = {
         "sample": {"token", "timestamp", "scene_token", "prev", "next"},
         "ego_pose": {"token", "timestamp", "rotation", "translation"},
@@ -170,7 +170,7 @@ def test_the_reader_of_nuscenes_gives_the_sweeps_back(root, scenes):
     for read, scene in zip(sweeps, scenes, strict=True):
         assert_array_equal(read.points, scene.points @ to_theirs[:3, :3].T.astype(np.float32))
         assert_allclose(read.intensity, scene.intensity, atol=0.5 / 255 + 1e-6)
-        raw_ids = tables.raw_ids(np.arange(25))
+        raw_ids = constants.raw_ids(np.arange(25))
         train = np.append(NUSCENES16.to_train(raw_ids), -1)  # -1 picks the last
         assert_array_equal(read.labels, train[scene.labels])
         between = first[1] @ scene.sensor_to_world
@@ -274,7 +274,7 @@ def test_annotations_are_the_boxes_in_the_world(database, scenes):
             assert row["num_lidar_pts"] == count
             instance = database["instance"][row["instance_token"]]
             category = database["category"][instance["category_token"]]
-            assert category["index"] == tables.raw_ids(np.array([int(box[7])]))[0]
+            assert category["index"] == constants.raw_ids(np.array([int(box[7])]))[0]
 
 
 def test_instances_count_their_annotations(database):
@@ -288,14 +288,14 @@ def test_instances_count_their_annotations(database):
 
 def test_attributes_tell_what_moves():
     names = SEMANTICKITTI25.names
-    attributes = {name: tables.attribute(names.index(name)) for name in names[:8]}
+    attributes = {name: constants.attribute(names.index(name)) for name in names[:8]}
     assert attributes["car"] == "vehicle.parked"
     assert attributes["bicycle"] == "cycle.without_rider"
     assert attributes["motorcyclist"] == "cycle.with_rider"
     assert attributes["person"] == "pedestrian.standing"
-    assert tables.attribute(names.index("moving-car")) == "vehicle.moving"
-    assert tables.attribute(names.index("moving-person")) == "pedestrian.moving"
-    assert tables.attribute(names.index("moving-bicyclist")) == "cycle.with_rider"
+    assert constants.attribute(names.index("moving-car")) == "vehicle.moving"
+    assert constants.attribute(names.index("moving-person")) == "pedestrian.moving"
+    assert constants.attribute(names.index("moving-bicyclist")) == "cycle.with_rider"
 
 
 def test_tokens_are_the_same_each_time(streets, root, tmp_path):

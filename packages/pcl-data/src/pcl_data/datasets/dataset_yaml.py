@@ -5,7 +5,7 @@ name: workshop
 classes:              # in the order of their train ids
   - {name: floor, id: 2, color: [152, 223, 138], stuff: true}
   - {name: bench, id: 7}
-ignored: [1]          # further ids that are known and unlabelled; 0 always is
+ignored: [1]          # further ids that are known and unlabeled; 0 always is
 merged: {8: 7}        # an id, and the id of the class that it counts as
 label_ids: raw        # what the files hold: raw (the ids above), train, or none
 splits:

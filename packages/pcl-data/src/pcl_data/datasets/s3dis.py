@@ -24,7 +24,7 @@ SPLITS = {
     "val": ("Area_5",),
     **{area: (area,) for area in AREAS},
 }
-# Stairs are unlabelled, as in Contrastive Scene Contexts; Pointcept counts them as clutter.
+# Stairs are unlabeled, as in Contrastive Scene Contexts; Pointcept counts them as clutter.
 _RAW_IDS = dict(zip(S3DIS13.names, S3DIS13.raw_ids, strict=True)) | {"stairs": 14}
 
 
@@ -32,7 +32,7 @@ class S3DIS(FileDataset):
     """Rooms with labels and instances; the points of an object follow each other.
 
     The scene of `Area_1/office_1` is called `Area_1_office_1`. Each file is an instance, in the
-    order of their names, but those of clutter and stairs; stairs are unlabelled.
+    order of their names, but those of clutter and stairs; stairs are unlabeled.
 
     The release (v1.2) has a byte that is no number in some files (`Area_5/office_19`,
     `Area_5/hallway_6`): reading them is an error that names file and line, to be mended there.

@@ -103,7 +103,7 @@ class ScanNet(FileDataset):
         """Mesh, alignment, segments, groups, label table; the stream or intrinsics of frames."""
         folder = self._folder(name)
         files = [folder / f"{name}_vh_clean_2.ply"]
-        if self._is_labelled(name):
+        if self._is_labeled(name):
             files += [folder / f"{name}.txt", segments_file(folder), groups_file(folder)]
             files += [self.root / TABLE_NAME]
         return (*files, *scannet_frame_files(self.frames, self.root, folder))
@@ -123,7 +123,7 @@ class ScanNet(FileDataset):
         alignment = _read_alignment(folder / f"{name}.txt")
         points = transform_points(alignment, mesh.points).astype(np.float32)
         annotation = {}
-        if self._is_labelled(name):
+        if self._is_labeled(name):
             annotation = read_annotation(folder, points, self._raw_ids, self.label_set)
         frames = self._read_frames(folder, alignment, self.label_set)
         with errors_in(mesh_file):
@@ -141,7 +141,7 @@ class ScanNet(FileDataset):
         folders = (self.root / "scans" / name, self.root / "scans_test" / name)
         return next((folder for folder in folders if folder.is_dir()), folders[0])
 
-    def _is_labelled(self, name: str) -> bool:
+    def _is_labeled(self, name: str) -> bool:
         return self._folder(name).parent.name == "scans"
 
     def _read_frames(

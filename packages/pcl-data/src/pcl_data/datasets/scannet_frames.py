@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from pcl_data.file_errors import errors_in
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
-from pcl_data.readers.frame_folder import (
+from pcl_data.readers.posed_frames import (
     FrameFiles,
     is_lost,
     read_ids,
@@ -117,7 +117,7 @@ def _folder_frame(
     intrinsics = read_matrix(file, (4, 4))[:3, :3]
     of_color = "color" in file.name
     frame = read_posed_frame(files[name], poses[name], intrinsics, of_color=of_color)
-    return frame if label_set is None else _labelled(frame, folder, name, label_set)
+    return frame if label_set is None else _labeled(frame, folder, name, label_set)
 
 
 def _stream_frames(file: Path, alignment: Float64[np.ndarray, "4 4"], step: int) -> LazyFrames:
@@ -153,7 +153,7 @@ def _files(folder: Path, pose: Path) -> FrameFiles:
     return FrameFiles(color, folder / "depth" / f"{pose.stem}.png", pose)
 
 
-def _labelled(frame: Frame, folder: Path, name: str, label_set: LabelSet) -> Frame:
+def _labeled(frame: Frame, folder: Path, name: str, label_set: LabelSet) -> Frame:
     label_file, instance_file = (folder / kind / f"{name}.png" for kind in ("label", "instance"))
     shape = frame.image.shape[:2]
     with errors_in(label_file):

@@ -1,4 +1,4 @@
-"""SemanticKITTI: the sweeps of the KITTI odometry sequences, labelled point by point.
+"""SemanticKITTI: the sweeps of the KITTI odometry sequences, labeled point by point.
 
 Behley et al., "SemanticKITTI: A Dataset for Semantic Scene Understanding of LiDAR Sequences", ICCV
 2019; layout, splits and poses as in semantic-kitti-api at commit a9c749e.

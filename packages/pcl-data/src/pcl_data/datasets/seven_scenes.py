@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pcl_data.datasets.fused_frames import FusedFrames
-from pcl_data.readers.frame_folder import FrameFiles, read_posed_frame, tracked_poses
+from pcl_data.readers.posed_frames import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
 from pcl_data.scene import Frame, LazyFrames
 from pcl_data.splits import read_split

@@ -5,7 +5,7 @@ from pcl_data.evaluation.coverage import ClassCoverage, CoverageEvaluator, Cover
 from pcl_data.evaluation.detection import ClassDetection, DetectionEvaluator, DetectionResult
 from pcl_data.evaluation.instance import ClassAP, InstanceEvaluator, InstanceResult
 from pcl_data.evaluation.panoptic import PanopticEvaluator, PanopticResult, PanopticScores
-from pcl_data.evaluation.protocol import Protocol
+from pcl_data.evaluation.score_protocol import ScoreProtocol
 from pcl_data.evaluation.semantic import SemanticEvaluator, SemanticResult
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "PanopticEvaluator",
     "PanopticResult",
     "PanopticScores",
-    "Protocol",
+    "ScoreProtocol",
     "SemanticEvaluator",
     "SemanticResult",
     "box_iou",

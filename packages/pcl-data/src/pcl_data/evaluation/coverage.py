@@ -13,7 +13,7 @@ rules are in its script `eval_iou_accuracy.py`:
 - Precision and recall are over all rooms. All four are then averaged over the classes that have a
   value; the script has none if one class is never predicted.
 
-Points that the truth leaves unlabelled are dropped (S3DIS has hardly any).
+Points that the truth leaves unlabeled are dropped (S3DIS has hardly any).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from jaxtyping import Int, Int64
 
 from pcl_data.evaluation.class_mean import class_mean
 from pcl_data.evaluation.id_range import check_segmentations
-from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.evaluation.segments import overlaps
 from pcl_data.label_set import LabelSet
 
@@ -55,7 +55,7 @@ class CoverageResult(Result):
         mprec: mean precision.
         mrec: mean recall.
         per_class: scores of each class, by name.
-        protocol: for instance "s3dis13/area5/points"; see `Protocol`.
+        protocol: for instance "s3dis13/area5/points"; see `ScoreProtocol`.
     """
 
     mcov: float
@@ -82,7 +82,7 @@ class CoverageEvaluator:
         s3dis13/points: mcov 0.3333, mwcov 0.5000, mprec 0.5000, mrec 0.5000
     """
 
-    def __init__(self, label_set: LabelSet, *, protocol: Protocol = Protocol()):
+    def __init__(self, label_set: LabelSet, *, protocol: ScoreProtocol = ScoreProtocol()):
         self.label_set = label_set
         self.protocol = protocol
         n_classes = label_set.n_classes
@@ -99,7 +99,7 @@ class CoverageEvaluator:
         """Add one whole room.
 
         Args:
-            labels: true train ids, -1 = unlabelled.
+            labels: true train ids, -1 = unlabeled.
             instances: true instance ids, -1 = none.
             predicted_labels: predicted train ids, -1 = unknown; they give an instance no class.
             predicted_instances: predicted instance ids, -1 = none.

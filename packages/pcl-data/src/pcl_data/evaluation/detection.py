@@ -18,7 +18,7 @@ from jaxtyping import Float, Float64, Int64
 
 from pcl_data.evaluation.box_overlap import box_iou, check_scores, checked_boxes
 from pcl_data.evaluation.class_mean import class_mean
-from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.label_set import LabelSet
 
 
@@ -49,7 +49,7 @@ class DetectionResult(Result):
         recall25: mean recall at overlap 0.25, VoteNet's "AR".
         recall50: the same at overlap 0.5.
         per_class: scores of each countable class, by name.
-        protocol: for instance "sunrgbd10/val/boxes"; see `Protocol`.
+        protocol: for instance "sunrgbd10/val/boxes"; see `ScoreProtocol`.
     """
 
     map25: float
@@ -88,7 +88,7 @@ class DetectionEvaluator:
         sunrgbd10/boxes: map25 0.5000, map50 0.5000, recall25 0.5000, recall50 0.5000
     """
 
-    def __init__(self, label_set: LabelSet, *, protocol: Protocol = Protocol()):
+    def __init__(self, label_set: LabelSet, *, protocol: ScoreProtocol = ScoreProtocol()):
         self.label_set = label_set
         self.protocol = replace(protocol, unit="boxes")
         self._scenes: dict[int, list[_ClassInScene]] = {c: [] for c in label_set.things}

@@ -4,7 +4,7 @@ Dai et al., "ScanNet: Richly-annotated 3D Reconstructions of Indoor Scenes", CVP
 are in the benchmark's script `evaluate_semantic_instance.py`, not in the paper:
 
 - An *instance* is the set of points that share a countable class and an instance id. All other
-  points (unlabelled, wall, floor, no instance id) are *void*.
+  points (unlabeled, wall, floor, no instance id) are *void*.
 - Predictions under `min_region` points do not take part. Instances under `min_region` points need
   not be found.
 - A prediction *hits* an instance of its class if their IoU is strictly greater than the overlap.
@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
 from pcl_data.evaluation.id_range import check_equally_long, check_ids, check_predictions
-from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.evaluation.segments import number_segments
 from pcl_data.label_set import LabelSet
 
@@ -50,7 +50,7 @@ class InstanceResult(Result):
         ap50: at overlap 0.50.
         ap25: at overlap 0.25.
         per_class: the same three for each countable class, by name.
-        protocol: for instance "scannet20/val/points/min_region=100"; see `Protocol`.
+        protocol: for instance "scannet20/val/points/min_region=100"; see `ScoreProtocol`.
     """
 
     ap: float
@@ -101,7 +101,7 @@ class InstanceEvaluator:
         label_set: LabelSet,
         *,
         min_region: int = 100,
-        protocol: Protocol = Protocol(),
+        protocol: ScoreProtocol = ScoreProtocol(),
     ):
         if min_region < 1:
             raise ValueError(f"min_region must be at least 1, got {min_region}")
@@ -123,7 +123,7 @@ class InstanceEvaluator:
         """Add one whole scene. Predictions of uncountable classes (wall, floor) are left out.
 
         Args:
-            labels: true train ids, -1 = unlabelled.
+            labels: true train ids, -1 = unlabeled.
             instances: true instance ids, -1 = none. Points of two classes are two instances.
             masks: the points of each prediction, which may overlap: rows of booleans, or one array
                 of distinct point indices each.

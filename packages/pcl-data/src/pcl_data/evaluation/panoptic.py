@@ -4,7 +4,7 @@ Kirillov et al., "Panoptic Segmentation", CVPR 2019, Eq. 1; Behley et al., "A Be
 LiDAR-based Panoptic Segmentation based on KITTI", ICRA 2021; the rules are those of the scripts
 `eval_np.py` and `evaluate_panoptic.py` of semantic-kitti-api:
 
-- Points that the truth leaves unlabelled are dropped before anything is counted.
+- Points that the truth leaves unlabeled are dropped before anything is counted.
 - A *segment* of a countable class is the points that share class and instance id; those without an
   id (-1) are one more segment. An uncountable class is one segment.
 - A true and a predicted segment of one class match, and are a true positive, if their IoU is
@@ -23,7 +23,7 @@ from jaxtyping import Float64, Int, Int64
 
 from pcl_data.evaluation.class_mean import class_mean
 from pcl_data.evaluation.id_range import check_segmentations
-from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.evaluation.segments import number_segments, overlaps
 from pcl_data.evaluation.semantic import SemanticEvaluator
 from pcl_data.label_set import LabelSet
@@ -64,7 +64,7 @@ class PanopticResult(Result):
         things: means over the countable classes.
         stuff: means over the others.
         per_class: scores of each class, by name.
-        protocol: for instance "semantickitti19/val/points/min_points=50"; see `Protocol`.
+        protocol: for instance "semantickitti19/val/points/min_points=50"; see `ScoreProtocol`.
     """
 
     pq: float
@@ -101,7 +101,11 @@ class PanopticEvaluator:
     """
 
     def __init__(
-        self, label_set: LabelSet, *, min_points: int = 50, protocol: Protocol = Protocol()
+        self,
+        label_set: LabelSet,
+        *,
+        min_points: int = 50,
+        protocol: ScoreProtocol = ScoreProtocol(),
     ):
         if min_points < 1:
             raise ValueError(f"min_points must be at least 1, got {min_points}")
@@ -123,7 +127,7 @@ class PanopticEvaluator:
         """Add one whole scene.
 
         Args:
-            labels: true train ids, -1 = unlabelled.
+            labels: true train ids, -1 = unlabeled.
             instances: true instance ids, -1 = none.
             predicted_labels: predicted train ids, -1 = unknown: in no segment.
             predicted_instances: predicted instance ids, -1 = none.

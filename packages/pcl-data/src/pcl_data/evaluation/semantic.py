@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 
 from pcl_data.evaluation.class_mean import class_mean
 from pcl_data.evaluation.id_range import check_equally_long, check_ids
-from pcl_data.evaluation.protocol import Protocol, Result
+from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.label_set import LabelSet
 
 
@@ -36,7 +36,7 @@ class SemanticResult(Result):
         per_class: IoU of each class, by name; NaN for a class neither in the truth nor predicted.
         confusion_matrix: point counts, rows = truth, columns = prediction; the last column holds
             the points predicted as unknown (-1).
-        protocol: for instance "scannet20/val/points/no-tta"; see `Protocol`.
+        protocol: for instance "scannet20/val/points/no-tta"; see `ScoreProtocol`.
     """
 
     miou: float
@@ -46,13 +46,13 @@ class SemanticResult(Result):
 
 
 class SemanticEvaluator:
-    r"""Counts labelled points into a confusion matrix, scene after scene.
+    r"""Counts labeled points into a confusion matrix, scene after scene.
 
     .. math:: \mathrm{IoU}_c = \frac{TP_c}{TP_c + FP_c + FN_c}
 
-    Points labelled -1 are left out. A labelled point predicted as -1 is a false negative of its
+    Points labeled -1 are left out. A labeled point predicted as -1 is a false negative of its
     class and nobody's false positive. A class without a single point in the truth scores 0 if it
-    was predicted on a labelled point, and NaN (left out of the mean) if it was not.
+    was predicted on a labeled point, and NaN (left out of the mean) if it was not.
 
     Args:
         label_set: the classes.
@@ -69,7 +69,7 @@ class SemanticEvaluator:
         scannet20/points: miou 0.5000, macc 0.7500
     """
 
-    def __init__(self, label_set: LabelSet, *, protocol: Protocol = Protocol()):
+    def __init__(self, label_set: LabelSet, *, protocol: ScoreProtocol = ScoreProtocol()):
         self.label_set = label_set
         self.protocol = protocol
         self._confusion = np.zeros((label_set.n_classes, label_set.n_classes + 1), dtype=np.int64)
@@ -78,7 +78,7 @@ class SemanticEvaluator:
         """Add the points of one scene, or of a part of one.
 
         Args:
-            labels: true train ids, -1 = unlabelled.
+            labels: true train ids, -1 = unlabeled.
             predictions: predicted train ids, -1 = unknown.
 
         Raises:
@@ -88,15 +88,15 @@ class SemanticEvaluator:
         check_ids("labels", labels, -1, n_classes - 1)
         check_ids("predictions", predictions, -1, n_classes - 1)
         check_equally_long(labels=labels, predictions=predictions)
-        is_labelled = labels >= 0
-        row = labels[is_labelled].astype(np.int64)
-        column = predictions[is_labelled].astype(np.int64)
+        is_labeled = labels >= 0
+        row = labels[is_labeled].astype(np.int64)
+        column = predictions[is_labeled].astype(np.int64)
         column[column < 0] = n_classes
         counts = np.bincount(row * (n_classes + 1) + column, minlength=self._confusion.size)
         self._confusion += counts.reshape(self._confusion.shape)
 
     def compute(self) -> SemanticResult:
-        """Scores of all the points so far; every score is NaN before the first labelled point."""
+        """Scores of all the points so far; every score is NaN before the first labeled point."""
         confusion = self._confusion.copy()
         hits = confusion.diagonal()
         in_truth = confusion.sum(axis=1)

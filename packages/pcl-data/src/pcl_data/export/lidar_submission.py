@@ -68,12 +68,12 @@ def write_semantickitti_labels(
 ) -> None:
     """Write one `.label` file: the raw id of each point, and its object in the high 16 bits.
 
-    Objects are numbered from 1 in the order of their ids. An unlabelled point (-1) is written as 0,
+    Objects are numbered from 1 in the order of their ids. An unlabeled point (-1) is written as 0,
     which the server counts as a miss.
 
     Args:
         path: the file; its folder must exist.
-        labels: train ids, -1 unlabelled.
+        labels: train ids, -1 unlabeled.
         instances: instance ids, -1 none.
         label_set: meaning of the train ids.
 
@@ -112,7 +112,7 @@ def write_nuscenes_submission(
         inputs: what the method looks at, of `INPUTS`; `external` is data other than nuScenes.
 
     Raises:
-        ValueError: if a point is unlabelled, which the server refuses, a train id is outside the
+        ValueError: if a point is unlabeled, which the server refuses, a train id is outside the
             label set, a token is no name of a file, or `eval_set` or an input is unknown.
     """
     if eval_set not in EVAL_SETS:

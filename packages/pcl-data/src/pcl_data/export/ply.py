@@ -30,7 +30,7 @@ def write_ply(
         path: the file.
         points: metres, written as float32.
         colors: RGB.
-        labels: class ids, -1 unlabelled; written as int32.
+        labels: class ids, -1 unlabeled; written as int32.
         instances: instance ids, -1 none; written as int32.
         confidence: fraction 0-1, written as float32.
         normals: unit normals, written as float32.

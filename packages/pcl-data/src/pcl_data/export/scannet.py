@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
-from pcl_data.atomic_files import flush_folder, whole_folder
+from pcl_data.atomic_files import flush_folder, flushed_file, whole_folder
 from pcl_data.evaluation.id_range import check_ids, check_predictions
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SCANNET20, LabelSet
@@ -198,10 +198,8 @@ def _write_instances(
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    with path.open("wb") as file:
+    with flushed_file(path) as file:
         file.write("\n".join([*lines, ""]).encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read_ids(path: Path, n_points: int) -> Int64[np.ndarray, " n"]:

@@ -66,13 +66,13 @@ def thing_instances(
     """Instance ids that are unique in a sweep, of numbers that are unique in a class.
 
     Args:
-        labels: train ids, -1 unlabelled.
+        labels: train ids, -1 unlabeled.
         numbers: of the objects of a class, below 2**n_bits; 0 is none.
         label_set: meaning of the labels.
         n_bits: width of a number.
 
     Returns:
-        label x 2**n_bits + number; -1 where the number is 0 or the class is stuff or unlabelled.
+        label x 2**n_bits + number; -1 where the number is 0 or the class is stuff or unlabeled.
     """
     is_thing = np.isin(labels, label_set.things) & (numbers > 0)
     return np.where(is_thing, (labels << n_bits) + numbers.astype(np.int64), -1)

@@ -69,13 +69,13 @@ def read_scene(
     - Coordinates stored with more than float32 precision that lie more than 8192 m from the
       origin (georeferenced scans) are moved by whole metres, with a warning that says by how much.
     - Raw labels go through `label_set.to_train`; then instance 0 becomes -1, and so do the
-      instances of stuff and unlabelled points. The array `nyu40` of an `.npz` always holds raw
+      instances of stuff and unlabeled points. The array `nyu40` of an `.npz` always holds raw
       labels. The classification of LAS is used with `label_ids="raw"` only.
 
     Args:
         path: PLY, PCD, NPZ, NPY, TXT, XYZ, CSV, LAS or LAZ file, or a folder of `save_scene`.
         label_set: meaning of the labels.
-        label_ids: what the ids in the file are; with "train" -1 is unlabelled and no instance;
+        label_ids: what the ids in the file are; with "train" -1 is unlabeled and no instance;
             with "none" labels and instances are left out, whatever they hold.
         drop_invalid: leave out points with a NaN or infinite coordinate, and their faces. The rows
             of the scene are then no longer the rows of the file. A scene folder with such points

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8, UInt16
 
 from pcl_data.file_errors import errors_in, library_errors
-from pcl_data.readers.frame_folder import frame_on_depth_grid
+from pcl_data.readers.posed_frames import frame_on_depth_grid
 from pcl_data.readers.records import MAX_PIXELS, open_image
 from pcl_data.scene import Frame
 

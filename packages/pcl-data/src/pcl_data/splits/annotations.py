@@ -16,9 +16,9 @@ from pcl_data.scene import Scene
 
 
 def limited_annotations(scene: Scene, count: int, *, seed: int = 0) -> Scene:
-    """The scene with labels and instances of `count` random labelled points only.
+    """The scene with labels and instances of `count` random labeled points only.
 
-    All other labels and instances become -1. A scene with fewer labelled points keeps them all.
+    All other labels and instances become -1. A scene with fewer labeled points keeps them all.
 
     Args:
         scene: with labels.
@@ -31,8 +31,8 @@ def limited_annotations(scene: Scene, count: int, *, seed: int = 0) -> Scene:
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     generator = np.random.default_rng([seed, crc32(scene.name.encode())])
-    labelled = np.flatnonzero(_labels_of(scene) != IGNORE_INDEX)
-    return keep_annotations(scene, generator.permutation(labelled)[:count])
+    labeled = np.flatnonzero(_labels_of(scene) != IGNORE_INDEX)
+    return keep_annotations(scene, generator.permutation(labeled)[:count])
 
 
 def keep_annotations(scene: Scene, index: Int[np.ndarray, " m"]) -> Scene:

@@ -43,14 +43,7 @@ def build_backbone(
     """
     if name not in BACKBONES:
         raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, got {name}")
-    build = BACKBONES[name]
-    if not issubclass(build, SubmanifoldUNet):
-        return build(in_channels, None, width=width, momentum=bn_momentum)
-    backbone = build(in_channels, None, width=width)
-    for part in backbone.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.momentum = bn_momentum
-    return backbone
+    return BACKBONES[name](in_channels, None, width=width, bn_momentum=bn_momentum)
 
 
 class VoxelPrediction(NamedTuple):

@@ -1,4 +1,4 @@
-"""Small things that lie about: they have no class and stay unlabelled."""
+"""Small things that lie about: they have no class and stay unlabeled."""
 
 from pcl_synth.mesh import Shape, box, cushion, cylinder, lathe, rod, turned
 from pcl_synth.rooms.style import Style

@@ -99,7 +99,7 @@ class SyntheticStreets(Dataset):
         if not path.exists():
             sequence, sweep = divmod(index, len(self.ticks))
             _make(self.seed, self.beams, self.cameras, self.cache, sequence, self.ticks[sweep])
-        return _relabelled(load_scene(path, LABELS), self.label_set)
+        return _relabeled(load_scene(path, LABELS), self.label_set)
 
     def prepare(self, n_workers: int = 1) -> None:
         """Make the missing sweeps, the sequences in parallel processes.
@@ -218,7 +218,7 @@ def _upright_box(
     return (*(turn @ ((low + high) / 2)), *(high - low), float(heading))
 
 
-def _relabelled(scene: Scene, label_set: LabelSet) -> Scene:
+def _relabeled(scene: Scene, label_set: LabelSet) -> Scene:
     """A stored scene with the train ids of another label set."""
     if label_set is LABELS:
         return scene
@@ -231,12 +231,12 @@ def _relabelled(scene: Scene, label_set: LabelSet) -> Scene:
         scene,
         labels=_train_ids(scene.labels, label_set),
         boxes=boxes,
-        frames=LazyFrames(names, partial(_relabelled_frame, scene.frames, label_set)),
+        frames=LazyFrames(names, partial(_relabeled_frame, scene.frames, label_set)),
         label_set=label_set,
     )
 
 
-def _relabelled_frame(frames: Sequence[Frame], label_set: LabelSet, number: str) -> Frame:
+def _relabeled_frame(frames: Sequence[Frame], label_set: LabelSet, number: str) -> Frame:
     frame = frames[int(number)]
     assert frame.labels is not None
     return replace(frame, labels=_train_ids(frame.labels, label_set))

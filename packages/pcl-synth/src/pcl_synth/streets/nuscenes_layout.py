@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from pcl_data.atomic_files import whole_file, whole_folder, write_whole
 from pcl_data.label_tables import NUSCENES_CATEGORIES
 from pcl_data.scene import Scene
-from pcl_synth.streets import nuscenes_tables as tables
+from pcl_synth.streets import nuscenes_constants as constants
 from pcl_synth.streets.cameras import CAMERAS, IMAGE_SIZE
 from pcl_synth.streets.dataset import SyntheticStreets, drive_of
 from pcl_synth.streets.lidar import MOUNT, PERIOD, beams_of
@@ -39,7 +39,7 @@ def write_nuscenes_layout(
     """Write streets as a new folder that readers of nuScenes read, whole or not at all.
 
     Every sweep is a key frame; take `stride=5` for the two a second of nuScenes. Classes become
-    those of `nuscenes_tables.RAW_IDS`. Visibility is not measured: it is always the highest.
+    those of `nuscenes_constants.RAW_IDS`. Visibility is not measured: it is always the highest.
 
     Args:
         streets: what to write; missing sweeps are made. Images are written if it has cameras.
@@ -70,12 +70,12 @@ class _Writer:
             version,
         )
         self.channels = ["LIDAR_TOP"] + [camera.name for camera in CAMERAS if streets.cameras]
-        self.tables: dict[str, list[Row]] = {name: [] for name in tables.TABLES}
+        self.tables: dict[str, list[Row]] = {name: [] for name in constants.TABLES}
         for index, name in enumerate(NUSCENES_CATEGORIES):
             self._row("category", name, name=name, description="", index=index)
-        for name in tables.ATTRIBUTES:
+        for name in constants.ATTRIBUTES:
             self._row("attribute", name, name=name, description="")
-        for token, level in enumerate(tables.VISIBILITIES, start=1):
+        for token, level in enumerate(constants.VISIBILITIES, start=1):
             row = {"token": str(token), "level": level, "description": ""}
             self.tables["visibility"].append(row)
         for channel in self.channels:
@@ -117,7 +117,9 @@ class _Writer:
         write_whole(self.folder / name, _sweep_bytes(scene, self.drive, tick * PERIOD, self.beams))
         labels = f"lidarseg/{self.version}/{data}_lidarseg.bin"
         assert scene.labels is not None
-        write_whole(self.folder / labels, tables.raw_ids(scene.labels).astype(np.uint8).tobytes())
+        write_whole(
+            self.folder / labels, constants.raw_ids(scene.labels).astype(np.uint8).tobytes()
+        )
         row = {"token": data, "sample_data_token": data, "filename": labels}
         self.tables["lidarseg"].append(row)
         for camera, frame in zip(CAMERAS, scene.frames, strict=False):
@@ -187,7 +189,7 @@ class _Writer:
             label = int(box[7])
             instance = self._token("instance", f"{self.sequence}/{number}")
             if instance not in known:
-                category = NUSCENES_CATEGORIES[int(tables.raw_ids(np.array([label]))[0])]
+                category = NUSCENES_CATEGORIES[int(constants.raw_ids(np.array([label]))[0])]
                 token = self._token("category", category)
                 self._row("instance", f"{self.sequence}/{number}", category_token=token)
             length, width, height = box[3:6].tolist()
@@ -197,7 +199,7 @@ class _Writer:
                 sample_token=self._token("sample", key),
                 instance_token=instance,
                 visibility_token="4",
-                attribute_tokens=[self._token("attribute", tables.attribute(label))],
+                attribute_tokens=[self._token("attribute", constants.attribute(label))],
                 **_rigid(_box_pose(box, scene)),
                 size=[width, length, height],
                 num_lidar_pts=count,

@@ -1,4 +1,4 @@
-"""Tests of pcl_backbones.low_rank."""
+"""Tests of pcl_backbones.lora."""
 
 import copy
 
@@ -13,11 +13,11 @@ from pcl_backbones import (
     SparseTensor,
     SpUNet,
     SubmanifoldUNet,
-    add_low_rank,
+    add_lora,
     checkpoint_activations,
     cpu_engine,
     load_weights,
-    merge_low_rank,
+    merge_lora,
     save_weights,
 )
 from pcl_backbones.sparse import BatchNorm, Conv3d, ConvTranspose3d, conv_norm
@@ -47,7 +47,7 @@ def adapted(seed=0):
     """A network whose low-rank terms are not zero, with running statistics of its own."""
     network = small(seed)
     network.train()(scene())
-    for parameter in add_low_rank(network, rank=2, scale=0.5):
+    for parameter in add_lora(network, rank=2, scale=0.5):
         nn.init.normal_(parameter, std=0.3)
     return network
 
@@ -55,7 +55,7 @@ def adapted(seed=0):
 def test_new_terms_change_no_bit():
     network = small()
     before = outputs(network)
-    add_low_rank(network)
+    add_lora(network)
     assert all(torch.equal(a, b) for a, b in zip(outputs(network), before, strict=True))
 
 
@@ -66,7 +66,7 @@ def test_new_terms_change_no_bit():
 def test_the_kernel_in_use_is_the_frozen_one_plus_a_scaled_product(kernel_of):
     layer = kernel_of()
     before = layer.kernel.detach().clone()
-    down, up = add_low_rank(layer, rank=2, scale=0.25)
+    down, up = add_lora(layer, rank=2, scale=0.25)
     nn.init.normal_(up)
     rows = before.reshape(-1, 4).clone()
     for i in range(len(rows)):
@@ -77,8 +77,8 @@ def test_the_kernel_in_use_is_the_frozen_one_plus_a_scaled_product(kernel_of):
 
 
 def test_rank_is_no_larger_than_a_side():
-    assert [p.shape for p in add_low_rank(Conv3d(96, 3, 1), rank=8)] == [(96, 3), (3, 3)]
-    assert [p.shape for p in add_low_rank(Conv3d(3, 96, 1), rank=8)] == [(3, 3), (3, 96)]
+    assert [p.shape for p in add_lora(Conv3d(96, 3, 1), rank=8)] == [(96, 3), (3, 3)]
+    assert [p.shape for p in add_lora(Conv3d(3, 96, 1), rank=8)] == [(3, 3), (3, 96)]
 
 
 def test_only_the_new_parameters_get_gradients_and_all_of_them_do():
@@ -95,7 +95,7 @@ def test_only_the_new_parameters_get_gradients_and_all_of_them_do():
 
 def test_the_returned_parameters_are_those_in_the_network():
     network = small()
-    new = add_low_rank(network)
+    new = add_lora(network)
     assert {id(p) for p in new} == {id(p) for p in network.parameters() if p.requires_grad}
 
 
@@ -103,7 +103,7 @@ def test_a_step_moves_the_outputs_and_leaves_the_frozen_values():
     network = small()
     frozen = {n: p.clone() for n, p in network.named_parameters()}
     network.eval()
-    optimizer = torch.optim.SGD(add_low_rank(network), lr=1.0)
+    optimizer = torch.optim.SGD(add_lora(network), lr=1.0)
     losses = []
     for _ in range(3):
         optimizer.zero_grad()
@@ -122,7 +122,7 @@ def test_a_step_moves_the_outputs_and_leaves_the_frozen_values():
 def test_merged_network_gives_the_same_bits_under_the_old_names():
     network = adapted()
     before = outputs(network)
-    merge_low_rank(network)
+    merge_lora(network)
     assert all(torch.equal(a, b) for a, b in zip(outputs(network), before, strict=True))
     plain = small()
     assert network.state_dict().keys() == plain.state_dict().keys()
@@ -133,7 +133,7 @@ def test_merged_network_gives_the_same_bits_under_the_old_names():
 def test_merged_weights_load_into_a_plain_network(tmp_path):
     network, plain = adapted(), small(5)
     before = outputs(network)
-    merge_low_rank(network)
+    merge_lora(network)
     save_weights(network, tmp_path / "a.safetensors")
     load_weights(plain, tmp_path / "a.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(outputs(plain), before, strict=True))
@@ -143,7 +143,7 @@ def test_terms_are_saved_with_the_network_until_merged(tmp_path):
     network = adapted()
     save_weights(network, tmp_path / "a.safetensors")
     other = small(5)
-    add_low_rank(other, rank=2, scale=0.5)
+    add_lora(other, rank=2, scale=0.5)
     load_weights(other, tmp_path / "a.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(outputs(other), outputs(network), strict=True))
 
@@ -168,7 +168,7 @@ def test_evaluation_is_still_fused(monkeypatch):
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_a_layer_computes_its_kernel_once(kernel_size):
     layer, norm, counts = Conv3d(3, 4, kernel_size), BatchNorm(4).eval(), []
-    add_low_rank(layer)
+    add_lora(layer)
     layer.parametrizations.kernel[0].register_forward_hook(lambda *_: counts.append(1))
     layer(scene())
     assert len(counts) == 1
@@ -182,7 +182,7 @@ def test_autocast_adds_the_merged_kernel():
     network = adapted().eval()
     with torch.no_grad(), torch.autocast("cpu"):
         before = network(scene()).features
-    merge_low_rank(network)
+    merge_lora(network)
     with torch.no_grad(), torch.autocast("cpu"):
         assert torch.equal(network(scene()).features, before)
 
@@ -209,10 +209,10 @@ def test_checkpointed_blocks_give_the_same_gradients():
 def test_every_network_takes_terms_and_merges_them(factory):
     network = factory()
     names = set(network.state_dict())
-    for parameter in add_low_rank(network, rank=1):
+    for parameter in add_lora(network, rank=1):
         nn.init.normal_(parameter, std=0.3)
     before = outputs(network)
-    merge_low_rank(network)
+    merge_lora(network)
     assert all(torch.equal(a, b) for a, b in zip(outputs(network), before, strict=True))
     assert set(network.state_dict()) == names
 
@@ -220,21 +220,21 @@ def test_every_network_takes_terms_and_merges_them(factory):
 def test_rejects():
     network = small()
     with pytest.raises(ValueError, match="rank must be at least 1, got 0"):
-        add_low_rank(network, rank=0)
+        add_lora(network, rank=0)
     with pytest.raises(
         ValueError, match="model must have low-rank terms, got none in Res16UNet14A"
     ):
-        merge_low_rank(network)
+        merge_lora(network)
     with pytest.raises(ValueError, match="model must have sparse convolutions, got Linear"):
-        add_low_rank(nn.Linear(2, 2))
+        add_lora(nn.Linear(2, 2))
     assert all(p.requires_grad for p in network.parameters())
-    add_low_rank(network)
+    add_lora(network)
     with pytest.raises(ValueError, match="model must have no low-rank terms, got some"):
-        add_low_rank(network)
+        add_lora(network)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_terms_are_on_the_device_of_the_kernel():
     layer = Conv3d(3, 4, 3).cuda()
-    assert all(p.is_cuda for p in add_low_rank(layer))
+    assert all(p.is_cuda for p in add_lora(layer))

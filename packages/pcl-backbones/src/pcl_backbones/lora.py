@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from pcl_backbones.sparse import Conv3d, ConvTranspose3d
 
 
-def add_low_rank(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list[nn.Parameter]:
+def add_lora(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list[nn.Parameter]:
     r"""Freeze a network, and add a low-rank term to the kernel of every convolution.
 
     .. math:: W' = W + s A B, \quad A: (k\,c_{in}, r), \; B: (r, c_{out})
@@ -37,7 +37,7 @@ def add_low_rank(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list
 
     Example:
         >>> from pcl_backbones import Res16UNet34C
-        >>> sum(p.numel() for p in add_low_rank(Res16UNet34C(3, 20, width=0.25), rank=4))
+        >>> sum(p.numel() for p in add_lora(Res16UNet34C(3, 20, width=0.25), rank=4))
         205780
     """
     if rank < 1:
@@ -46,18 +46,18 @@ def add_low_rank(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list
     if not layers:
         raise ValueError(f"model must have sparse convolutions, got {type(model).__name__}")
     if any(parametrize.is_parametrized(layer, "kernel") for layer in layers):
-        raise ValueError("model must have no low-rank terms, got some: merge_low_rank them first")
+        raise ValueError("model must have no low-rank terms, got some: merge_lora them first")
     model.requires_grad_(False)
     parameters = []
     for layer in layers:
-        term = _LowRankTerm(layer.kernel, rank, scale)
+        term = _LoraTerm(layer.kernel, rank, scale)
         parametrize.register_parametrization(layer, "kernel", term)
         parameters += term.parameters()
     return parameters
 
 
-def merge_low_rank(model: nn.Module) -> None:
-    """Fold the terms of `add_low_rank` into the kernels: a plain network of the same outputs.
+def merge_lora(model: nn.Module) -> None:
+    """Fold the terms of `add_lora` into the kernels: a plain network of the same outputs.
 
     Its `state_dict` has the names it had before, so `save_weights` writes what any reader of the
     network loads. Parameters stay frozen.
@@ -76,7 +76,7 @@ def _convolutions(model: nn.Module) -> list[Conv3d | ConvTranspose3d]:
     return [layer for layer in model.modules() if isinstance(layer, Conv3d | ConvTranspose3d)]
 
 
-class _LowRankTerm(nn.Module):
+class _LoraTerm(nn.Module):
     """What turns a frozen kernel into the one in use."""
 
     def __init__(self, kernel: Tensor, rank: int, scale: float) -> None:

@@ -1,6 +1,6 @@
 """Seconds and inertia of `select_points_to_label`, against Lloyd's iteration in plain torch.
 
-    python packages/pcl-contrastive/benchmarks/bench_active_labelling.py
+    python packages/pcl-contrastive/benchmarks/bench_active_labeling.py
 
 150,000 points (the mean of ScanNet) of 300 objects in a room, 96 channels, 50 iterations. The peer
 is what one would write: all distances as a matrix product, means by index_add, from random rows;
@@ -23,7 +23,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pcl_contrastive.active_labelling import _k_means, select_points_to_label
+from pcl_contrastive.active_labeling import _k_means, select_points_to_label
 
 N_POINTS, N_CHANNELS, N_OBJECTS, N_ITERATIONS = 150_000, 96, 300, 50
 

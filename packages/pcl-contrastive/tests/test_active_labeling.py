@@ -1,4 +1,4 @@
-"""Tests of pcl_contrastive.active_labelling."""
+"""Tests of pcl_contrastive.active_labeling."""
 
 import math
 import sys
@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcl_contrastive import active_labelling
-from pcl_contrastive.active_labelling import (
+from pcl_contrastive import active_labeling
+from pcl_contrastive.active_labeling import (
     object_coverage,
     select_points_at_random,
     select_points_by_input,
@@ -52,7 +52,7 @@ def test_one_label_by_input_goes_to_the_point_nearest_the_mean_of_all():
 def test_centres_are_means_of_their_points_in_the_end():
     """The fixed point of Lloyd's iteration, over all of 3,000 rows: faiss would draw 1,280."""
     rows = torch.cat(scene(1, 3000, 2), dim=1)
-    centres = active_labelling._k_means(rows, 5, 200, 0)
+    centres = active_labeling._k_means(rows, 5, 200, 0)
     owner = torch.cdist(rows, centres).argmin(dim=1)
     assert owner.unique().tolist() == [0, 1, 2, 3, 4]
     for i, centre in enumerate(centres):
@@ -70,7 +70,7 @@ def test_each_centre_takes_its_nearest_free_row(seed, n, data):
     for centre in centres.tolist():
         free = [i for i in range(n) if i not in taken]
         taken.append(min(free, key=lambda i: math.dist(rows[i].tolist(), centre)))
-    assert active_labelling._distinct_nearest(rows, centres).tolist() == sorted(taken)
+    assert active_labeling._distinct_nearest(rows, centres).tolist() == sorted(taken)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.data())

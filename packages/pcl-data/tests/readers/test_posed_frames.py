@@ -1,10 +1,10 @@
-"""Tests of pcl_data.readers.frame_folder."""
+"""Tests of pcl_data.readers.posed_frames."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pcl_data.readers.frame_folder import (
+from pcl_data.readers.posed_frames import (
     FrameFiles,
     read_ids,
     read_posed_frame,

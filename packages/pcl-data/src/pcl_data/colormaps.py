@@ -1,4 +1,4 @@
-"""What is known about the points of a scene, as colours to look at."""
+"""Colour maps: what is known about the points of a scene, as colours to look at."""
 
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> L
         names = [label_set.names[label] for label in present]
     legend = [(name, _rgb(color)) for name, color in zip(names, shown, strict=True)]
     if (labels < 0).any():
-        legend.append(("unlabelled", NOTHING))
+        legend.append(("unlabeled", NOTHING))
     return Layer(colors, legend)
 
 

@@ -56,13 +56,13 @@ RAW_IDS = {  # of nuScenes, by the class of SemanticKITTI; a rider counts as wha
     "pole": 28,
     "traffic-sign": 28,
 }
-UNLABELLED = 29  # static.other: bins, cabinets, traffic lights
+UNLABELED = 29  # static.other: bins, cabinets, traffic lights
 
 
 def raw_ids(labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     """Raw ids of nuScenes for train ids of `SEMANTICKITTI25`."""
     names = [name.removeprefix("moving-") for name in LABELS.names]
-    return np.array([*(RAW_IDS[name] for name in names), UNLABELLED])[labels]  # -1 is the last
+    return np.array([*(RAW_IDS[name] for name in names), UNLABELED])[labels]  # -1 is the last
 
 
 def attribute(label: int) -> str:

@@ -1,4 +1,4 @@
-"""Tests of pcl_data.evaluation.protocol."""
+"""Tests of pcl_data.evaluation.score_protocol."""
 
 from dataclasses import FrozenInstanceError, dataclass
 
@@ -9,22 +9,26 @@ from pcl_data.evaluation import (
     DetectionEvaluator,
     InstanceEvaluator,
     PanopticEvaluator,
-    Protocol,
+    ScoreProtocol,
     SemanticEvaluator,
 )
-from pcl_data.evaluation.protocol import Result
+from pcl_data.evaluation.score_protocol import Result
 from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 
-FULL = Protocol(split="val", unit="voxels", tta=True, budget="lr-1%-seed0")
+FULL = ScoreProtocol(split="val", unit="voxels", tta=True, budget="lr-1%-seed0")
 
 
 @pytest.mark.parametrize(
     ("protocol", "name"),
     [
-        (Protocol(), "scannet20/points"),
-        (Protocol(split="val", tta=False), "scannet20/val/points/no-tta"),
-        (Protocol(unit="voxels", tta=True), "scannet20/voxels/tta"),
-        (Protocol(budget="la-20"), "scannet20/points/la-20"),
+        (ScoreProtocol(), "scannet20/points"),
+        (ScoreProtocol(split="val", tta=False), "scannet20/val/points/no-tta"),
+        (ScoreProtocol(unit="voxels", tta=True), "scannet20/voxels/tta"),
+        (ScoreProtocol(budget="la-20"), "scannet20/points/la-20"),
+        (ScoreProtocol("rooms-v5", "held-out"), "rooms-v5/scannet20/held-out/points"),
+        (ScoreProtocol(budget="lr-1", trained_on="a"), "scannet20/points/lr-1/trained-on:a"),
+        (ScoreProtocol(data="b", trained_on="a"), "b/scannet20/points/trained-on:a"),
+        (ScoreProtocol(data="a", trained_on="a"), "a/scannet20/points"),
         (FULL, "scannet20/val/voxels/tta/lr-1%-seed0"),
     ],
 )
@@ -38,16 +42,16 @@ def test_rules_of_the_metric_come_before_the_budget():
     )
 
 
-@pytest.mark.parametrize("field", ["split", "budget"])
+@pytest.mark.parametrize("field", ["data", "split", "budget", "trained_on"])
 @pytest.mark.parametrize("value", ["", "a/b"])
 def test_a_part_is_one_part(field, value):
     with pytest.raises(ValueError, match=f"{field} must be a name without a slash, got '{value}'"):
-        Protocol(**{field: value})
+        ScoreProtocol(**{field: value})
 
 
 def test_a_protocol_does_not_change():
     with pytest.raises(FrozenInstanceError):
-        Protocol().split = "test"
+        ScoreProtocol().split = "test"
 
 
 @pytest.mark.parametrize(

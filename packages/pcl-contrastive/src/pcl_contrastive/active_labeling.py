@@ -1,7 +1,7 @@
 """Which points of a scene to label: those nearest to the centres of k-means on its features.
 
-Hou et al., "Contrastive Scene Contexts", CVPR 2021, sec. 5.1 (active labelling), 5.4 and appendix
-(Active Labelling): one cluster for each point the annotator can label, on the features of the
+Hou et al., "Contrastive Scene Contexts", CVPR 2021, sec. 5.1 (active labeling), 5.4 and appendix
+(Active Labeling): one cluster for each point the annotator can label, on the features of the
 pre-trained network beside the coordinates, 50 iterations. k-means is that of faiss (the extra
 `select`).
 

@@ -1,11 +1,11 @@
-"""Tests of pcl_data.painting."""
+"""Tests of pcl_data.colormaps."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pcl_data import SCANNET20, Scene
-from pcl_data.painting import NOTHING, id_colors, scene_layers
+from pcl_data.colormaps import NOTHING, id_colors, scene_layers
 
 POINTS = np.array([[0, 0, 0], [0, 0, 1], [0, 0, 2]], np.float32)
 
@@ -30,7 +30,7 @@ def test_a_full_scene_has_every_layer_and_colour_comes_first():
         list(NOTHING),
         list(SCANNET20.colors[4]),
     ]
-    assert layers["labels"].legend == [("chair", SCANNET20.colors[4]), ("unlabelled", NOTHING)]
+    assert layers["labels"].legend == [("chair", SCANNET20.colors[4]), ("unlabeled", NOTHING)]
 
 
 def test_labels_without_a_label_set_are_shown_by_number():
