@@ -12,7 +12,7 @@ from pcl_methods.segmentation.network import (
     BACKBONES,
     SegmentationNetwork,
     build_backbone,
-    freeze_norms,
+    freeze_batch_norms,
 )
 
 COORDS = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.int32)
@@ -31,12 +31,12 @@ def test_every_backbone_takes_any_channels(name, channels):
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_width_and_norm_momentum_reach_the_backbone(name):
+def test_width_and_bn_momentum_reach_the_backbone(name):
     narrow, wide = (build_backbone(name, 3, width=width) for width in (0.25, 0.5))
     assert wide.feature_channels == 2 * narrow.feature_channels
     norms = [
         part.momentum
-        for part in build_backbone(name, 3, width=0.25, norm_momentum=0.07).modules()
+        for part in build_backbone(name, 3, width=0.25, bn_momentum=0.07).modules()
         if isinstance(part, nn.BatchNorm1d)
     ]
     if name == "submanifold":  # has no residual blocks, whose norms keep 0.1
@@ -74,12 +74,12 @@ def test_an_unknown_backbone_is_refused():
 def test_frozen_norms_normalise_as_at_test():
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     rows = torch.randn(8, 3)
-    freeze_norms(module, True)
+    freeze_batch_norms(module, True)
     at_test = module.eval()(rows)
     module.train()
-    freeze_norms(module, True)
+    freeze_batch_norms(module, True)
     assert torch.equal(module(rows), at_test)
-    freeze_norms(module, False)
+    freeze_batch_norms(module, False)
     assert not torch.equal(module(rows), at_test)
 
 

@@ -119,7 +119,7 @@ def load_segmenter(model: Path, device: torch.device | str = "cpu") -> Segmenter
         head_layers=settings["head_layers"],
     )
     report = load_initial_weights(network, path)
-    if report.fresh:
+    if report.fresh or any(not name.startswith("recorrector.") for name in report.unused):
         raise ValueError(f"model must be whole, got {report}")
     return Segmenter(
         network.to(device).eval(),
