@@ -33,7 +33,7 @@ COUNTS = {
 SOUGHT = {
     "Eq. 2 of TWIST": "pcl_pseudolabel/offset_vectors.py",
     "Eq. 5 of TWIST": "pcl_pseudolabel/recorrection.py",
-    "Eq. 7 of TWIST": "pcl_pseudolabel/pseudo_labels.py",
+    "Eq. 7 of TWIST": "pcl_pseudolabel/proposal_update.py",
     "Eq. 3 of CSC": "pcl_contrastive/scene_context.py",
     "Eq. 2 of SSPL": "pcl_contrastive/cluster_contrast.py",
     "Sinkhorn": "pcl_contrastive/sinkhorn.py",
