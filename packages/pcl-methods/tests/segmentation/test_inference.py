@@ -117,3 +117,16 @@ def test_masks_are_the_points_of_each_instance():
     labels = np.zeros(6, np.int64)
     found = Instances(labels, np.ones(6), instances, np.array([3, 4]), np.ones(2))
     assert [mask.tolist() for mask in found.masks()] == [[2, 4, 5], [0, 3]]
+
+
+def test_a_large_scene_is_seen_in_tiles_and_says_the_same(room):
+    torch.manual_seed(0)
+    network = SegmentationNetwork(build_backbone("res16unet14a", 3, width=0.125), 20)
+    how = {"voxel_size": 0.1, "features": "colors", "device": torch.device("cpu")}
+    whole = predict_scene(network, room, **how)
+    tiled = predict_scene(network, room, **how, max_voxels=10)
+    # One tile holds the room, so that only the sum over tiles is in between.
+    for one, other in zip(whole.voxels, tiled.voxels, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    semantic = SegmentationNetwork(network.backbone, 20, offsets=False)
+    assert predict_scene(semantic, room, **how, max_voxels=10).voxels.offsets is None
