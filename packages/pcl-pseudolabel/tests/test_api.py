@@ -3,7 +3,7 @@
 import pcl_pseudolabel
 
 PUBLIC = """
-ProposalIou ProposalRecorrector Provenance PseudoLabelQuality PseudoLabelRecord PseudoLabelStore
+ProposalIou ProposalRecorrector Provenance PseudoLabelQuality PseudoLabelStore
 PseudoLabels Recorrection RecorrectionLoss StoreSummary __version__ centroid_offsets
 cluster_proposals hash_configuration hash_weights matched_labels mutate_proposals offset_loss
 proposal_centers proposal_confidence proposal_iou pseudo_label_quality recorrection_loss shard

@@ -69,6 +69,27 @@ def test_loss_is_equation_2(seed, n):
     assert offset_loss(predicted, target, valid).item() == pytest.approx(expected, abs=1e-6)
 
 
+@given(st.integers(0, 10_000), st.integers(1, 30))
+def test_terms_of_points_add_up_to_the_sum_and_the_mean(seed, n):
+    predicted, target = grid_points(n, seed), grid_points(n, seed + 1)
+    valid = torch.rand(n, generator=torch.Generator().manual_seed(seed)) < 0.7
+    terms, total, mean = (
+        offset_loss(predicted, target, valid, reduction=one) for one in ("none", "sum", "mean")
+    )
+    assert terms.shape == (n,)
+    assert (terms[~valid] == 0).all()
+    for i in valid.nonzero()[:, 0].tolist():
+        alone = offset_loss(predicted[i : i + 1], target[i : i + 1], torch.tensor([True]))
+        assert_close(terms[i], alone)
+    assert_close(terms.sum(), total)
+    assert_close(total, mean * valid.sum().clamp(min=1))
+
+
+def test_loss_rejects_another_reduction():
+    with pytest.raises(ValueError, match="reduction must be mean, sum or none, got max"):
+        offset_loss(torch.zeros(1, 3), torch.zeros(1, 3), torch.tensor([True]), reduction="max")
+
+
 def test_loss_without_a_valid_point_is_zero_with_a_gradient():
     predicted = torch.ones(3, 3, requires_grad=True)
     loss = offset_loss(predicted, torch.ones(3, 3), torch.zeros(3, dtype=torch.bool))
@@ -89,4 +110,8 @@ def test_loss_gradient():
     predicted = grid_points(6, 1).requires_grad_()
     target = grid_points(6, 2) + 1 / 16  # no component is equal, where |x| has a corner
     valid = torch.tensor([True] * 5 + [False])
-    assert torch.autograd.gradcheck(lambda p: offset_loss(p, target, valid), predicted)
+    for reduction in ("mean", "sum", "none"):
+        assert torch.autograd.gradcheck(
+            lambda p, reduction=reduction: offset_loss(p, target, valid, reduction=reduction),
+            predicted,
+        )

@@ -1,131 +1,77 @@
 """Tests of pcl_pseudolabel.pseudo_labels."""
 
+import dataclasses
+
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch.testing import assert_close
 
-from pcl_pseudolabel import (
-    proposal_centers,
-    proposal_confidence,
-    stuff_pseudo_labels,
-    threshold_pseudo_labels,
-    update_pseudo_labels,
-    vote_proposal_labels,
+from pcl_pseudolabel import PseudoLabels
+
+
+@pytest.fixture
+def pseudo() -> PseudoLabels:
+    generator = torch.Generator().manual_seed(0)
+    return PseudoLabels(
+        labels=torch.randint(-1, 20, (50,), generator=generator),
+        proposals=torch.randint(-1, 4, (50,), generator=generator),
+        centers=torch.randn(5, 3, generator=generator).double(),  # no point refers to the fifth
+        scores=torch.rand(5, generator=generator),
+        proposal_labels=torch.randint(0, 20, (5,), generator=generator),
+    )
+
+
+@pytest.fixture
+def points() -> torch.Tensor:
+    return torch.randn(50, 3, generator=torch.Generator().manual_seed(1)).double()
+
+
+def test_offsets_lead_to_the_centres(pseudo, points):
+    """Eq. 8, point by point."""
+    labels, offsets, valid = pseudo.at(points)
+    assert torch.equal(labels, pseudo.labels)
+    assert torch.equal(valid, pseudo.proposals >= 0)
+    for i in range(50):
+        expected = pseudo.centers[pseudo.proposals[i]] - points[i] if valid[i] else torch.zeros(3)
+        assert torch.allclose(offsets[i], expected.double(), atol=1e-12)
+
+
+def test_offsets_follow_an_augmentation_of_points_and_centres(pseudo, points):
+    turn = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).double()
+    moved = dataclasses.replace(
+        pseudo, points=points @ turn.T + 4, centers=pseudo.centers @ turn.T + 4
+    )
+    expected = pseudo.at(points).centroid_offsets @ turn.T
+    assert torch.allclose(moved.centroid_offsets, expected, atol=1e-12)
+
+
+def test_points_of_a_voxel_have_its_labels_and_offsets_of_their_own(pseudo, points):
+    inverse = torch.tensor([3, 3, 7])
+    found = pseudo.at(points[:3], inverse)
+    assert torch.equal(found.labels, pseudo.labels[inverse])
+    assert torch.equal(found.proposals, pseudo.proposals[inverse])
+    assert torch.equal(found.points, points[:3])
+    assert torch.equal(found.centers, pseudo.centers)
+
+
+def test_without_points_there_are_no_offsets(pseudo, points):
+    with pytest.raises(ValueError, match=r"points must be known .* got none: use at\(points\)"):
+        _ = pseudo.centroid_offsets
+    with pytest.raises(ValueError, match=r"points must have shape \(50, 3\), got \(49, 3\)"):
+        pseudo.at(points[:49])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"proposals": torch.zeros(3).long()}, r"proposals must have shape \(50,\), got \(3,\)"),
+        ({"centers": torch.zeros(4, 3)}, r"centers must have shape \(5, 3\), got \(4, 3\)"),
+        ({"proposal_labels": torch.zeros(4).long()}, "proposal_labels must have shape"),
+        ({"proposals": torch.full((50,), 5)}, r"proposals must lie in \[-1, 5\), got \[5, 5\]"),
+        ({"labels": torch.full((50,), 40_000)}, r"labels must lie in \[-1, 32768\)"),
+        ({"labels": torch.full((50,), -2)}, r"labels must lie in \[-1, 32768\)"),
+        ({"proposal_labels": torch.full((5,), -2)}, r"proposal_labels must lie in \[-1, 32768\)"),
+    ],
 )
-
-
-@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 5))
-def test_update_is_equations_6_to_8(seed, n, m):
-    generator = torch.Generator().manual_seed(seed)
-    points, offsets = torch.randint(-64, 64, (2, n, 3), generator=generator).double() / 8
-    proposals = torch.randint(-1, m, (n,), generator=generator)
-    labels = torch.randint(0, 9, (m,), generator=generator)
-    scores = torch.randint(0, 5, (m,), generator=generator) / 4  # meets the threshold
-    pseudo = update_pseudo_labels(points, offsets, proposals, labels, scores)
-    for i in range(n):
-        j = int(proposals[i])
-        if j < 0 or scores[j] <= 0.5:
-            assert pseudo.labels[i] == -1
-            assert not pseudo.valid[i]
-            assert (pseudo.centroid_offsets[i] == 0).all()
-            continue
-        members = [k for k in range(n) if proposals[k] == j]
-        center = sum(points[k] + offsets[k] for k in members) / len(members)
-        assert pseudo.labels[i] == labels[j]
-        assert pseudo.valid[i]
-        assert_close(pseudo.centroid_offsets[i], center - points[i], atol=1e-12, rtol=0)
-
-
-def test_all_points_of_a_trusted_proposal_meet_in_one_centre():
-    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)).double()
-    proposals = torch.arange(20) % 2
-    labels, scores = torch.tensor([3, 3]), torch.ones(2)
-    pseudo = update_pseudo_labels(points, points.flip(0), proposals, labels, scores)
-    ends = points + pseudo.centroid_offsets
-    assert_close(ends[::2], ends[:1].expand(10, 3))
-    assert_close(ends[0], proposal_centers(points, points.flip(0), proposals, 2)[0])
-
-
-def test_update_without_proposals_labels_nothing():
-    none = torch.zeros(0, dtype=torch.long)
-    pseudo = update_pseudo_labels(
-        torch.ones(2, 3), torch.ones(2, 3), torch.tensor([-1, -1]), none, torch.zeros(0)
-    )
-    assert pseudo.labels.tolist() == [-1, -1]
-    assert not pseudo.valid.any()
-
-
-@given(st.integers(0, 10_000), st.integers(0, 30), st.integers(0, 5))
-def test_vote_is_the_lowest_of_the_commonest(seed, n, m):
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(-1, 4, (n,), generator=generator)
-    proposals = torch.randint(-1, m, (n,), generator=generator)
-    expected = []
-    for j in range(m):
-        votes = [y for y, p in zip(labels.tolist(), proposals.tolist(), strict=True) if p == j]
-        votes = sorted(y for y in votes if y >= 0)
-        expected.append(max(votes, key=votes.count) if votes else -1)  # max keeps the first
-    assert vote_proposal_labels(labels, proposals, m).tolist() == expected
-
-
-@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(0, 5))
-def test_confidence_is_the_mean_over_the_points_of_a_proposal(seed, n, m):
-    generator = torch.Generator().manual_seed(seed)
-    probabilities = torch.rand(n + m, 4, generator=generator)
-    proposals = (
-        torch.randint(-1, max(m, 1), (n,), generator=generator) if m else torch.full((n,), -1)
-    )
-    proposals = torch.cat([proposals, torch.arange(m)])  # each has a point
-    labels = torch.randint(0, 4, (m,), generator=generator)
-    found = proposal_confidence(probabilities, proposals, labels)
-    for j in range(m):
-        members = [
-            float(p[labels[j]]) for p, q in zip(probabilities, proposals, strict=True) if q == j
-        ]
-        assert_close(found[j], torch.tensor(sum(members) / len(members)))
-    assert found.shape == (m,)
-
-
-def test_confidence_rejects_what_has_no_class_or_no_point():
-    probabilities = torch.full((2, 3), 1 / 3)
-    with pytest.raises(ValueError, match="proposals must be below n_proposals = 1, got 1"):
-        proposal_confidence(probabilities, torch.tensor([0, 1]), torch.tensor([2]))
-    with pytest.raises(ValueError, match="proposals must name each of 2, got none of 1"):
-        proposal_confidence(probabilities, torch.tensor([0, -1]), torch.tensor([2, 0]))
-
-
-def test_thresholding_keeps_the_confident_and_spares_stuff_offsets():
-    probabilities = torch.tensor([[0.95, 0.05], [0.1, 0.9], [0.02, 0.98]])
-    offsets = torch.arange(9.0).view(3, 3)
-    pseudo = threshold_pseudo_labels(probabilities, offsets, stuff=[0])
-    assert pseudo.labels.tolist() == [0, -1, 1]  # 0.9 does not exceed 0.9
-    assert pseudo.valid.tolist() == [False, False, True]
-    assert_close(pseudo.centroid_offsets, offsets * torch.tensor([[0.0], [0.0], [1.0]]))
-    assert threshold_pseudo_labels(probabilities, offsets).valid.tolist() == [True, False, True]
-    assert threshold_pseudo_labels(probabilities, offsets, threshold=0.5).valid.all()
-
-
-def test_stuff_fills_only_what_is_unlabelled_confident_and_stuff():
-    probabilities = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.05, 0.95], [0.6, 0.4]])
-    labels = torch.tensor([1, -1, -1, -1])
-    assert stuff_pseudo_labels(labels, probabilities, [0]).tolist() == [1, 0, -1, -1]
-    assert stuff_pseudo_labels(labels, probabilities, [0], threshold=0.5).tolist() == [1, 0, -1, 0]
-    assert stuff_pseudo_labels(labels, probabilities, []).tolist() == labels.tolist()
-
-
-@pytest.mark.parametrize("bad", [[[1.5, 0.0]], [[-0.5, 1.0]], [[float("nan"), 0.5]]])
-def test_rejects_what_is_no_probability(bad):
-    with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\], got"):
-        threshold_pseudo_labels(torch.tensor(bad), torch.zeros(1, 3))
-    with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\], got"):
-        stuff_pseudo_labels(torch.tensor([-1]), torch.tensor(bad), [0])
-
-
-def test_rejects_a_proposal_without_a_label():
-    proposals, zero = torch.tensor([2]), torch.zeros(1, 3)
-    with pytest.raises(ValueError, match="proposals must be below n_proposals = 2, got 2"):
-        update_pseudo_labels(zero, zero, proposals, torch.tensor([0, 1]), torch.ones(2))
-    with pytest.raises(ValueError, match="proposals must be below n_proposals = 2, got 2"):
-        vote_proposal_labels(torch.tensor([1]), proposals, 2)
+def test_rejects(pseudo, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(pseudo, **change)

@@ -1,4 +1,7 @@
-"""The configuration of a self-training run: one pydantic tree, and its presets."""
+"""The configuration of a self-training run: one pydantic tree, and its presets.
+
+"The paper" is Chu et al., "TWIST", CVPR 2022.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -12,12 +15,12 @@ PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "
 
 
 class DataConfig(Config):
-    """Which scenes are labelled, unlabelled and held out."""
+    """Which scenes are labeled, unlabeled and held out."""
 
     root: Path | None = Field(None, description="folder of scans; none: SyntheticRooms")
     label_set: Literal["scannet20", "scannet200", "nyu40"] = "scannet20"
     label_ids: Literal["train", "raw"] = "train"
-    labeled: tuple[str, ...] = Field((), description="names (globs) of the labelled scenes")
+    labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
     n_labeled: int = Field(10, ge=1, description="how many where `labeled` is empty")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
     n_validation: int = Field(5, ge=1, description="how many where `validation` is empty")
@@ -31,20 +34,20 @@ class ModelConfig(Config):
     backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c"] = "res16unet34c"
     width: float = Field(1.0, gt=0)
     voxel_size: float = Field(0.02, gt=0, description="metres")
-    norm_momentum: float = Field(
+    bn_momentum: float = Field(
         0.02, gt=0, le=1, description="of batch norms; short runs need a larger one"
     )
 
 
 class TrainConfig(TrainingConfig):
-    """One round of training (section 5.1 of paper 000)."""
+    """One round of training (section 5.1 of the paper)."""
 
     steps: int = Field(10_000, ge=1, description="steps of a round")
     initial_steps: int | None = Field(None, ge=1, description="of round 0; none: as the others")
-    labeled_scenes: int = Field(4, ge=1, description="labelled scenes of a batch")
-    unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labelled scenes of a batch")
+    labeled_scenes: int = Field(4, ge=1, description="labeled scenes of a batch")
+    unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labeled scenes of a batch")
     recorrector_learning_rate: float = Field(0.005, gt=0)
-    frozen_norm: float = Field(
+    freeze_bn_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
@@ -53,13 +56,9 @@ class TrainConfig(TrainingConfig):
     )
     elastic: bool = Field(True, description="elastic distortion of the training scenes")
 
-    def steps_of(self, round_: int) -> int:
-        """Steps of a round."""
-        return self.initial_steps or self.steps if round_ == 0 else self.steps
-
 
 class TwistConfig(Config):
-    """The method; every row of Tables 4, 5 and 6 of paper 000 is a setting of these."""
+    """The method; every row of Tables 4, 5 and 6 of the paper is a setting of these."""
 
     rounds: int = Field(3, ge=0, description="self-training rounds after round 0")
     pseudo_labels: PseudoLabelKind = "recorrected"  # Table 4, rows I to VI in this order
@@ -111,7 +110,7 @@ PRESETS: dict[str, dict] = {
             "backbone": "res16unet14a",
             "width": 0.5,
             "voxel_size": 0.08,
-            "norm_momentum": 0.1,
+            "bn_momentum": 0.1,
         },
         "train": {
             "steps": 200,
@@ -121,7 +120,7 @@ PRESETS: dict[str, dict] = {
             "optimizer": "adamw",
             "learning_rate": 0.003,
             "recorrector_learning_rate": 0.001,
-            "frozen_norm": 0.5,
+            "freeze_bn_fraction": 0.5,
             "elastic": False,
             "checkpoint_every": 50,
         },
@@ -133,6 +132,6 @@ PRESETS: dict[str, dict] = {
             "stuff_threshold": 0.97,
         },
     },
-    # Section 5.1 of paper 000 (four GPUs there).
+    # Section 5.1 of the paper (four GPUs there).
     "paper": {},
 }

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import typer
 
+from pcl_data import LabelSet, Scene
 from pcl_data.export import write_ply
-from pcl_pseudolabel import PseudoLabelStore
+from pcl_methods.self_training.labeling import label_scenes, open_store
+from pcl_methods.self_training.quality import scene_quality, shown_quality
+from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
 from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
+from twist_cli.building import labeling_of, start_model
 from twist_cli.config import PRESETS, RunConfig
-from twist_cli.evaluation import scene_quality, shown_quality
-from twist_cli.labelling import label_scenes, open_store
-from twist_cli.scenes import open_split
-from twist_cli.self_training import build_objective
+from twist_cli.scenes import LABEL_SETS, open_split
 
 UNLABELED_COLOR = 160
 
@@ -43,24 +44,30 @@ def inspect_round(run_folder: Path, round_: int, ply: Path | None) -> list[dict[
     store, split = PseudoLabelStore.open(folder), open_split(config.data, config.seed)
     rows = []
     for name in store.names:
-        record, scene = store.load(name), split.load(name)
-        proposals = len(np.unique(record.proposals[record.proposals >= 0]))
-        quality = shown_quality(scene_quality(record, scene))
+        pseudo, scene = store.load(name), split.load(name)
+        proposals = len(pseudo.proposals[pseudo.valid].unique())
+        quality = shown_quality(scene_quality(pseudo, scene))
         rows.append({"scene": name, "proposals": proposals, **quality})
         if ply is not None:
-            ply.mkdir(parents=True, exist_ok=True)
-            colors = np.full((len(record.labels), 3), UNLABELED_COLOR, np.uint8)
-            labeled = record.labels >= 0
-            palette = np.asarray(split.label_set.colors, np.uint8)
-            colors[labeled] = palette[record.labels[labeled]]
-            write_ply(
-                ply / f"{name}.ply",
-                scene.points,
-                colors=colors,
-                labels=record.labels.astype(np.int64),
-                instances=record.proposals.astype(np.int64),
-            )
+            label_set = LABEL_SETS[config.data.label_set]
+            write_pseudo_labels(ply / f"{name}.ply", scene, pseudo, label_set)
     return rows
+
+
+def write_pseudo_labels(
+    file: Path, scene: Scene, pseudo: PseudoLabels, label_set: LabelSet
+) -> None:
+    """A PLY in the colours of the classes, grey where there is no label."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    labels = pseudo.labels.numpy()
+    palette = np.array([*label_set.colors, (UNLABELED_COLOR,) * 3], np.uint8)
+    write_ply(
+        file,
+        scene.points,
+        colors=palette[labels],  # -1 is the last
+        labels=labels,
+        instances=pseudo.proposals.numpy(),
+    )
 
 
 def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
@@ -69,15 +76,17 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     if not match:
         raise ValueError(f"shard must have the form i/n such as 0/4, got {share}")
     config = run_config(run_folder)
-    split = open_split(config.data, config.seed)
-    objective = build_objective(config, split)
+    split, labeling = open_split(config.data, config.seed), labeling_of(config)
+    if labeling is None:
+        raise ValueError(f"run_folder must be of a run with pseudo-labels, got {run_folder}")
+    model = start_model(config, LABEL_SETS[config.data.label_set])
     checkpoint = newest_checkpoint(run_folder, f"round_{round_ - 1}")
-    meta = load_checkpoint(checkpoint, {"twist": objective}) if checkpoint else {"final": False}
+    meta = load_checkpoint(checkpoint, {"twist": model}) if checkpoint else {"final": False}
     if not meta["final"]:
         raise ValueError(f"round must follow a finished round of {run_folder}, got {round_}")
-    where = choose_device(device)
-    store = open_store(run_folder, config, objective, round_)
-    label_scenes(store, objective.to(where), split, int(match[1]), int(match[2]), where)
+    model = model.to(choose_device(device))
+    store = open_store(run_folder, model, labeling, round_)
+    label_scenes(store, model, split, labeling, index=int(match[1]), count=int(match[2]))
 
 
 def print_round(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -6,15 +6,23 @@ from typing import Any
 
 import typer
 
+from pcl_backbones import save_weights
+from pcl_data.splits import SceneSplit
+from pcl_methods.self_training.batches import twist_batches
+from pcl_methods.self_training.networks import TwistModel
+from pcl_methods.self_training.objective import twist_losses
+from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_run.cli import print_json
 from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
+from pcl_run.run import Run
 from pcl_run.start import Start
+from twist_cli.building import model_card, self_training_of, start_model, training_of
 from twist_cli.config import PRESETS, RunConfig
-from twist_cli.samples import step_batches
-from twist_cli.scenes import open_split
-from twist_cli.self_training import QUALITY, SCORES, SelfTraining, build_objective
+from twist_cli.scenes import LABEL_SETS, open_split
+
+WEIGHTS = "model.safetensors"
 
 
 def start_run(start: Start, *, dry_run: bool) -> dict[str, Any]:
@@ -26,31 +34,48 @@ def start_run(start: Start, *, dry_run: bool) -> dict[str, Any]:
     config = start.settings(RunConfig, PRESETS)
     split = open_split(config.data, config.seed)
     fabric = start.fabric()
-    objective = build_objective(config, split)
+    model = start_model(config, LABEL_SETS[config.data.label_set])
     if dry_run:
-        return _dry_run(config, split, objective)
+        return _dry_run(config, split, model)
     with interruptible():
         run = start.open_run("twist", config)
-        training = SelfTraining(run, fabric, config, split, objective)
-        summary = training.all_rounds()
-    if run.is_writer:
-        write_report(run.folder)
+        rows = self_training_of(config, run, fabric, split, model).all_rounds()
+        summary = _summarize(run, split, rows)
+        card = model_card(config, {key: rows[-1][key] for key in SCORES}, rows[-1]["protocol"])
+        if run.is_writer:
+            save_weights(model, run.folder / WEIGHTS, card=card)
+            write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 
 
-def _dry_run(config: RunConfig, split, objective) -> dict[str, Any]:
+def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row a round, the protocol, scenes, seconds and peak memory, as `summary.json`."""
+    roles = ("labeled", "unlabeled", "validation")
+    summary = {
+        "rounds": [{key: row[key] for key in ("round", *SCORES, *QUALITY)} for row in rows],
+        "protocol": rows[-1]["protocol"],
+        "per_class": rows[-1]["per_class"],
+        "scenes": {role: list(getattr(split, role)) for role in roles},
+        "seconds": run.recall("seconds"),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    run.write_summary(summary)
+    return summary
+
+
+def _dry_run(config: RunConfig, split: SceneSplit, model: TwistModel) -> dict[str, Any]:
     """Two real steps of round 0, timed; nothing is written."""
-    batches = step_batches(config, split, 0, None)
+    training = training_of(config.train)
+    batches = twist_batches(model, split, training.batch, None, (config.seed, 0))
     seconds = []
     for step in range(2):
         start = time.monotonic()
-        objective(batches[step], train_recorrector=False)["loss"].backward()
+        twist_losses(model, batches[step], None)["loss"].backward()
         seconds.append(time.monotonic() - start)
-    scenes = config.train.labeled_scenes + config.train.unlabeled_scenes
-    per_scene = min(seconds) / config.train.labeled_scenes
-    rounds = config.twist.rounds
-    n_scenes = config.train.steps_of(0) * config.train.labeled_scenes
-    n_scenes += rounds * config.train.steps * scenes
+    n_labeled = training.batch.labeled_scenes
+    scenes = n_labeled + training.batch.unlabeled_scenes
+    per_scene = min(seconds) / n_labeled
+    n_scenes = training.steps_of(0) * n_labeled + config.twist.rounds * training.steps * scenes
     return {
         "dry_run": True,
         "labeled": list(split.labeled),

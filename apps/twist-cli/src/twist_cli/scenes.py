@@ -1,47 +1,25 @@
-"""The scenes of a run: which are labelled, which unlabelled, which held out."""
+"""The scenes of a run: which are labeled, which unlabeled, which held out."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatch
 from functools import partial
 
-from pcl_data import NYU40, SCANNET20, SCANNET200, LabelSet, Scene
+from pcl_data import NYU40, SCANNET20, SCANNET200, Scene
+from pcl_data.dataset import Dataset
 from pcl_data.datasets import SceneFolder
-from pcl_data.splits import limited_reconstructions
+from pcl_data.splits import LabelBudget, SceneSplit, limited_reconstructions
 from pcl_synth import SyntheticRooms
 from twist_cli.config import DataConfig
 
 LABEL_SETS = {"scannet20": SCANNET20, "scannet200": SCANNET200, "nyu40": NYU40}
 
 
-@dataclass(frozen=True)
-class Split:
-    """The scenes of a run by name; `load` reads one."""
-
-    dataset: SceneFolder | SyntheticRooms
-    label_set: LabelSet
-    labeled: tuple[str, ...]
-    unlabeled: tuple[str, ...]
-    validation: tuple[str, ...]
-
-    def load(self, name: str) -> Scene:
-        """The scene of that name.
-
-        Raises:
-            ValueError: if the scene is labelled or held out and has no labels.
-        """
-        scene = self.dataset[list(self.dataset.names).index(name)]
-        if name not in self.unlabeled and (scene.labels is None or scene.instances is None):
-            raise ValueError(f"scene {name} must have labels and instances, got none")
-        return scene
-
-
-def open_split(config: DataConfig, seed: int) -> Split:
-    """The scenes that `config` names, split into labelled, unlabelled and held out.
+def open_split(config: DataConfig, seed: int) -> SceneSplit:
+    """The scenes that `config` names, split into labeled, unlabeled and held out.
 
     Held-out scenes are drawn first, so that they stay the same under every label budget. Of
-    synthetic rooms, which are random already, the first are held out and the next labelled: any
+    synthetic rooms, which are random already, the first are held out and the next labeled: any
     five in a row from a multiple of five are one of each kind, so five labels know every class.
 
     Raises:
@@ -63,8 +41,22 @@ def open_split(config: DataConfig, seed: int) -> Split:
     validation = _choose(names, config.validation, config.n_validation, draw, "data.validation")
     rest = [name for name in names if name not in validation]
     labeled = _choose(rest, config.labeled, config.n_labeled, draw, "data.labeled")
-    unlabeled = tuple(name for name in rest if name not in labeled)
-    return Split(dataset, label_set, labeled, unlabeled, validation)
+    data = "rooms" if config.root is None else f"folder:{config.root.name}"
+    budget = LabelBudget(f"lr-{len(labeled)}-seed{seed}", labeled)
+    load = partial(load_scene, dataset, {*labeled, *validation})
+    return SceneSplit(data, label_set, tuple(rest), validation, budget, load)
+
+
+def load_scene(dataset: Dataset, with_truth: Collection[str], name: str) -> Scene:
+    """The scene of a name.
+
+    Raises:
+        ValueError: if it is one of those that must have labels and instances, and has none.
+    """
+    scene = dataset.load(name)
+    if name in with_truth and (scene.labels is None or scene.instances is None):
+        raise ValueError(f"scene {name} must have labels and instances, got none")
+    return scene
 
 
 def _choose(

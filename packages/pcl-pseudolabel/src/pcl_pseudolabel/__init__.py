@@ -2,19 +2,18 @@
 
 from pcl_pseudolabel.__about__ import __version__
 from pcl_pseudolabel.clustering import cluster_proposals
+from pcl_pseudolabel.confidence_threshold import stuff_pseudo_labels, threshold_pseudo_labels
 from pcl_pseudolabel.offset_vectors import centroid_offsets, offset_loss
 from pcl_pseudolabel.proposal_augmentation import mutate_proposals, transform_proposals
 from pcl_pseudolabel.proposal_match import ProposalIou, matched_labels, proposal_iou
-from pcl_pseudolabel.provenance import Provenance, hash_configuration, hash_weights, shard
-from pcl_pseudolabel.pseudo_labels import (
-    PseudoLabels,
+from pcl_pseudolabel.proposal_update import (
     proposal_centers,
     proposal_confidence,
-    stuff_pseudo_labels,
-    threshold_pseudo_labels,
     update_pseudo_labels,
     vote_proposal_labels,
 )
+from pcl_pseudolabel.provenance import Provenance, hash_configuration, hash_weights, shard
+from pcl_pseudolabel.pseudo_labels import PseudoLabels
 from pcl_pseudolabel.quality import PseudoLabelQuality, pseudo_label_quality
 from pcl_pseudolabel.recorrection import (
     ProposalRecorrector,
@@ -22,14 +21,13 @@ from pcl_pseudolabel.recorrection import (
     RecorrectionLoss,
     recorrection_loss,
 )
-from pcl_pseudolabel.store import PseudoLabelRecord, PseudoLabelStore, StoreSummary
+from pcl_pseudolabel.store import PseudoLabelStore, StoreSummary
 
 __all__ = [
     "ProposalIou",
     "ProposalRecorrector",
     "Provenance",
     "PseudoLabelQuality",
-    "PseudoLabelRecord",
     "PseudoLabelStore",
     "PseudoLabels",
     "Recorrection",

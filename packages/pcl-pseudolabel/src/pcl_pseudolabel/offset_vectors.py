@@ -51,8 +51,12 @@ def centroid_offsets(
 
 
 def offset_loss(
-    predicted: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], valid: Bool[Tensor, " n"]
-) -> Float[Tensor, ""]:
+    predicted: Float[Tensor, "n 3"],
+    target: Float[Tensor, "n 3"],
+    valid: Bool[Tensor, " n"],
+    *,
+    reduction: str = "mean",
+) -> Float[Tensor, "..."]:
     r"""Distance and direction of predicted offsets, Eq. 2 of TWIST.
 
     .. math:: L_o = \frac{1}{|V|} \sum_{i \in V} \left( \|o_i - \hat o_i\|_1
@@ -65,20 +69,34 @@ def offset_loss(
         predicted: predicted offsets, metres.
         target: true or pseudo offsets, metres.
         valid: points that have a target.
+        reduction: `mean` over the valid points, their `sum`, or `none`: the term of every point,
+            zero where it is not valid.
 
     Returns:
-        A scalar, at least -1; -1 is perfect where no target is zero.
+        A scalar, with `none` (n,); a term is at least -1, and -1 is perfect where the target is
+        not zero.
+
+    Raises:
+        ValueError: if there is no such reduction.
 
     Example:
         >>> import torch
-        >>> target = torch.tensor([[0.0, 2.0, 0.0]])
-        >>> offset_loss(target, target, torch.tensor([True])).item()
-        -1.0
+        >>> target = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+        >>> valid = torch.tensor([True, False])
+        >>> offset_loss(target, target, valid)
+        tensor(-1.)
+        >>> offset_loss(target, target, valid, reduction="none")
+        tensor([-1.,  0.])
     """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be mean, sum or none, got {reduction}")
     predicted, target = predicted[valid], target[valid]
     distance = (target - predicted).abs().sum(1)
     direction = (_unit(target) * _unit(predicted)).sum(1)
-    return (distance - direction).sum() / max(len(predicted), 1)
+    terms = distance - direction
+    if reduction == "none":
+        return terms.new_zeros(len(valid)).masked_scatter(valid, terms)
+    return terms.sum() / (max(len(terms), 1) if reduction == "mean" else 1)
 
 
 def _unit(vectors: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

@@ -1,237 +1,125 @@
-"""Classes and offsets for points nobody labelled.
+"""The pseudo-labels of a scene: the one type that is made, stored, compared and learned from."""
 
-Chu et al., "TWIST", CVPR 2022, sec. 4.3 (module C, Eqs. 6 to 8), and the point-wise baselines it
-is compared with (Table 4). The paper leaves wall and floor, which no proposal covers, without a
-pseudo-label; `stuff_pseudo_labels` is our addition.
-"""
-
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
-class PseudoLabels(NamedTuple):
-    """Targets of one round of self-training."""
-
-    labels: Int[Tensor, " n"]  # -1 = none
-    centroid_offsets: Float[Tensor, "n 3"]  # metres, zero where not valid
-    valid: Bool[Tensor, " n"]  # whether the point has an offset
+MAX_LABEL = 2**15  # labels are stored as int16
 
 
-def update_pseudo_labels(
-    points: Float[Tensor, "n 3"],
-    offsets: Float[Tensor, "n 3"],
-    proposals: Int[Tensor, " n"],
-    proposal_labels: Int[Tensor, " m"],
-    proposal_scores: Float[Tensor, " m"],
-    *,
-    threshold: float = 0.5,
-) -> PseudoLabels:
-    r"""One class and one centre for all points of each trusted proposal, Eqs. 6 to 8 of TWIST.
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """Classes of the n points of a scene, and the m proposals that give them an offset.
 
-    .. math:: \tilde S_i = \hat e_j, \quad
-              \tilde a_j = \frac{1}{N_j} \sum_{i \in g_j} (p_i + \hat o_i), \quad
-              \tilde O_i = \tilde a_j - p_i \qquad (i \in g_j,\ \hat v_j > threshold)
+    Proposals that were not trusted may keep their row; no point refers to it then. Centres are
+    kept in place of offsets, so that a scene can be augmented afterwards.
 
     Args:
-        points: metres.
-        offsets: predicted centroid offsets, metres.
-        proposals: the proposal of each point, -1 none.
-        proposal_labels: class of each proposal, from `Recorrection.rectify`, or from
-            `vote_proposal_labels` without a re-correction module.
-        proposal_scores: certainty of each; ones trust them all.
-        threshold: a proposal is trusted strictly above it.
+        labels: (n,) train ids, -1 none.
+        proposals: (n,) trusted proposal of each point, -1 none.
+        centers: (m, 3) centre of each proposal, metres.
+        scores: (m,) certainty of each proposal.
+        proposal_labels: (m,) class of each proposal.
+        points: (n, 3) the points, metres, where they are known; offsets need them.
 
     Raises:
-        ValueError: if a point's proposal has no label.
+        ValueError: if a tensor has the wrong shape, a proposal is not in [-1, m), or a label is
+            not in [-1, 32767].
 
     Example:
         >>> import torch
-        >>> points, offsets = torch.tensor([[0.0, 0, 0], [2, 0, 0]]), torch.zeros(2, 3)
-        >>> update_pseudo_labels(
-        ...     points,
-        ...     offsets,
-        ...     torch.tensor([0, 0]),
-        ...     torch.tensor([5]),
-        ...     torch.tensor([0.9]),
-        ... ).centroid_offsets
+        >>> pseudo = PseudoLabels(
+        ...     labels=torch.tensor([4, 4, -1]),
+        ...     proposals=torch.tensor([0, 0, -1]),
+        ...     centers=torch.tensor([[1.0, 0.0, 0.0]]),
+        ...     scores=torch.tensor([0.9]),
+        ...     proposal_labels=torch.tensor([4]),
+        ... )
+        >>> points = torch.tensor([[0.0, 0, 0], [2, 0, 0], [7, 7, 7]])
+        >>> labels, offsets, valid = pseudo.at(points)
+        >>> offsets
         tensor([[ 1.,  0.,  0.],
-                [-1.,  0.,  0.]])
+                [-1.,  0.,  0.],
+                [ 0.,  0.,  0.]])
     """
-    centers = proposal_centers(points, offsets, proposals, len(proposal_labels))
-    labels = torch.full_like(proposals, -1, dtype=proposal_labels.dtype)
-    targets = torch.zeros_like(points)
-    valid = proposals >= 0
-    valid[valid.clone()] = (proposal_scores > threshold)[proposals[valid]]
-    labels[valid] = proposal_labels[proposals[valid]]
-    targets[valid] = centers[proposals[valid]] - points[valid]
-    return PseudoLabels(labels, targets, valid)
+
+    labels: Tensor
+    proposals: Tensor
+    centers: Tensor
+    scores: Tensor
+    proposal_labels: Tensor
+    points: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        n, m = len(self.labels), len(self.scores)
+        shapes = {"labels": (n,), "proposals": (n,), "centers": (m, 3), "scores": (m,)}
+        shapes |= {"proposal_labels": (m,)} | ({} if self.points is None else {"points": (n, 3)})
+        for name, shape in shapes.items():
+            got = tuple(getattr(self, name).shape)
+            if got != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {got}")
+        _check_bounds("proposals", self.proposals, m)
+        _check_bounds("labels", self.labels, MAX_LABEL)
+        _check_bounds("proposal_labels", self.proposal_labels, MAX_LABEL)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Labels, centroid offsets and which points have one."""
+        return iter((self.labels, self.centroid_offsets, self.valid))
+
+    @property
+    def valid(self) -> Bool[Tensor, " n"]:
+        """Whether each point has an offset."""
+        return self.proposals >= 0
+
+    @property
+    def centroid_offsets(self) -> Float[Tensor, "n 3"]:
+        r"""Centre minus point, zero where there is no proposal; Eq. 8 of TWIST.
+
+        .. math:: \tilde O_i = \tilde a_j - p_i \qquad (i \in g_j)
+
+        Raises:
+            ValueError: if the points are not known.
+        """
+        if self.points is None:
+            raise ValueError("points must be known to give offsets, got none: use at(points)")
+        offsets, inside = torch.zeros_like(self.points), self.valid
+        offsets[inside] = self.centers[self.proposals[inside]] - self.points[inside]
+        return offsets
+
+    def at(
+        self, points: Float[Tensor, "k 3"], inverse: Int[Tensor, " k"] | None = None
+    ) -> "PseudoLabels":
+        """The same pseudo-labels at points, for instance at those of the voxels they were made on.
+
+        Args:
+            points: metres.
+            inverse: the row of these pseudo-labels for each point; one after the other by default.
+
+        Raises:
+            ValueError: if there are more or fewer points than rows.
+
+        Example:
+            >>> import torch
+            >>> zero = torch.tensor([0])
+            >>> voxels = PseudoLabels(zero + 4, zero, torch.ones(1, 3), torch.ones(1), zero + 4)
+            >>> voxels.at(torch.zeros(2, 3), torch.tensor([0, 0])).labels
+            tensor([4, 4])
+        """
+        rows = slice(None) if inverse is None else inverse
+        return PseudoLabels(
+            self.labels[rows],
+            self.proposals[rows],
+            self.centers,
+            self.scores,
+            self.proposal_labels,
+            points,
+        )
 
 
-def proposal_centers(
-    points: Float[Tensor, "n 3"],
-    offsets: Float[Tensor, "n 3"],
-    proposals: Int[Tensor, " n"],
-    n_proposals: int,
-) -> Float[Tensor, "m 3"]:
-    """Mean of point plus offset over each proposal, Eq. 7 of TWIST, in metres.
-
-    Args:
-        points: metres.
-        offsets: predicted centroid offsets, metres.
-        proposals: the proposal of each point, -1 none.
-        n_proposals: how many proposals there are; the centre of one without points is zero.
-
-    Raises:
-        ValueError: if a proposal is n_proposals or above.
-    """
-    _check_range(proposals, n_proposals)
-    inside = proposals >= 0
-    index, shifted = proposals[inside], (points + offsets)[inside]
-    counts = index.bincount(minlength=n_proposals).clamp(min=1)
-    # Summed in double precision: a float sum over a large proposal drifts by millimetres.
-    sums = points.new_zeros(n_proposals, 3, dtype=torch.float64)
-    return (sums.index_add(0, index, shifted.double()) / counts[:, None]).to(points.dtype)
-
-
-def vote_proposal_labels(
-    labels: Int[Tensor, " n"], proposals: Int[Tensor, " n"], n_proposals: int
-) -> Int[Tensor, " m"]:
-    """The commonest label among each proposal's points (TWIST, Table 4, row V).
-
-    Label -1 does not vote; ties go to the lowest label; a proposal without a vote has -1.
-
-    Args:
-        labels: predicted train ids, -1 none.
-        proposals: the proposal of each point, -1 none.
-        n_proposals: how many proposals there are.
-
-    Raises:
-        ValueError: if a proposal is n_proposals or above.
-
-    Example:
-        >>> import torch
-        >>> vote_proposal_labels(torch.tensor([4, 2, 2, -1]), torch.tensor([0, 0, 0, 1]), 2)
-        tensor([ 2, -1])
-    """
-    _check_range(proposals, n_proposals)
-    votes = (labels >= 0) & (proposals >= 0)
-    if not votes.any():
-        return labels.new_full((n_proposals,), -1)
-    n_classes = int(labels.max()) + 1
-    key = proposals[votes] * n_classes + labels[votes]
-    counts = key.bincount(minlength=n_proposals * n_classes).view(n_proposals, n_classes)
-    most = counts.amax(dim=1)
-    label = (counts == most[:, None]).to(torch.uint8).argmax(dim=1)  # the lowest of the maxima
-    return torch.where(most > 0, label, -1).to(labels.dtype)
-
-
-def proposal_confidence(
-    probabilities: Float[Tensor, "n c"],
-    proposals: Int[Tensor, " n"],
-    proposal_labels: Int[Tensor, " m"],
-) -> Float[Tensor, " m"]:
-    """Mean softmax of a proposal's class over its points: the score of an instance (CSC's code).
-
-    Args:
-        probabilities: softmax of each point.
-        proposals: the proposal of each point, -1 none.
-        proposal_labels: the class of each proposal.
-
-    Raises:
-        ValueError: if a proposal has no class, or no point.
-
-    Example:
-        >>> import torch
-        >>> probabilities = torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.9, 0.1]])
-        >>> proposal_confidence(probabilities, torch.tensor([0, 0, -1]), torch.tensor([1]))
-        tensor([0.7500])
-    """
-    n_proposals = len(proposal_labels)
-    _check_range(proposals, n_proposals)
-    inside = proposals >= 0
-    owner = proposals[inside]
-    sizes = owner.bincount(minlength=n_proposals)
-    if n_proposals and not sizes.all():
-        raise ValueError(f"proposals must name each of {n_proposals}, got none of {sizes.argmin()}")
-    of_class = probabilities[inside, proposal_labels[owner]].double()
-    sums = of_class.new_zeros(n_proposals).index_add(0, owner, of_class)
-    return (sums / sizes).to(probabilities.dtype)
-
-
-def threshold_pseudo_labels(
-    probabilities: Float[Tensor, "n c"],
-    offsets: Float[Tensor, "n 3"],
-    *,
-    threshold: float = 0.9,
-    stuff: Collection[int] = (),
-) -> PseudoLabels:
-    """Predictions of confident points as they are: the point-wise baselines (Table 4, II to IV).
-
-    An offset has no confidence of its own, so it is taken where the class is confident.
-
-    Args:
-        probabilities: softmax of each point.
-        offsets: predicted centroid offsets, metres.
-        threshold: a point is confident strictly above it.
-        stuff: classes without instances; their points get no offset.
-
-    Raises:
-        ValueError: if a probability is outside [0, 1].
-
-    Example:
-        >>> import torch
-        >>> probabilities = torch.tensor([[0.95, 0.05], [0.4, 0.6]])
-        >>> threshold_pseudo_labels(probabilities, torch.ones(2, 3)).labels
-        tensor([ 0, -1])
-    """
-    labels = _confident_labels(probabilities, threshold)
-    valid = (labels >= 0) & ~torch.isin(labels, labels.new_tensor(sorted(stuff)))
-    return PseudoLabels(labels, torch.where(valid[:, None], offsets, 0), valid)
-
-
-def stuff_pseudo_labels(
-    labels: Int[Tensor, " n"],
-    probabilities: Float[Tensor, "n c"],
-    stuff: Collection[int],
-    *,
-    threshold: float = 0.9,
-) -> Int[Tensor, " n"]:
-    """Pseudo-labels with confident stuff filled in where there was none.
-
-    Args:
-        labels: pseudo-labels so far, -1 none.
-        probabilities: softmax of each point.
-        stuff: train ids that may be filled in, such as wall and floor.
-        threshold: a point is confident strictly above it.
-
-    Raises:
-        ValueError: if a probability is outside [0, 1].
-
-    Example:
-        >>> import torch
-        >>> probabilities = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.02, 0.98]])
-        >>> stuff_pseudo_labels(torch.tensor([1, -1, -1]), probabilities, [0])
-        tensor([ 1,  0, -1])
-    """
-    confident = _confident_labels(probabilities, threshold)
-    fill = (labels < 0) & torch.isin(confident, confident.new_tensor(sorted(stuff)))
-    return torch.where(fill, confident.to(labels.dtype), labels)
-
-
-def _confident_labels(probabilities: Float[Tensor, "n c"], threshold: float) -> Int[Tensor, " n"]:
-    if len(probabilities):
-        low, high = probabilities.aminmax()
-        if not (low >= 0 and high <= 1):  # also catches NaN
-            raise ValueError(f"probabilities must lie in [0, 1], got [{low:.3g}, {high:.3g}]")
-    confidence, labels = probabilities.max(dim=1)
-    return torch.where(confidence > threshold, labels, -1)
-
-
-def _check_range(proposals: Int[Tensor, " n"], n_proposals: int) -> None:
-    if len(proposals) and proposals.max() >= n_proposals:
-        highest = int(proposals.max())
-        raise ValueError(f"proposals must be below n_proposals = {n_proposals}, got {highest}")
+def _check_bounds(name: str, values: Int[Tensor, " k"], bound: int) -> None:
+    if len(values) and not (values.min() >= -1 and values.max() < bound):
+        low, high = int(values.min()), int(values.max())
+        raise ValueError(f"{name} must lie in [-1, {bound}), got [{low}, {high}]")

@@ -19,7 +19,7 @@ class PseudoLabelQuality:
 
     Example:
         >>> scenes = [
-        ...     PseudoLabelQuality(correct=3, covered=4, labelled=8),
+        ...     PseudoLabelQuality(correct=3, covered=4, labeled=8),
         ...     PseudoLabelQuality(),
         ... ]
         >>> total = sum(scenes, start=PseudoLabelQuality())
@@ -31,7 +31,7 @@ class PseudoLabelQuality:
     """Points whose pseudo-label equals the truth."""
     covered: int = 0
     """Points with both a pseudo-label and a true label."""
-    labelled: int = 0
+    labeled: int = 0
     """Points with a true label."""
     offset_error_sum: float = 0.0
     """Summed length of the offset difference, metres."""
@@ -42,7 +42,7 @@ class PseudoLabelQuality:
         return PseudoLabelQuality(
             self.correct + other.correct,
             self.covered + other.covered,
-            self.labelled + other.labelled,
+            self.labeled + other.labeled,
             self.offset_error_sum + other.offset_error_sum,
             self.offset_points + other.offset_points,
         )
@@ -59,8 +59,8 @@ class PseudoLabelQuality:
 
     @property
     def coverage(self) -> float:
-        """Fraction of truly labelled points with a pseudo-label; NaN without a true label."""
-        return self.covered / self.labelled if self.labelled else math.nan
+        """Fraction of truly labeled points with a pseudo-label; NaN without a true label."""
+        return self.covered / self.labeled if self.labeled else math.nan
 
 
 def pseudo_label_quality(
@@ -72,15 +72,19 @@ def pseudo_label_quality(
     """Compare the pseudo-labels of a scene with the truth.
 
     Args:
-        pseudo: pseudo-labels of the same points.
+        pseudo: pseudo-labels of the same points, which it knows (`PseudoLabels.at`).
         labels: true train ids; -1 is left out of classes and coverage.
         centroid_offsets: true offsets, metres; see `centroid_offsets`.
         instances: true instances; -1 is left out of the offset error.
 
+    Raises:
+        ValueError: if the pseudo-labels do not know their points.
+
     Example:
         >>> import torch
-        >>> valid = torch.tensor([True, False])
-        >>> pseudo = PseudoLabels(torch.tensor([1, -1]), torch.zeros(2, 3), valid)
+        >>> from pcl_pseudolabel import threshold_pseudo_labels
+        >>> sure = torch.tensor([[0.0, 1.0], [0.5, 0.5]])
+        >>> pseudo = threshold_pseudo_labels(sure, torch.zeros(2, 3))
         >>> offsets = torch.tensor([[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]])
         >>> one = pseudo_label_quality(
         ...     pseudo, torch.tensor([1, 1]), offsets, torch.tensor([0, 0])
@@ -95,7 +99,7 @@ def pseudo_label_quality(
     return PseudoLabelQuality(
         correct=int((covered & (pseudo.labels == labels)).sum()),
         covered=int(covered.sum()),
-        labelled=int(has_label.sum()),
+        labeled=int(has_label.sum()),
         offset_error_sum=float(error.double().sum()),
         offset_points=int(has_offset.sum()),
     )

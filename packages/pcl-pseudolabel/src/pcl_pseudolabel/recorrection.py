@@ -143,7 +143,7 @@ def recorrection_loss(
         class_logits: from `ProposalRecorrector`.
         score_logits: from `ProposalRecorrector`.
         iou: best IoU with a true instance, in [0, 1]; see `proposal_iou`.
-        target_labels: class of that instance, -1 = unlabelled; see `matched_labels`.
+        target_labels: class of that instance, -1 = unlabeled; see `matched_labels`.
         iou_threshold: the class is learned strictly above it.
 
     Raises:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from pcl_pseudolabel.provenance import Provenance
+from pcl_pseudolabel.pseudo_labels import PseudoLabels
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 _DISK_TYPES = {
@@ -27,75 +28,7 @@ _DISK_TYPES = {
     "scores": np.float32,
     "proposal_labels": np.int16,
 }
-
-
-@dataclass(frozen=True)
-class PseudoLabelRecord:
-    """Pseudo-labels of the n points of a scene and of the m proposals behind them.
-
-    Proposals that were not trusted may keep their row; no point refers to it then. Centres are
-    kept in place of offsets, so a scene can be augmented afterwards.
-
-    Raises:
-        ValueError: if an array has the wrong shape, a proposal is not in [-1, m), or a label is
-            not in [-1, 32767].
-
-    Example:
-        >>> import numpy as np
-        >>> record = PseudoLabelRecord(
-        ...     labels=np.array([4, 4, -1]),
-        ...     proposals=np.array([0, 0, -1]),
-        ...     centers=np.array([[1.0, 0.0, 0.0]], dtype=np.float32),
-        ...     scores=np.array([0.9], dtype=np.float32),
-        ...     proposal_labels=np.array([4]),
-        ... )
-        >>> record.centroid_offsets(np.array([[0.0, 0, 0], [2, 0, 0], [7, 7, 7]]))
-        array([[ 1.,  0.,  0.],
-               [-1.,  0.,  0.],
-               [ 0.,  0.,  0.]])
-    """
-
-    labels: NDArray[np.integer]
-    """(n,) train ids, -1 none."""
-    proposals: NDArray[np.integer]
-    """(n,) trusted proposal of each point, -1 none."""
-    centers: NDArray[np.floating]
-    """(m, 3) centre of each proposal, metres, scene coordinates without augmentation."""
-    scores: NDArray[np.floating]
-    """(m,) certainty of each proposal."""
-    proposal_labels: NDArray[np.integer]
-    """(m,) class of each proposal."""
-
-    def __post_init__(self) -> None:
-        n, m = len(self.labels), len(self.scores)
-        shapes = {"labels": (n,), "proposals": (n,), "centers": (m, 3)}
-        for name, shape in (shapes | {"scores": (m,), "proposal_labels": (m,)}).items():
-            got = getattr(self, name).shape
-            if got != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {got}")
-        _check_bounds("proposals", self.proposals, m)
-        _check_bounds("labels", self.labels, 2**15)
-        _check_bounds("proposal_labels", self.proposal_labels, 2**15)
-
-    def centroid_offsets(
-        self, points: NDArray[np.floating], centers: NDArray[np.floating] | None = None
-    ) -> NDArray[np.floating]:
-        """Centre minus point, zero where there is no proposal; Eq. 8 of TWIST.
-
-        Args:
-            points: (n, 3) metres, augmented or not.
-            centers: (m, 3) the centres under the same augmentation; the stored ones by default.
-
-        Raises:
-            ValueError: if points do not belong to this scene.
-        """
-        if points.shape != (len(self.labels), 3):
-            raise ValueError(f"points must have shape ({len(self.labels)}, 3), got {points.shape}")
-        centers = self.centers if centers is None else centers
-        offsets = np.zeros_like(points)
-        inside = self.proposals >= 0
-        offsets[inside] = centers[self.proposals[inside]] - points[inside]
-        return offsets
+_TYPES = {"i": np.int64, "f": np.float32}  # in memory, by the kind of the type on disk
 
 
 @dataclass(frozen=True)
@@ -104,7 +37,7 @@ class StoreSummary:
 
     scenes: int
     points: int
-    labelled_points: int
+    labeled_points: int
     """Points with a pseudo-label."""
     proposals: int
     """Trusted proposals, those that hold points."""
@@ -113,19 +46,19 @@ class StoreSummary:
 
 
 class PseudoLabelStore:
-    """A folder of records with one provenance.
+    """A folder of pseudo-labels with one provenance, a file a scene.
 
     Args:
-        root: the folder; made when the first record is saved.
-        provenance: what the records are made from.
+        root: the folder; made when the first scene is saved.
+        provenance: what the pseudo-labels are made from.
 
     Example:
-        >>> import numpy as np, tempfile
-        >>> none = np.zeros(0, dtype=np.int64)
-        >>> record = PseudoLabelRecord(none, none, np.zeros((0, 3)), np.zeros(0), none)
+        >>> import tempfile, torch
+        >>> none = torch.zeros(0, dtype=torch.int64)
+        >>> pseudo = PseudoLabels(none, none, torch.zeros(0, 3), torch.zeros(0), none)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     store = PseudoLabelStore(folder, Provenance("9f2c", "01ab", round=1))
-        ...     store.save("scene0000_00", record)
+        ...     store.save("scene0000_00", pseudo)
         ...     store.names, "scene0000_00" in store, "scene0001_00" in store
         (['scene0000_00'], True, False)
     """
@@ -138,8 +71,8 @@ class PseudoLabelStore:
         """The store in a folder, with the provenance its first file names.
 
         Raises:
-            FileNotFoundError: if the folder holds no record.
-            ValueError: if the file is not a record.
+            FileNotFoundError: if the folder holds no pseudo-labels.
+            ValueError: if the file holds none.
         """
         paths = sorted(Path(root).rglob("*.npz"))
         if not paths:
@@ -151,48 +84,51 @@ class PseudoLabelStore:
 
     @property
     def names(self) -> list[str]:
-        """Scenes that have a record, sorted."""
+        """Scenes that have pseudo-labels, sorted."""
         paths = self.root.rglob("*.npz")
         return sorted(path.relative_to(self.root).with_suffix("").as_posix() for path in paths)
 
-    def save(self, name: str, record: PseudoLabelRecord) -> None:
-        """Write a record, whole or not at all, over one of the same name.
+    def save(self, name: str, pseudo: PseudoLabels) -> None:
+        """Write the pseudo-labels of a scene, whole or not at all, over those that are there.
 
         Args:
             name: scene name; "Area_1/office_1" makes a folder.
-            record: what to write; labels as int16, reals as float32.
+            pseudo: what to write, without its points; labels as int16, reals as float32.
 
         Raises:
             ValueError: if the name would leave the folder.
         """
-        arrays = {key: getattr(record, key).astype(kind) for key, kind in _DISK_TYPES.items()}
+        arrays = {
+            key: getattr(pseudo, key).detach().cpu().numpy().astype(kind)
+            for key, kind in _DISK_TYPES.items()
+        }
         with _written_whole(self._path(name)) as file:
             np.savez_compressed(file, provenance=json.dumps(asdict(self.provenance)), **arrays)
 
-    def load(self, name: str) -> PseudoLabelRecord:
-        """The record of a scene.
+    def load(self, name: str) -> PseudoLabels:
+        """The pseudo-labels of a scene, without its points: see `PseudoLabels.at`.
 
         Raises:
             FileNotFoundError: if there is none.
             ValueError: if the name would leave the folder, the file is damaged or foreign, or it
                 was made from something else than this store's provenance.
         """
-        provenance, record = _read(self._path(name))
+        provenance, pseudo = _read(self._path(name))
         if provenance != self.provenance:
             raise ValueError(f"{name} must come from {self.provenance}, got {provenance}")
-        return record
+        return pseudo
 
     def summary(self) -> StoreSummary:
-        """Totals over all records; reads each once."""
-        records = [self.load(name) for name in self.names]
-        trusted = [record.scores[_trusted(record.proposals)] for record in records]
-        scores = np.concatenate([*trusted, np.zeros(0)])
+        """Totals over all scenes; reads each once."""
+        scenes = [self.load(name) for name in self.names]
+        trusted = [one.scores[one.proposals[one.valid].unique()] for one in scenes]
+        scores = torch.cat([*trusted, torch.zeros(0)]).double()
         return StoreSummary(
-            scenes=len(records),
-            points=sum(len(record.labels) for record in records),
-            labelled_points=sum(int((record.labels >= 0).sum()) for record in records),
+            scenes=len(scenes),
+            points=sum(len(one.labels) for one in scenes),
+            labeled_points=sum(int((one.labels >= 0).sum()) for one in scenes),
             proposals=len(scores),
-            mean_score=float(scores.mean()) if len(scores) else float("nan"),
+            mean_score=float(scores.mean()),
         )
 
     def _path(self, name: str) -> Path:
@@ -202,18 +138,16 @@ class PseudoLabelStore:
         return self.root.joinpath(*parts[:-1], f"{parts[-1]}.npz")
 
 
-def _trusted(proposals: NDArray[np.integer]) -> NDArray[np.integer]:
-    return np.unique(proposals[proposals >= 0])
-
-
-def _read(path: Path) -> tuple[Provenance, PseudoLabelRecord]:
+def _read(path: Path) -> tuple[Provenance, PseudoLabels]:
     try:
         with np.load(path, allow_pickle=False) as file:
             provenance = Provenance(**json.loads(str(file["provenance"])))
             arrays = {key: file[key] for key in _DISK_TYPES}
-        arrays["labels"] = arrays["labels"].astype(np.int64)
-        arrays["proposal_labels"] = arrays["proposal_labels"].astype(np.int64)
-        return provenance, PseudoLabelRecord(**arrays)
+        tensors = {
+            key: torch.from_numpy(array.astype(_TYPES[array.dtype.kind]))
+            for key, array in arrays.items()
+        }
+        return provenance, PseudoLabels(**tensors)
     except FileNotFoundError:
         raise
     except (*_DAMAGE, KeyError, TypeError, ValueError) as error:
@@ -233,14 +167,15 @@ def _written_whole(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, where the system opens folders: Windows does not."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
-
-
-def _check_bounds(name: str, values: NDArray[np.integer], bound: int) -> None:
-    if len(values) and not (values.min() >= -1 and values.max() < bound):
-        low, high = values.min(), values.max()
-        raise ValueError(f"{name} must lie in [-1, {bound}), got [{low}, {high}]")
+        os.close(descriptor)

@@ -19,6 +19,8 @@ def segmentation_losses(
     batch: Mapping[str, Tensor],
     rows: Tensor,
     class_weights: Float[Tensor, " k"] | None = None,
+    *,
+    over_all: bool = False,
 ) -> dict[str, Tensor]:
     """The losses of some voxels of a batch: `semantic`, and `offset` if offsets are predicted.
 
@@ -30,16 +32,21 @@ def segmentation_losses(
         rows: (v,) bool, or index, of the voxels that count.
         class_weights: of the voxels of a class in the mean of `semantic`, at least 1 each; equal
             by default.
+        over_all: means run over all voxels of `rows`, those without annotation as zeros: a scene of
+            which little is annotated weighs little.
     """
     labels = batch["labels"][rows]
     semantic, weights = voxel_cross_entropy(prediction.logits[rows], labels), labels >= 0
     if class_weights is not None:
         weights = weights * class_weights[labels.clamp(min=0)]
-    losses = {"semantic": (semantic * weights).sum() / weights.sum().clamp(min=1)}
+    n_weights = len(labels) if over_all else weights.sum().clamp(min=1)
+    losses = {"semantic": (semantic * weights).sum() / n_weights}
     if prediction.offsets is not None:
         target = batch["centers"][rows] - batch["points"][rows]
         has_instance = batch["instances"][rows] >= 0
         losses["offset"] = offset_loss(prediction.offsets[rows], target, has_instance)
+        if over_all:  # the mean over voxels with an instance, times their share
+            losses["offset"] = losses["offset"] * has_instance.float().mean()
     return losses
 
 

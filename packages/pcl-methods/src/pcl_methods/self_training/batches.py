@@ -1,0 +1,96 @@
+"""Training batches: labeled scenes first, then scenes with their pseudo-labels."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+
+from pcl_data import Scene
+from pcl_data.splits import SceneSplit
+from pcl_methods.segmentation.batches import Sample, SceneBatches, SceneSource
+from pcl_methods.segmentation.samples import training_sample
+from pcl_methods.self_training.networks import TwistModel
+from pcl_pseudolabel import PseudoLabels
+
+LoadScene = Callable[[str], Scene]
+LoadPseudoLabels = Callable[[str], PseudoLabels]
+N_CACHED = 64  # scenes of either kind that stay in memory
+
+
+@dataclass(frozen=True)
+class BatchContents:
+    """What a batch holds.
+
+    Args:
+        labeled_scenes: scenes with labels.
+        unlabeled_scenes: scenes with pseudo-labels.
+        elastic: whether scenes are distorted; not for LiDAR.
+    """
+
+    labeled_scenes: int = 4
+    unlabeled_scenes: int = 4
+    elastic: bool = True
+
+
+def twist_batches(
+    model: TwistModel,
+    split: SceneSplit,
+    contents: BatchContents,
+    pseudo: LoadPseudoLabels | None,
+    seed: Sequence[int],
+    *,
+    rank: int = 0,
+    n_ranks: int = 1,
+) -> SceneBatches:
+    """The batches of a round, functions of (seed, step) alone.
+
+    `is_labeled` tells the voxels of labeled scenes from those of pseudo-labeled ones.
+
+    Args:
+        model: says on which voxels, with which features.
+        split: labeled and unlabeled scenes.
+        contents: how many of each a batch holds.
+        pseudo: gives the pseudo-labels of an unlabeled scene; none: labeled scenes only.
+        seed: of the run, and the number of the round.
+        rank: of this process.
+        n_ranks: how many processes there are.
+    """
+    make = partial(
+        training_sample,
+        voxel_size=model.voxel_size,
+        elastic=contents.elastic,
+        features=model.features,
+    )
+    load = lru_cache(maxsize=N_CACHED)(partial(split.load_labeled, instances=True))
+    # Of a scene with labels at a few points these come first; in other labels -1 is a decision.
+    labeled = partial(make, annotated_first=split.budget.annotations is not None)
+    sample = partial(_labeled_sample, labeled, load)
+    sources = [SceneSource(split.labeled, contents.labeled_scenes, sample)]
+    if pseudo is not None:
+        load = lru_cache(maxsize=N_CACHED)(split.load)
+        sample = partial(_pseudo_sample, partial(make, annotated_first=False), load, pseudo)
+        sources.append(SceneSource(split.unlabeled, contents.unlabeled_scenes, sample))
+    return SceneBatches(sources, seed, rank=rank, n_ranks=n_ranks)
+
+
+def _labeled_sample(
+    make: Callable[..., Sample], load: LoadScene, name: str, rng: np.random.Generator
+) -> Sample:
+    scene = load(name)
+    assert scene.labels is not None  # load_labeled has checked
+    sample = make(scene, scene.labels, scene.instances, None, rng)
+    return sample | {"is_labeled": np.ones(len(sample["labels"]), bool)}
+
+
+def _pseudo_sample(
+    make: Callable[..., Sample],
+    load: LoadScene,
+    load_pseudo: LoadPseudoLabels,
+    name: str,
+    rng: np.random.Generator,
+) -> Sample:
+    pseudo = load_pseudo(name)
+    targets = (one.numpy() for one in (pseudo.labels, pseudo.proposals, pseudo.centers))
+    sample = make(load(name), *targets, rng)
+    return sample | {"is_labeled": np.zeros(len(sample["labels"]), bool)}

@@ -1,0 +1,143 @@
+"""The pseudo-labels of a round: the rows of Tables 4 and 5 of TWIST, composed.
+
+Chu et al., "TWIST", CVPR 2022, section 4.3. Pseudo-labels are a pure function of (scene, weights,
+settings), so scenes can be labeled anywhere and in any order.
+"""
+
+import dataclasses
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from pcl_data import Scene
+from pcl_data.splits import SceneSplit
+from pcl_methods.self_training.judgment import SceneProposals, judge_proposals, propose_scene
+from pcl_methods.self_training.networks import TwistModel
+from pcl_pseudolabel import (
+    Provenance,
+    PseudoLabels,
+    PseudoLabelStore,
+    hash_configuration,
+    hash_weights,
+    shard,
+    stuff_pseudo_labels,
+    threshold_pseudo_labels,
+    update_pseudo_labels,
+)
+
+PseudoLabelKind = Literal["semantic", "offset", "points", "proposals", "recorrected"]
+POINTWISE = ("semantic", "offset", "points")
+
+
+@dataclass(frozen=True)
+class Labeling:
+    """Which pseudo-labels unlabeled scenes get.
+
+    Args:
+        kind: Table 4. Rows II to IV threshold single points: their classes (`semantic`), their
+            offsets (`offset`) or both (`points`). Row V takes every proposal (`proposals`), row VI
+            those that Ψ trusts, with the class it gives them (`recorrected`).
+        score_threshold: Ψ's certainty above which a proposal is trusted.
+        class_threshold: confidence in its class above which one is trusted; none: any.
+        point_threshold: softmax above which a single point is trusted.
+        stuff_threshold: softmax above which walls and floors are labeled; none: they never are.
+        pointwise_classes: the classes of single points beside the offsets of proposals (Table 5,
+            row 1).
+    """
+
+    kind: PseudoLabelKind = "recorrected"
+    score_threshold: float = 0.5
+    class_threshold: float | None = None
+    point_threshold: float = 0.9
+    stuff_threshold: float | None = None
+    pointwise_classes: bool = False
+
+
+@torch.inference_mode()
+def label_scene(model: TwistModel, scene: Scene, labeling: Labeling) -> PseudoLabels:
+    """The pseudo-labels of one unlabeled scene, for each of its points."""
+    found = propose_scene(model, scene)
+    make = _of_points if labeling.kind in POINTWISE else _of_proposals
+    points = torch.from_numpy(np.array(scene.points)).to(found.points)
+    return make(model, found, labeling).at(points, found.inverse)
+
+
+def _of_proposals(model: TwistModel, found: SceneProposals, labeling: Labeling) -> PseudoLabels:
+    """Module C, Eqs. 6 to 8, on the proposals that Ψ trusts or on all (Table 4, VI and V)."""
+    if labeling.kind == "recorrected":
+        proposal_labels, scores, confidence = judge_proposals(model, found)
+        if labeling.class_threshold is not None:
+            scores = torch.where(confidence > labeling.class_threshold, scores, 0)
+    else:
+        proposal_labels = found.proposal_labels
+        scores = torch.ones(found.n_proposals, device=found.points.device)
+    pseudo = update_pseudo_labels(
+        found.points,
+        found.offsets,
+        found.proposals,
+        proposal_labels,
+        scores,
+        threshold=labeling.score_threshold,
+    )
+    labels = pseudo.labels
+    if labeling.pointwise_classes:
+        labels = _thresholded(model, found, labeling).labels
+    if labeling.stuff_threshold is not None:
+        probabilities = found.voxels.logits.softmax(dim=1)
+        labels = stuff_pseudo_labels(
+            labels, probabilities, model.stuff, threshold=labeling.stuff_threshold
+        )
+    return dataclasses.replace(pseudo, labels=labels)
+
+
+def _of_points(model: TwistModel, found: SceneProposals, labeling: Labeling) -> PseudoLabels:
+    """Confidence thresholding (Table 4, II to IV): every point is its own proposal."""
+    pseudo = _thresholded(model, found, labeling)
+    if labeling.kind == "semantic":
+        return dataclasses.replace(pseudo, proposals=torch.full_like(pseudo.proposals, -1))
+    if labeling.kind == "offset":
+        return dataclasses.replace(pseudo, labels=torch.full_like(pseudo.labels, -1))
+    return pseudo
+
+
+def _thresholded(model: TwistModel, found: SceneProposals, labeling: Labeling) -> PseudoLabels:
+    return threshold_pseudo_labels(
+        found.voxels.logits.softmax(dim=1),
+        found.offsets,
+        threshold=labeling.point_threshold,
+        stuff=model.stuff,
+        points=found.points,
+    )
+
+
+def open_store(
+    run_folder: Path, model: TwistModel, labeling: Labeling, round_: int
+) -> PseudoLabelStore:
+    """The store of a round's pseudo-labels, bound to the weights and settings that make them."""
+    settings = {
+        "labeling": asdict(labeling),
+        "clustering": asdict(model.clustering),
+        "voxel_size": model.voxel_size,
+        "recorrector_reads": model.recorrector_reads,
+    }
+    weights = hash_weights(model.state_dict())
+    provenance = Provenance(weights, hash_configuration(settings), round_)
+    return PseudoLabelStore(run_folder / "pseudo" / f"round_{round_}", provenance)
+
+
+def label_scenes(
+    store: PseudoLabelStore,
+    model: TwistModel,
+    split: SceneSplit,
+    labeling: Labeling,
+    *,
+    index: int = 0,
+    count: int = 1,
+) -> None:
+    """Label share `index` of `count` of the unlabeled scenes; those in the store are kept."""
+    for name in shard(split.unlabeled, index, count):
+        if name not in store:
+            store.save(name, label_scene(model, split.load(name), labeling))

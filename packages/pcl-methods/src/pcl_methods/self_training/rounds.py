@@ -1,0 +1,200 @@
+"""The rounds of self-training: label, train, evaluate (Fig. 2 of TWIST).
+
+Chu et al., "TWIST", CVPR 2022, section 4.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pcl_data.splits import SceneSplit
+from pcl_methods.segmentation.network import freeze_norms
+from pcl_methods.self_training.batches import BatchContents, twist_batches
+from pcl_methods.self_training.labeling import Labeling, label_scenes, open_store
+from pcl_methods.self_training.networks import TwistModel
+from pcl_methods.self_training.objective import RecorrectorTraining, twist_losses
+from pcl_methods.self_training.quality import (
+    QUALITY,
+    SCORES,
+    Scoring,
+    evaluate_scenes,
+    pseudo_scores,
+)
+from pcl_pseudolabel import PseudoLabelStore
+from pcl_run.loop import LoopOptions, fit, poly
+from pcl_run.run import Run
+
+MakeOptimizer = Callable[[nn.Module], Optimizer]
+
+
+@dataclass(frozen=True)
+class RoundTraining:
+    """How Φ and Ψ train in a round; the learning rates fall to zero in each (power 0.9).
+
+    Args:
+        optimizer: makes the optimizer of Φ, a fresh one in each round.
+        recorrector_optimizer: makes that of Ψ.
+        steps: of a round.
+        initial_steps: of round 0; none: as many.
+        freeze_bn_fraction: part of a round's steps, its last, in which batch norms use the
+            statistics of all batches, as at test; for batches of one or two scenes.
+        batch: the scenes of a batch.
+    """
+
+    optimizer: MakeOptimizer
+    recorrector_optimizer: MakeOptimizer
+    steps: int = 10_000
+    initial_steps: int | None = None
+    freeze_bn_fraction: float = 0.0
+    batch: BatchContents = field(default_factory=BatchContents)
+
+    def steps_of(self, round_: int) -> int:
+        """Steps of a round."""
+        return self.initial_steps or self.steps if round_ == 0 else self.steps
+
+
+@dataclass(frozen=True)
+class Twist:
+    """The method; the defaults are those of the paper.
+
+    Args:
+        training: of a round.
+        n_rounds: self-training rounds after round 0.
+        labeling: which pseudo-labels there are; none: the labeled scenes alone (Table 4, row I).
+        recorrection: how Ψ learns; none: it does not.
+        scoring: how the held-out scenes are scored after each round.
+
+    Raises:
+        ValueError: if Ψ is to choose pseudo-labels and never learns.
+    """
+
+    training: RoundTraining
+    n_rounds: int = 3
+    labeling: Labeling | None = field(default_factory=Labeling)
+    recorrection: RecorrectorTraining | None = field(default_factory=RecorrectorTraining)
+    scoring: Scoring = field(default_factory=Scoring)
+
+    def __post_init__(self) -> None:
+        needs_it = self.labeling is not None and self.labeling.kind == "recorrected"
+        if needs_it and self.recorrection is None:
+            raise ValueError("recorrection must be set for pseudo-labels of kind recorrected")
+
+
+@dataclass(frozen=True)
+class SelfTraining:
+    """One run of the method.
+
+    Args:
+        run: the folder that takes metrics, checkpoints and pseudo-labels; a run that is opened
+            again continues where it stopped.
+        fabric: a launched Fabric (`pcl_run.cli.make_fabric`).
+        split: labeled, unlabeled and held-out scenes.
+        model: Φ and Ψ, with the weights that round 0 starts from.
+        twist: the method.
+        seed: of batches and of every random choice in training.
+        options: workers, and how often to log and to write checkpoints.
+
+    Raises:
+        ValueError: if Ψ is to learn from scenes with labels at some points only.
+    """
+
+    run: Run
+    fabric: Fabric
+    split: SceneSplit
+    model: TwistModel
+    twist: Twist
+    seed: int = 0
+    options: LoopOptions = LoopOptions()
+
+    def __post_init__(self) -> None:
+        if self.twist.recorrection is not None and self.split.budget.annotations is not None:
+            raise ValueError(
+                "recorrection must be none where points are labeled and not scenes: Ψ learns from "
+                f"whole instances, got the labels {self.split.budget.name}"
+            )
+
+    def all_rounds(self) -> list[dict[str, Any]]:
+        """Every round in order; what a resumed run finds done is not done again.
+
+        Returns:
+            a row a round: its number, the held-out scores, and the quality of its pseudo-labels.
+        """
+        self.model.to(self.fabric.device)
+        rows = []
+        with self.run.timed():
+            for round_ in range(self.twist.n_rounds + 1):
+                # Step (ii): the networks of the round before label the unlabeled scenes.
+                store = self.label(round_) if round_ > 0 else None
+                # Step (i) in round 0, on labeled scenes (Eq. 1), then step (iii), on both (Eq. 3).
+                self.train(round_, store)
+                # AP and mIoU on held-out scenes.
+                rows.append(self.evaluate(round_))
+        return rows
+
+    def label(self, round_: int) -> PseudoLabelStore | None:
+        """Step (ii): pseudo-labels of every unlabeled scene, unless the method has none."""
+        if self.twist.labeling is None:
+            return None
+        store = open_store(self.run.folder, self.model, self.twist.labeling, round_)
+        label_scenes(
+            store,
+            self.model,
+            self.split,
+            self.twist.labeling,
+            index=self.fabric.global_rank,
+            count=self.fabric.world_size,
+        )
+        self.fabric.barrier()
+        if self.run.recall(f"pseudo_{round_}") is None:
+            self.run.remember(f"pseudo_{round_}", pseudo_scores(store, self.split))
+        return store
+
+    def train(self, round_: int, store: PseudoLabelStore | None) -> None:
+        """Steps (i) and (iii): from the weights that are there, with fresh optimizers."""
+        training, recorrection = self.twist.training, self.twist.recorrection
+        n_steps = training.steps_of(round_)
+        frozen_from = n_steps * (1 - training.freeze_bn_fraction)
+
+        def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+            freeze_norms(self.model, step >= frozen_from)
+            waits = recorrection is None or (round_ == 0 and step < recorrection.first_step)
+            return twist_losses(self.model, batch, None if waits else recorrection)
+
+        fit(
+            self.run,
+            self.fabric,
+            stage=f"round_{round_}",
+            modules=nn.ModuleDict({"twist": self.model}),
+            optimizers={
+                "network": training.optimizer(self.model.network),
+                "recorrector": training.recorrector_optimizer(self.model.recorrector),
+            },
+            batches=twist_batches(
+                self.model,
+                self.split,
+                training.batch,
+                None if store is None else store.load,
+                (self.seed, round_),
+                rank=self.fabric.global_rank,
+                n_ranks=self.fabric.world_size,
+            ),
+            training_step=training_step,
+            n_steps=n_steps,
+            schedule=poly(0.9),
+            seed=self.seed,
+            options=self.options,
+        )
+
+    def evaluate(self, round_: int) -> dict[str, Any]:
+        """The row of a round, made once and remembered in the run."""
+        if self.run.recall(f"round_{round_}") is None:
+            scores = evaluate_scenes(self.model, self.split, self.twist.scoring)
+            quality = self.run.recall(f"pseudo_{round_}") or dict.fromkeys(QUALITY)
+            self.run.remember(f"round_{round_}", {"round": round_, **scores, **quality})
+            shown = "  ".join(f"{name} {scores[name]:.3f}" for name in SCORES)
+            self.run.log(f"round {round_}: {shown}")
+        return self.run.recall(f"round_{round_}")
