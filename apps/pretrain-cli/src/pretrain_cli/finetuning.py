@@ -13,6 +13,7 @@ from pcl_backbones import add_low_rank, merge_low_rank, save_weights
 from pcl_data import Scene
 from pcl_data.splits import LabelBudget
 from pcl_methods.segmentation.batches import SceneBatches, SceneSource
+from pcl_methods.segmentation.encoding import untouched
 from pcl_methods.segmentation.losses import rarity_weights, segmentation_losses
 from pcl_methods.segmentation.network import SegmentationNetwork, freeze_norms
 from pcl_methods.segmentation.samples import training_sample
@@ -27,7 +28,6 @@ from pcl_run.training import make_optimizer
 from pretrain_cli.backbones import build_network, initial_backbone
 from pretrain_cli.budgets import open_budget
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
-from pretrain_cli.encoding import untouched
 from pretrain_cli.evaluating import WEIGHTS, score_network
 from pretrain_cli.worlds import World, open_labeled_world
 
