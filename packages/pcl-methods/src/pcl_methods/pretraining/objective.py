@@ -1,4 +1,4 @@
-"""What all objectives of pre-training share: a backbone, what is put on it, and the loss of a batch.
+"""What all objectives of pre-training share: a backbone, and the loss of a batch of views.
 
 The backbone alone outlives pre-training.
 """
@@ -15,7 +15,7 @@ Losses = dict[str, Tensor]
 
 
 class Compared(NamedTuple):
-    """What a loss compares, for the health panel: row i of the queries matches row i of the keys."""
+    """What a loss compares, for the health panel: queries and keys match row by row."""
 
     queries: Tensor  # (n, c)
     keys: Tensor  # (n, c)

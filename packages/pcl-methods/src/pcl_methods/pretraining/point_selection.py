@@ -1,6 +1,6 @@
 """Which points of a scene to annotate: by pre-trained features, or by one of the baselines.
 
-Section 3.3 of Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene
+Section 4.1 of Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene
 Contexts" (CSC), CVPR 2021. Each choice is a function of a scene, whose other arguments
 `functools.partial` fills in.
 """

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from pcl_contrastive import fit_linear_probe, knn_probe
 from pcl_data import LabelSet, Scene
-from pcl_data.evaluation import Protocol, SemanticEvaluator
+from pcl_data.evaluation import SemanticEvaluator
+from pcl_data.evaluation.protocol import Protocol
 from pcl_methods.segmentation.encoding import EncodedScene
 
 Encode = Callable[[Scene], EncodedScene]
