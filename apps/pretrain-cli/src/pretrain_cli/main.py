@@ -197,7 +197,7 @@ def label(
     Example: pretrain-cli label --init runs/pretrain_001 --points 20 --out to_annotate
     """
     with boundary():
-        from pretrain_cli.labelling import choose_points, print_choice
+        from pretrain_cli.labeling import choose_points, print_choice
 
         options = {"init": init, "data.root": data, "seed": seed}
         found = choose_points(

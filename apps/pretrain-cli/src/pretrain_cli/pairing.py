@@ -1,13 +1,18 @@
 """`pretrain-cli pairs`: camera frames to pairs of clouds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pcl_data import Scene
+from pcl_data.splits import SceneSplit
+from pcl_methods.pretraining.frame_pairs import write_frame_pairs
 from pcl_run.config import load_config
 from pcl_run.counting import counting
+from pcl_synth import SyntheticRooms
+from pcl_synth.rooms import generate_room
 from pretrain_cli.config import DataConfig
-from pretrain_cli.frame_pairs import write_frame_pairs
 from pretrain_cli.worlds import open_world
 
 
@@ -25,15 +30,39 @@ def write_pairs(
         ValueError: if a setting or a scene is not as it must be.
     """
     config = load_config(DataConfig, presets={}, overrides=overrides)
-    world = open_world(config)
-    with counting("scenes", len(world.places)) as done:
+    split = open_world(config)
+    names = sorted([*split.training, *split.validation])
+    with counting("scenes", len(names)) as done:
         counts = write_frame_pairs(
-            config,
-            world,
+            names,
+            _loader(config, split),
             out,
+            source=_source(config),
             voxel_size=voxel_size,
             min_overlap=min_overlap,
             n_workers=n_workers,
             report=done,
         )
     return {"out": str(out), "scenes": len(counts), "pairs": sum(counts.values())}
+
+
+def _source(config: DataConfig) -> dict[str, Any]:
+    """What must be the same where pairs are added to a folder."""
+    return {
+        "kind": config.kind,
+        "root": None if config.root is None else str(config.root.resolve()),
+        "options": list(config.options),
+        "world_seed": config.world_seed,
+    }
+
+
+def _loader(config: DataConfig, split: SceneSplit) -> Callable[[str], Scene]:
+    """Reads scenes with their frames; those of rooms are made, as their scenes keep none."""
+    if config.kind != "rooms":
+        return split.load
+    rooms = SyntheticRooms(config.n_scenes, seed=config.world_seed)
+    return partial(_room, config.world_seed, rooms.names)
+
+
+def _room(seed: int, names: Sequence[str], name: str) -> Scene:
+    return generate_room(seed, names.index(name), frames=True)

@@ -1,36 +1,34 @@
-"""`pretrain-cli run`: settings, run folder, loop, monitor, weights."""
+"""`pretrain-cli run`: settings, run folder, pre-training, weights."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import typer
-from torch import Tensor, nn
 
 from pcl_backbones import save_weights
+from pcl_data.splits import SceneSplit
+from pcl_methods.pretraining.frame_pairs import FramePairs
+from pcl_methods.pretraining.learning import pretrain as learn
 from pcl_methods.segmentation.weights import WEIGHTS
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import Schedule, fit, interruptible
+from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
 from pcl_run.start import Start
-from pcl_run.training import make_optimizer
 from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.building import (
+    build_batches,
+    build_monitor,
+    build_objective,
+    build_training,
+    finished,
+    open_pairs,
+)
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
-from pretrain_cli.encoding import finished_backbone
-from pretrain_cli.frame_pairs import FramePairs, open_frame_pairs
-from pretrain_cli.monitoring import Monitor
-from pretrain_cli.objectives import Objective, build_objective
-from pretrain_cli.views import ViewBatches
-from pretrain_cli.worlds import World, open_world
-
-SCHEDULES: dict[str, Schedule] = {
-    "exponential": lambda step, n_steps: 0.99 ** (step // 1000),
-    "cosine": lambda step, n_steps: 0.001 + 0.999 * (1 + math.cos(math.pi * step / n_steps)) / 2,
-}
+from pretrain_cli.worlds import open_world
 
 
 def pretrain(start: Start) -> dict[str, Any]:
@@ -40,97 +38,48 @@ def pretrain(start: Start) -> dict[str, Any]:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
     config = start.settings(PretrainConfig, PRETRAIN_PRESETS)
-    world = open_world(config.data)
-    pairs = open_pairs(config, world.training)
-    if pairs is not None and not pairs.pairs:
-        raise ValueError(
-            f"contrast.pairs must hold pairs of the scenes, got none of {len(world.training)} in "
-            f"{config.contrast.pairs}"
-        )
+    split = open_world(config.data)
+    pairs = _pairs(config, split)
     fabric = start.fabric()
     torch.manual_seed(config.seed)
     backbone, _ = initial_backbone(config.model, config.data.features, config.init)
     objective = build_objective(config, backbone)
+    ranks = {"rank": fabric.global_rank, "n_ranks": fabric.world_size}
+    batches = build_batches(config, split, split.training, pairs, **ranks)
     with interruptible():
         run = start.open_run("pretrain", config)
-        batches = ViewBatches(
-            config,
-            world,
-            world.training,
-            pairs,
-            rank=fabric.global_rank,
-            n_ranks=fabric.world_size,
-        )
-        monitor = Monitor(run, config, world, held_out_views(config, world))
+        monitor = build_monitor(run, config, split)
         with run.timed():
-            learn(run, fabric, config, objective, batches, monitor)
-        summary = summarize(run, config, pairs, world)
+            training, stage = build_training(config), config.method
+            learn(run, fabric, objective, batches, training, monitor=monitor, stage=stage)
+        summary = summarize(run, config, pairs, split)
     if run.is_writer:
-        backbone = finished_backbone(objective.backbone, config, world)
-        save_weights(backbone, run.folder / WEIGHTS, card=jsonable(card_of(config, summary)))
+        card = jsonable(card_of(config, summary))
+        save_weights(finished(objective.backbone, config, split), run.folder / WEIGHTS, card=card)
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 
 
-def learn(
-    run: Run,
-    fabric: Any,
-    config: PretrainConfig,
-    objective: Objective,
-    batches: ViewBatches,
-    monitor: Monitor,
-) -> None:
-    """The steps of a run, watched by the monitor on the first process."""
-    settings = config.train
-    objective.to(fabric.device)
-
-    def training_step(batch: dict[str, Any], step: int) -> dict[str, Tensor]:
-        if run.is_writer:
-            monitor.watch(objective, step)
-        return objective(batch, step)
-
-    fit(
-        run,
-        fabric,
-        stage=config.method,
-        modules=nn.ModuleDict({"objective": objective}),
-        optimizers={"objective": make_optimizer(objective, settings)},
-        batches=batches,
-        training_step=training_step,
-        n_steps=settings.steps,
-        schedule=SCHEDULES[settings.schedule],
-        seed=config.seed,
-        options=settings.loop_options(),
-    )
-    if run.is_writer:
-        monitor.watch(objective, settings.steps)
-
-
-def open_pairs(config: PretrainConfig, scenes: Sequence[str]) -> FramePairs | None:
-    """The frame pairs of scenes, none of some, if the run learns from frames."""
-    folder = config.contrast.pairs
-    return None if folder is None else open_frame_pairs(folder, config.data, scenes)
-
-
-def held_out_views(config: PretrainConfig, world: World) -> ViewBatches:
-    """Views for the health panel: of held-out scenes, where there are any."""
-    names = world.validation or world.training
-    pairs = open_pairs(config, names)
-    if pairs is not None and not pairs.pairs:  # the folder holds pairs of training scenes alone
-        names = world.training
-        pairs = open_pairs(config, names)
-    return ViewBatches(config, world, names, pairs)
+def _pairs(config: PretrainConfig, split: SceneSplit) -> FramePairs | None:
+    """The frame pairs to learn from, if the run learns from frames."""
+    pairs = open_pairs(config, split.training)
+    if pairs is not None and not pairs.pairs:
+        raise ValueError(
+            f"contrast.pairs must hold pairs of the scenes, got none of {len(split.training)} in "
+            f"{config.contrast.pairs}"
+        )
+    return pairs
 
 
 def summarize(
-    run: Run, config: PretrainConfig, pairs: FramePairs | None, world: World
+    run: Run, config: PretrainConfig, pairs: FramePairs | None, split: SceneSplit
 ) -> dict[str, Any]:
     """What a run found, written to `summary.json`: a row for each panel of the monitor."""
     panels = run.recall("panels", {})
     summary = {
         "method": config.method,
         "panels": [{"step": int(step), **panel} for step, panel in panels.items()],
-        "scenes": len(world.training),
+        "scenes": len(split.training),
         "pairs": None if pairs is None else len(pairs.pairs),
         "seconds": run.recall("seconds"),
         "peak_memory_bytes": peak_memory_bytes(),

@@ -1,14 +1,14 @@
 """The scenes of a run: opened by a word, split into those to learn from and those held out."""
 
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fnmatch import fnmatch
+from functools import partial
 
 from pcl_data import LabelSet, Scene
 from pcl_data.dataset import Dataset
 from pcl_data.opening import open_dataset, read_options
+from pcl_data.splits import LabelBudget, SceneSplit
 from pcl_synth import SyntheticRooms, SyntheticStreets
 from pretrain_cli.config import DataConfig
 
@@ -16,29 +16,7 @@ WORLDS = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 
 
-@dataclass(frozen=True)
-class World:
-    """Scenes by name; `load` reads one."""
-
-    label_set: LabelSet | None
-    training: tuple[str, ...]
-    validation: tuple[str, ...]
-    places: Mapping[str, tuple[Dataset, int]]  # where each scene is found
-
-    def load(self, name: str) -> Scene:
-        """The scene of that name."""
-        dataset, index = self.places[name]
-        return dataset[index]
-
-
-def spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """At most so many of the names, evenly over all: neighbours are often alike, as sweeps are.
-
-    Example:
-        >>> spread("abcdefg", 3)
-        'adg'
-    """
-    return names[:: math.ceil(len(names) / count)] if names else names
+World = SceneSplit
 
 
 def open_world(config: DataConfig) -> World:
@@ -64,7 +42,14 @@ def open_world(config: DataConfig) -> World:
         training = tuple(name for name in training if name not in set(held))
     if not training:
         raise ValueError(f"data must leave scenes to learn from, got all {len(names)} held out")
-    return World(dataset.label_set, training, held, places)
+    budget = LabelBudget("100%", training)
+    load = partial(_load, places)
+    return SceneSplit(config.kind, dataset.label_set, training, held, budget, load)
+
+
+def _load(places: Mapping[str, tuple[Dataset, int]], name: str) -> Scene:
+    dataset, index = places[name]
+    return dataset[index]
 
 
 def open_labeled_world(config: DataConfig) -> tuple[World, LabelSet]:

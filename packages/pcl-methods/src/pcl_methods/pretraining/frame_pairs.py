@@ -21,36 +21,43 @@ from pcl_data import Frame, LazyFrames, Scene, load_scene, save_scene, voxelize
 from pcl_data.pairs import load_pairs, mine_pairs, save_pairs, unproject
 from pcl_data.parallel import run_each
 from pcl_run.files import write_json
-from pcl_synth.rooms import generate_room
-from pretrain_cli.config import DataConfig
-from pretrain_cli.worlds import World
 
 LIST, SOURCE = "overlap.txt", "source.json"
+Pair = tuple[str, str, str]  # a scene and two of its frames
 
 
 @dataclass(frozen=True)
 class FramePairs:
-    """The pairs in a folder, scene by scene; `load` reads a frame."""
+    """The pairs in a folder, scene by scene; `load` reads the two clouds of one."""
 
     folder: Path
-    pairs: tuple[tuple[str, str, str], ...]  # scene and two frames
+    pairs: tuple[Pair, ...]
 
-    def load(self, scene: str, frame: str) -> Scene:
-        """The cloud of a frame, in the coordinates of its scene."""
-        return load_scene(self.folder / _plain(scene) / frame)
+    def load(self, pair: Pair) -> tuple[Scene, Scene]:
+        """The clouds of two frames, in the coordinates of their scene."""
+        scene, first, second = pair
+        folder = self.folder / _plain(scene)
+        return load_scene(folder / first), load_scene(folder / second)
 
 
-def open_frame_pairs(folder: Path, config: DataConfig, scenes: Sequence[str]) -> FramePairs:
+def open_frame_pairs(
+    folder: Path, scenes: Sequence[str], source: Mapping[str, Any] | None = None
+) -> FramePairs:
     """The pairs of those of the scenes that the folder holds, none of the others.
+
+    Args:
+        folder: that `write_frame_pairs` wrote.
+        scenes: names.
+        source: what must be said in its `source.json`.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if its pairs are of other data than `config` names.
+        ValueError: if its pairs are of another source.
     """
     if not (folder / SOURCE).exists():
         raise FileNotFoundError(f"{folder}: must be a folder that `pretrain-cli pairs` wrote")
-    _check_source(folder, {"kind": config.kind, "world_seed": config.world_seed})
-    found: list[tuple[str, str, str]] = []
+    _check_source(folder, source or {})
+    found: list[Pair] = []
     for scene in scenes:
         path = folder / _plain(scene)
         if (path / LIST).exists():
@@ -61,13 +68,14 @@ def open_frame_pairs(folder: Path, config: DataConfig, scenes: Sequence[str]) ->
 
 
 def write_frame_pairs(
-    config: DataConfig,
-    world: World,
+    names: Sequence[str],
+    load: Callable[[str], Scene],
     out: Path,
     *,
-    voxel_size: float,
-    min_overlap: float,
-    n_workers: int,
+    source: Mapping[str, Any],
+    voxel_size: float = 0.0125,
+    min_overlap: float = 0.3,
+    n_workers: int = 1,
     report: Callable[[str], object] = str,
 ) -> dict[str, int]:
     """Write the frames of every scene and the pairs that overlap.
@@ -75,9 +83,11 @@ def write_frame_pairs(
     A scene that is there is kept, so that what was interrupted goes on.
 
     Args:
-        config: where the scenes come from.
-        world: the scenes.
+        names: of the scenes.
+        load: reads the scene of a name, with its frames; several processes must be able to get it.
         out: the folder.
+        source: where the scenes come from, JSON values; kept in `source.json`, to tell pairs of
+            other data.
         voxel_size: frames are thinned to one point a voxel, metres.
         min_overlap: least overlap of a pair, in (0, 1].
         n_workers: processes.
@@ -87,29 +97,25 @@ def write_frame_pairs(
         how many pairs each scene has.
 
     Raises:
-        ValueError: if a scene has no frames, or `out` holds pairs of other data.
+        ValueError: if a scene has no frames, or `out` holds pairs of another source.
     """
-    source = {
-        "kind": config.kind,
-        "root": None if config.root is None else str(config.root.resolve()),
-        "options": list(config.options),
-        "world_seed": config.world_seed,
-        "voxel_size": voxel_size,
-        "min_overlap": min_overlap,
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / SOURCE).exists():
-        _check_source(out, source)
-    elif any(out.iterdir()):
-        raise ValueError(f"{out} must be empty or hold pairs, got other files")
-    write_json(out / SOURCE, source)
-    names = sorted(world.places)
-    job = partial(_write_scene, config, world, out, voxel_size, min_overlap)
+    _claim(out, {**source, "voxel_size": voxel_size, "min_overlap": min_overlap})
+    job = partial(_write_scene, names, load, out, voxel_size, min_overlap)
     counts = {}
     for index, count in run_each(job, range(len(names)), n_workers):
         counts[names[index]] = count
         report(names[index])
     return counts
+
+
+def _claim(out: Path, source: Mapping[str, Any]) -> None:
+    """Make the folder and say what it holds."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / SOURCE).exists():
+        _check_source(out, source)
+    elif any(out.iterdir()):
+        raise ValueError(f"{out} must be empty or hold pairs, got other files")
+    write_json(out / SOURCE, dict(source))
 
 
 def _check_source(folder: Path, source: Mapping[str, Any]) -> None:
@@ -120,39 +126,29 @@ def _check_source(folder: Path, source: Mapping[str, Any]) -> None:
 
 
 def _write_scene(
-    config: DataConfig,
-    world: World,
+    names: Sequence[str],
+    load: Callable[[str], Scene],
     out: Path,
     voxel_size: float,
     min_overlap: float,
     index: int,
 ) -> int:
     """Write one scene, its list last; the number of its pairs."""
-    name = sorted(world.places)[index]
-    folder = out / _plain(name)
+    folder = out / _plain(names[index])
     if (folder / LIST).exists():
         return len((folder / LIST).read_text(encoding="utf-8").splitlines())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    frames = _frames(config, world, name)
-    names = [f"{number:06d}" for number in range(len(frames))]
-    for frame, cloud in zip(names, _clouds(frames, voxel_size), strict=True):
-        if cloud is not None:
-            save_scene(cloud, folder / frame)
-    mined = mine_pairs(frames, min_overlap=min_overlap)
-    save_pairs(folder / LIST, names, mined)
-    return len(mined.pairs)
-
-
-def _frames(config: DataConfig, world: World, name: str) -> Sequence[Frame] | LazyFrames:
-    """The frames of a scene; those of a room are made here, as its scene keeps none."""
-    if config.kind == "rooms":
-        scene = generate_room(config.world_seed, world.places[name][1], frames=True)
-    else:
-        scene = world.load(name)
+    scene = load(names[index])
     if not len(scene.frames):
         raise ValueError(f"scene {scene.name} must have frames with depth, got none")
-    return scene.frames
+    frames = [f"{number:06d}" for number in range(len(scene.frames))]
+    for frame, cloud in zip(frames, _clouds(scene.frames, voxel_size), strict=True):
+        if cloud is not None:
+            save_scene(cloud, folder / frame)
+    mined = mine_pairs(scene.frames, min_overlap=min_overlap)
+    save_pairs(folder / LIST, frames, mined)
+    return len(mined.pairs)
 
 
 def _clouds(frames: Sequence[Frame] | LazyFrames, voxel_size: float) -> Iterator[Scene | None]:
