@@ -1,5 +1,6 @@
 """The configuration as arguments of the method: the one place where it is taken apart."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,15 +10,17 @@ from lightning_fabric import Fabric
 from pcl_data import LabelSet
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.features import FEATURES
-from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
-from pcl_methods.segmentation.weights import load_backbone
+from pcl_methods.segmentation.network import SegmentationNetwork
+from pcl_methods.segmentation.segmenter import Segmenter
+from pcl_methods.segmentation.weights import InitialWeights, load_initial_weights
 from pcl_methods.self_training.batches import BatchContents
 from pcl_methods.self_training.labeling import Labeling
 from pcl_methods.self_training.networks import TwistModel, build_recorrector
 from pcl_methods.self_training.objective import RecorrectorTraining
 from pcl_methods.self_training.proposals import Clustering
-from pcl_methods.self_training.quality import Scoring
+from pcl_methods.self_training.quality import SCORES, Scoring
 from pcl_methods.self_training.rounds import RoundTraining, SelfTraining, Twist
+from pcl_methods.settings import build_backbone
 from pcl_run.run import Run
 from pcl_run.training import make_optimizer
 from twist_cli.config import RunConfig, TrainConfig
@@ -27,14 +30,11 @@ def build_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
     """Φ and Ψ with weights drawn from the seed."""
     torch.manual_seed(config.seed)
     model, twist = config.model, config.twist
-    channels = FEATURES["colors"]
-    backbone = build_backbone(
-        model.backbone, channels, width=model.width, norm_momentum=model.bn_momentum
-    )
+    backbone = build_backbone(model, config.data.features)
     network = SegmentationNetwork(backbone, label_set.n_classes)
     reads_backbone = twist.recorrector_features == "backbone"
     recorrector = build_recorrector(
-        backbone.feature_channels if reads_backbone else channels,
+        backbone.feature_channels if reads_backbone else FEATURES[config.data.features],
         label_set.n_classes,
         voxel_size=model.voxel_size,
     )
@@ -46,18 +46,21 @@ def build_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
         clustering=Clustering(
             twist.cluster_radius * model.voxel_size, twist.min_points, not twist.semantic_to_offset
         ),
+        features=config.data.features,
         recorrector_reads="backbone" if reads_backbone else "input",
     )
 
 
-def start_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
-    """What round 0 starts from: weights of the seed, Φ's backbone from `config.init` if given."""
+def start_model(
+    config: RunConfig, label_set: LabelSet
+) -> tuple[TwistModel, InitialWeights | None]:
+    """What round 0 starts from: weights of the seed, and what fits of `config.init`."""
     model = build_model(config, label_set)
-    if config.init is not None:
-        expected = config.model.model_dump(include={"backbone", "width"}) | {"features": "colors"}
-        assert isinstance(model.network, SegmentationNetwork)  # as build_model makes it
-        load_backbone(model.network.backbone, config.init, expected)
-    return model
+    if config.init is None:
+        return model, None
+    expected = config.model.identity() | {"features": config.data.features}
+    init = load_initial_weights(model, config.init, expected=expected, label_set=label_set)
+    return model, init
 
 
 def twist_of(config: RunConfig) -> Twist:
@@ -82,7 +85,7 @@ def training_of(train: TrainConfig) -> RoundTraining:
         steps=train.steps,
         initial_steps=train.initial_steps,
         freeze_bn_fraction=train.freeze_bn_fraction,
-        batch=BatchContents(train.labeled_scenes, train.unlabeled_scenes, train.elastic),
+        batch=BatchContents(train.labeled_batch_size, train.unlabeled_batch_size, train.elastic),
     )
 
 
@@ -120,14 +123,25 @@ def self_training_of(
     )
 
 
-def model_card(config: RunConfig, scores: dict[str, Any], protocol: str) -> dict[str, Any]:
+def model_card(
+    config: RunConfig, split: SceneSplit, model: TwistModel, row: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a weights file must say to be used and trusted elsewhere."""
+    assert isinstance(model.network, SegmentationNetwork)  # as build_model makes it
+    segmenter = Segmenter(
+        model.network,
+        model.label_set,
+        voxel_size=model.voxel_size,
+        features=model.features,
+        cluster_radius=config.twist.cluster_radius,
+        min_points=config.twist.min_points,
+    )
     return {
         "kind": "twist",
+        **segmenter.card(config.model.backbone, config.model.width),
+        "data": split.data,
+        "budget": split.budget.name,
         "config": config.model_dump(mode="json"),
-        "label_set": config.data.label_set,
-        "voxel_size": config.model.voxel_size,
-        "colors": "uint8 / 255 - 0.5",
-        "scores": scores,
-        "protocol": protocol,
+        "scores": {key: row[key] for key in SCORES},
+        "protocol": row["protocol"],
     }

@@ -4,57 +4,25 @@
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from pcl_methods.data import DataConfig
+from pcl_methods.settings import ModelConfig, SupervisedConfig
 from pcl_run.config import Config
-from pcl_run.training import TrainingConfig
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
 
-class DataConfig(Config):
-    """Which scenes are labeled, unlabeled and held out."""
-
-    root: Path | None = Field(None, description="folder of scans; none: SyntheticRooms")
-    label_set: Literal["scannet20", "scannet200", "nyu40"] = "scannet20"
-    label_ids: Literal["train", "raw"] = "train"
-    labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
-    n_labeled: int = Field(10, ge=1, description="how many where `labeled` is empty")
-    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
-    n_validation: int = Field(5, ge=1, description="how many where `validation` is empty")
-    n_rooms: int = Field(35, ge=3, description="size of the synthetic world")
-    max_extent: float = Field(200.0, gt=0, description="metres; a larger scene is an error")
-
-
-class ModelConfig(Config):
-    """The feature network (Φ) and the re-correction network (Ψ)."""
-
-    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c"] = "res16unet34c"
-    width: float = Field(1.0, gt=0)
-    voxel_size: float = Field(0.02, gt=0, description="metres")
-    bn_momentum: float = Field(
-        0.02, gt=0, le=1, description="of batch norms; short runs need a larger one"
-    )
-
-
-class TrainConfig(TrainingConfig):
+class TrainConfig(SupervisedConfig):
     """One round of training (section 5.1 of the paper)."""
 
     steps: int = Field(10_000, ge=1, description="steps of a round")
     initial_steps: int | None = Field(None, ge=1, description="of round 0; none: as the others")
-    labeled_scenes: int = Field(4, ge=1, description="labeled scenes of a batch")
-    unlabeled_scenes: int = Field(4, ge=0, description="pseudo-labeled scenes of a batch")
+    labeled_batch_size: int = Field(4, ge=1, description="labeled scenes of a batch")
+    unlabeled_batch_size: int = Field(4, ge=0, description="pseudo-labeled scenes of a batch")
     recorrector_learning_rate: float = Field(0.005, gt=0)
-    freeze_bn_fraction: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="share of a round's steps, its last, that train with the statistics of batch"
-        " norms fixed, as they are at test; for batches of one or two scenes",
-    )
-    elastic: bool = Field(True, description="elastic distortion of the training scenes")
 
 
 class TwistConfig(Config):
@@ -85,20 +53,34 @@ class TwistConfig(Config):
 class RunConfig(Config):
     """Everything that decides the numbers of a run."""
 
-    seed: int = Field(0, ge=0)
-    init: Path | None = Field(None, description="weights that initialise Φ in round 0")
-    data: DataConfig = DataConfig()
+    renamed: ClassVar = {
+        "data.n_rooms": "data.n_scenes",
+        "data.n_labeled": "data.budget, such as data.budget=10scenes",
+        "data.label_set": "data.options.label_set",
+        "data.label_ids": "data.options.label_ids",
+        "data.max_extent": "data.options.max_extent",
+        "model.norm_momentum": "model.bn_momentum",
+        "train.frozen_norm": "train.freeze_bn_fraction",
+        "train.labeled_scenes": "train.labeled_batch_size",
+        "train.unlabeled_scenes": "train.unlabeled_batch_size",
+    }
+
+    seed: int = Field(0, ge=0, description="of weights, batches and training, not of the data")
+    init: Path | None = Field(
+        None, description="what round 0 starts from: a run of any app, weights, or a published file"
+    )
+    data: DataConfig = DataConfig(n_scenes=35, n_validation=5, budget="10scenes")
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     twist: TwistConfig = TwistConfig()
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
 
     @model_validator(mode="after")
-    def _unlabeled_scenes_need_labels(self) -> "RunConfig":
-        if self.twist.pseudo_labels != "none" and self.train.unlabeled_scenes < 1:
+    def _unlabeled_batch_size_need_labels(self) -> "RunConfig":
+        if self.twist.pseudo_labels != "none" and self.train.unlabeled_batch_size < 1:
             raise ValueError(
-                "train.unlabeled_scenes must be at least 1 unless twist.pseudo_labels is none, "
-                f"got {self.train.unlabeled_scenes}"
+                "train.unlabeled_batch_size must be at least 1 unless twist.pseudo_labels is none, "
+                f"got {self.train.unlabeled_batch_size}"
             )
         return self
 
@@ -115,8 +97,8 @@ PRESETS: dict[str, dict] = {
         "train": {
             "steps": 200,
             "initial_steps": 800,
-            "labeled_scenes": 1,
-            "unlabeled_scenes": 1,
+            "labeled_batch_size": 1,
+            "unlabeled_batch_size": 1,
             "optimizer": "adamw",
             "learning_rate": 0.003,
             "recorrector_learning_rate": 0.001,

@@ -10,15 +10,15 @@ import typer
 
 from pcl_data import LabelSet, Scene
 from pcl_data.export import write_ply
+from pcl_methods.data import open_split
 from pcl_methods.self_training.labeling import label_scenes, open_store
 from pcl_methods.self_training.quality import scene_quality, shown_quality
 from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
 from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-from twist_cli.building import labeling_of, start_model
+from twist_cli.building import build_model, labeling_of
 from twist_cli.config import PRESETS, RunConfig
-from twist_cli.scenes import LABEL_SETS, open_split
 
 UNLABELED_COLOR = 160
 
@@ -41,7 +41,7 @@ def inspect_round(run_folder: Path, round_: int, ply: Path | None) -> list[dict[
     folder = run_folder / "pseudo" / f"round_{round_}"
     if not folder.is_dir():
         raise ValueError(f"round must have pseudo-labels in {run_folder}, got {round_}")
-    store, split = PseudoLabelStore.open(folder), open_split(config.data, config.seed)
+    store, split = PseudoLabelStore.open(folder), open_split(config.data)
     rows = []
     for name in store.names:
         pseudo, scene = store.load(name), split.load(name)
@@ -49,8 +49,8 @@ def inspect_round(run_folder: Path, round_: int, ply: Path | None) -> list[dict[
         quality = shown_quality(scene_quality(pseudo, scene))
         rows.append({"scene": name, "proposals": proposals, **quality})
         if ply is not None:
-            label_set = LABEL_SETS[config.data.label_set]
-            write_pseudo_labels(ply / f"{name}.ply", scene, pseudo, label_set)
+            assert split.label_set is not None  # open_split has checked
+            write_pseudo_labels(ply / f"{name}.ply", scene, pseudo, split.label_set)
     return rows
 
 
@@ -76,10 +76,11 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     if not match:
         raise ValueError(f"shard must have the form i/n such as 0/4, got {share}")
     config = run_config(run_folder)
-    split, labeling = open_split(config.data, config.seed), labeling_of(config)
+    split, labeling = open_split(config.data), labeling_of(config)
     if labeling is None:
         raise ValueError(f"run_folder must be of a run with pseudo-labels, got {run_folder}")
-    model = start_model(config, LABEL_SETS[config.data.label_set])
+    assert split.label_set is not None  # open_split has checked
+    model = build_model(config, split.label_set)
     checkpoint = newest_checkpoint(run_folder, f"round_{round_ - 1}")
     meta = load_checkpoint(checkpoint, {"twist": model}) if checkpoint else {"final": False}
     if not meta["final"]:

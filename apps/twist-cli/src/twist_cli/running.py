@@ -8,40 +8,43 @@ import typer
 
 from pcl_backbones import save_weights
 from pcl_data.splits import SceneSplit
+from pcl_methods.data import open_split
 from pcl_methods.self_training.batches import twist_batches
 from pcl_methods.self_training.networks import TwistModel
 from pcl_methods.self_training.objective import twist_losses
 from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_run.cli import print_json
+from pcl_run.files import jsonable
 from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
 from pcl_run.start import Start
 from twist_cli.building import model_card, self_training_of, start_model, training_of
-from twist_cli.config import PRESETS, RunConfig
-from twist_cli.scenes import LABEL_SETS, open_split
+from twist_cli.config import RunConfig
 
 WEIGHTS = "model.safetensors"
 
 
-def start_run(start: Start, *, dry_run: bool) -> dict[str, Any]:
+def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, Any]:
     """Run self-training and return its summary.
 
     Raises:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
-    config = start.settings(RunConfig, PRESETS)
-    split = open_split(config.data, config.seed)
-    fabric = start.fabric()
-    model = start_model(config, LABEL_SETS[config.data.label_set])
+    split = open_split(config.data)
+    assert split.label_set is not None  # open_split has checked
+    fabric = start.fabric(config.train.precision)
+    model, init = start_model(config, split.label_set)
     if dry_run:
         return _dry_run(config, split, model)
     with interruptible():
         run = start.open_run("twist", config)
+        if init is not None:
+            run.log(str(init))
         rows = self_training_of(config, run, fabric, split, model).all_rounds()
         summary = _summarize(run, split, rows)
-        card = model_card(config, {key: rows[-1][key] for key in SCORES}, rows[-1]["protocol"])
+        card = jsonable(model_card(config, split, model, rows[-1]))
         if run.is_writer:
             save_weights(model, run.folder / WEIGHTS, card=card)
             write_report(run.folder)
@@ -105,13 +108,3 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
 
 def _cell(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.3f}"
-
-
-def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
-    """One line a score, or JSON."""
-    if as_json:
-        return print_json(scores)
-    for name in (*SCORES, "macc"):
-        typer.echo(f"{name:<6}{scores[name]:.3f}")
-    typer.echo(f"protocol {scores['protocol']}")
-    return None

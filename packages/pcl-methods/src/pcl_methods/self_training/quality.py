@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from pcl_data import Scene
-from pcl_data.evaluation import Protocol
 from pcl_data.splits import SceneSplit
-from pcl_methods.segmentation.scoring import score_scenes
+from pcl_methods.segmentation.scoring import score_split
 from pcl_methods.self_training.judgment import segment_scene
 from pcl_methods.self_training.networks import TwistModel
 from pcl_pseudolabel import (
@@ -44,15 +43,13 @@ class Scoring:
 
 
 def evaluate_scenes(model: TwistModel, split: SceneSplit, scoring: Scoring) -> dict[str, Any]:
-    """The scores of `score_scenes` on the held-out scenes; the protocol names the label budget."""
-    protocol = Protocol(tta=False)
-    if split.labeled:
-        protocol = Protocol(split="held-out", tta=False, budget=split.budget.name)
-    return score_scenes(
-        map(split.load, split.validation),
+    """The scores of `score_split` of a model that learned from the split itself."""
+    return score_split(
         partial(segment_scene, model, reclassify=scoring.reclassify),
+        split,
         model.label_set,
-        protocol=protocol,
+        trained_on=split.data,
+        budget=split.budget.name,
         min_region=scoring.min_region,
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pcl_data.splits import SceneSplit
-from pcl_methods.segmentation.network import freeze_norms
+from pcl_methods.segmentation.network import freeze_batch_norms
 from pcl_methods.self_training.batches import BatchContents, twist_batches
 from pcl_methods.self_training.labeling import Labeling, label_scenes, open_store
 from pcl_methods.self_training.networks import TwistModel
@@ -160,7 +160,7 @@ class SelfTraining:
         frozen_from = n_steps * (1 - training.freeze_bn_fraction)
 
         def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-            freeze_norms(self.model, step >= frozen_from)
+            freeze_batch_norms(self.model, step >= frozen_from)
             waits = recorrection is None or (round_ == 0 and step < recorrection.first_step)
             return twist_losses(self.model, batch, None if waits else recorrection)
 
