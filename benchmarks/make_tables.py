@@ -3,6 +3,7 @@
 python benchmarks/make_tables.py
 """
 
+import re
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -145,7 +146,7 @@ def _grids(
     if kept:
         lines += _grid(f"{title}, by seed", rows, kept, partial(text, by_seed))
     if lost:
-        lines += ["", f"The scores of each seed were {NOT_KEPT}: {', '.join(lost)}."]
+        lines += ["", f"{title}, by seed: {NOT_KEPT} for {', '.join(lost)}."]
     return lines
 
 
@@ -170,7 +171,8 @@ def _origins(records: list[Record]) -> list[str]:
         origins.setdefault(key, []).append(one)
     lines = []
     for (command, commit, machine), group in origins.items():
-        where = f"{_which(group, records)}commit {commit}, {_dates(group)}, {machine}"
+        short = re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", commit)
+        where = f"{_which(group, records)}commit {short}, {_dates(group)}, {machine}"
         lines.append(f"`{command}`  \n  {where}")
     protocols = sorted({record.protocol for record in records if record.protocol})
     lines.append("Protocols: " + ", ".join(f"`{protocol}`" for protocol in protocols))
@@ -182,7 +184,7 @@ def _origins(records: list[Record]) -> list[str]:
 
 def _which(group: list[Record], records: list[Record]) -> str:
     """The rows and seeds of some records, the rows only where they are not all."""
-    rows = dict.fromkeys(record.row for record in group)
+    rows = dict.fromkeys(f'"{record.row}"' for record in group)
     seeds = sorted({seed for record in group for seed in record.seeds})
     named = f"rows {', '.join(rows)}; " if len(group) < len(records) else ""
     return f"{named}seeds {', '.join(str(seed) for seed in seeds)}; "

@@ -1,6 +1,6 @@
 """What pre-training is worth with few labels.
 
-    python benchmarks/pretraining.py scenes --name my_scenes data.n_scenes=60
+    python benchmarks/pretraining.py scenes data.n_scenes=60 --name my_scenes
 
 | table | of the papers | rows x columns |
 |---|---|---|
@@ -12,8 +12,8 @@
 
 CSC is Hou et al., CVPR 2021; SSPL is Zhang et al., NeurIPS 2022. A run that has a record or a run
 folder is not made again, so a table that was interrupted goes on, and tables share their networks.
-Further arguments are settings of all commands, such as `data.n_scenes=60`; those after `--pretrain`
-and `--finetune` are settings of one, but for those by which a row differs.
+Settings of all commands, such as `data.n_scenes=60`, follow the name of the table; those after
+`--pretrain` and `--finetune` are settings of one, but for those by which a row differs.
 """
 
 import argparse

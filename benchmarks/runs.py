@@ -97,8 +97,8 @@ def _is_recorded(job: Job, records: list[Record], folder: Path) -> bool:
     record = find_record(records, job.row, job.column, job.seed)
     if record is not None and record.settings != job.settings:
         raise SystemExit(
-            f"error: {folder / record.file_name} was made with {record.settings}, not {job.settings}: "
-            "give another --name, or delete it"
+            f"error: {folder / record.file_name} must have been made with {job.settings}, got "
+            f"{record.settings}: give another --name, or delete it"
         )
     return record is not None
 

@@ -1,6 +1,6 @@
 """TWIST against supervised-only training.
 
-    python benchmarks/twist.py --rows I VI --name my_rooms data.n_scenes=70 data.budget=10scenes
+    python benchmarks/twist.py data.n_scenes=70 data.budget=10scenes --rows I VI --name my_rooms
     python benchmarks/twist.py --rows I I+CSC VI VI+CSC --init 'runs/csc_{seed}' --name my_csc
 
 The rows are those of Tables 1, 4 and 5 of TWIST (Chu et al., CVPR 2022). Those with CSC start from
@@ -10,8 +10,7 @@ Every row trains the same number of steps on the same labeled scenes and is scor
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
 seed share their round 0: it is trained once and continued by each. The scenes are those of
 `data.world_seed`; `--seeds` are the network's. A run that has a record or a run folder is not made
-again. Further arguments are settings of `twist-cli run`, such as `data.root=scans
-'data.labeled=[room0*]'`.
+again. Settings of `twist-cli run`, such as `data.root=scans 'data.labeled=[room0*]'`, come first.
 """
 
 import argparse
