@@ -19,9 +19,13 @@ words = sys.argv[1:]
 with open(os.environ["CALLS"], "a") as handle:
     handle.write(json.dumps(words) + chr(10))
 out, seed = Path(words[words.index("--out") + 1]), int(words[words.index("--seed") + 1])
+if "fail=yes" in words:
+    sys.exit(3)
 out.mkdir(parents=True, exist_ok=True)
-git = {{"commit": "c" * 40, "changed": False}}
+git = {{"commit": "c" * 40, "changed": True}}
 env = {{"git": git, "started": "2026-01-02T03:04:05", "platform": "Here", "cpu": "x", "cores": 2}}
+if "--resume" in words:
+    env = {{**env, "git": {{"commit": "d" * 40, "changed": False}}, "earlier": [env]}}
 (out / "env.json").write_text(json.dumps(env))
 score = 0.2 + 0.1 * seed + 0.05 * any("init=" in word for word in words)
 summary = {{"protocol": "fake", "seconds": 60.0, "miou": score, "object_coverage": 0.5}}
@@ -123,13 +127,13 @@ def test_one_run_has_one_record(modules, record, folder):
 
 def test_a_table_has_mean_deviation_and_scores_by_seed(modules, record, folder):
     records, make_tables = modules
-    for seed, score in ((2, 0.4), (0, 0.2), (1, None)):
+    for seed, score in ((10, 0.4), (0, 0.2), (2, None)):
         records.write_record(replace(record, seeds=[seed], scores={"miou": [score]}), folder)
     records.write_record(replace(record, row="b"), folder)
     page = make_tables.page(folder)
     assert "| b | 25.0 |\n| a | 30.0 ± 14.1 |" in page  # sqrt(2) times 10, of 20 and 40
     assert "| b | 25.0 |\n| a | 20.0, -, 40.0 |" in page
-    assert "- `make`  \n  seeds 0, 1, 2; commit c0, 2026-01-02, Here, 2 cores" in page
+    assert "- `make`  \n  seeds 0, 2, 10; commit c0, 2026-01-02, Here, 2 cores" in page
     assert "- A remark." in page
 
 
@@ -173,18 +177,24 @@ def test_a_table_of_pretraining_is_recorded_and_not_run_again(run_script, tmp_pa
     assert {"data.budget=5%", "data.budget_seed=0", "data.n_scenes=60"} <= set(calls[0])
     page = (tmp_path / "results/pretraining_scenes.md").read_text()
     assert "| scratch | 20.0 |\n| CSC | 25.0 |" in page
-    assert "commit ccccccc, 2026-01-02, Here, x, 2 cores" in page
+    assert "commit ccccccc-dirty, 2026-01-02, Here, x, 2 cores" in page
     assert run_script("pretraining.py", *words) == []
     # One seed more: of the seed that is there nothing is run, and its record stays.
     calls = run_script("pretraining.py", *words, "1")
     assert [call[call.index("--seed") + 1] for call in calls] == ["1", "1", "1"]
     page = (tmp_path / "results/pretraining_scenes.md").read_text()
     assert "| scratch | 25.0 ± 7.1 |\n| CSC | 30.0 ± 7.1 |" in page
-    # A record that is lost is made again from its run folder.
+    # A record that is lost is made again from its run folder, with the commit of its start.
     (tmp_path / "results/records/pretraining_scenes/CSC__5pct__seed0.json").unlink()
     calls = run_script("pretraining.py", *words)
     assert [call[0] for call in calls] == ["run", "finetune"]
     assert all(call[-1] == "--resume" for call in calls)
+    assert "ddddddd" not in (tmp_path / "results/pretraining_scenes.md").read_text()
+
+
+def test_the_error_of_a_command_is_the_last_word(run_script):
+    words = ["scenes", "fail=yes", "--rows", "scratch", "--columns", "5%", "--seeds", "0"]
+    assert "Traceback" not in run_script("pretraining.py", *words)
 
 
 def test_a_record_of_other_settings_stops_before_any_run(run_script):
@@ -203,6 +213,9 @@ def test_chosen_points_and_their_coverage_are_recorded(run_script, tmp_path):
     assert "data.budget=points.npz" in calls[-1]
     page = (tmp_path / "results/pretraining_points.md").read_text()
     assert "Objects of a scene that the points hit:\n\n| row | 20 |\n|---|---|\n| active" in page
+    (record,) = (tmp_path / "results/records/pretraining_points").glob("active*")
+    record.unlink()
+    assert [call[0] for call in run_script("pretraining.py", *words)] == ["run", "finetune"]
 
 
 def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, tmp_path):
@@ -211,8 +224,11 @@ def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, 
     outs = [Path(call[call.index("--out") + 1]).name for call in calls]
     expected = ["round_0_seed0", "I_seed0", "VI_seed0", "round_0_CSC_seed0", "VI+CSC_seed0"]
     assert outs == expected
+    assert ["twist.rounds=0" in call for call in calls] == [True, False, False, True, False]
     assert "init=csc_0" in calls[-1]
     page = (tmp_path / "results/my.md").read_text()
     assert "| VI: TWIST | 20.0 | 30.0 | 40.0 |" in page  # AP50 by round
     assert "| VI+CSC: TWIST, from CSC | - | 45.0 |" in page
     assert run_script("twist.py", *words, "data.n_scenes=70") == []
+    words[words.index("csc_{seed}")] = "other_{seed}"
+    assert "got {'init': ['csc_{seed}']" in run_script("twist.py", *words, "data.n_scenes=70")
