@@ -113,7 +113,7 @@ def _record(job: Job, run: Path, summary: dict, scores: Mapping[str, float | Non
         seeds=[job.seed],
         scores={name: [_known(value)] for name, value in scores.items()},
         settings=job.settings,
-        command="python " + shlex.join(sys.argv),
+        command="python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         commit=_commit(env["git"]),
         date=env["started"][:10],
         machine={key: env[key] for key in ("platform", "cpu", "cores")},
@@ -129,5 +129,5 @@ def _commit(git: dict[str, Any] | None) -> str:
 
 
 def _known(value: float | None) -> float | None:
-    """None for a score that is not defined."""
-    return None if value is None or math.isnan(value) else value
+    """A score with six digits; none where it is not defined."""
+    return None if value is None or math.isnan(value) else round(value, 6)

@@ -177,6 +177,7 @@ def test_a_table_of_pretraining_is_recorded_and_not_run_again(run_script, tmp_pa
     assert {"data.budget=5%", "data.budget_seed=0", "data.n_scenes=60"} <= set(calls[0])
     page = (tmp_path / "results/pretraining_scenes.md").read_text()
     assert "| scratch | 20.0 |\n| CSC | 25.0 |" in page
+    assert "- `python benchmarks/pretraining.py --results " in page
     assert "commit ccccccc-dirty, 2026-01-02, Here, x, 2 cores" in page
     assert run_script("pretraining.py", *words) == []
     # One seed more: of the seed that is there nothing is run, and its record stays.
