@@ -1,33 +1,30 @@
-"""What pre-training is worth with few labels: the tables and figures of papers 001 and 003.
+"""What pre-training is worth with few labels.
 
-    python benchmarks/pretraining.py scenes --out benchmarks/results/pretraining_scenes.md
+    python benchmarks/pretraining.py scenes data.n_scenes=60 --name my_scenes
 
 | table | of the papers | rows x columns |
 |---|---|---|
-| scenes | 001, Tables 3 and 5 | scratch, PointContrast, CSC x share of labelled scenes |
-| partitions | 001, Fig. 3 | number of scene contexts x number of sampled points |
-| points | 001, Figs. 6 and 7 | who chooses the points, and the start x points a scene |
-| lidar | 003, Table 2 | scratch, BYOL, DepthContrast, SSPL x share of labelled sweeps |
-| global | 003, Tables 3 and 4 | scratch, Local (two losses), Cls, Hard, Rand, Our x 1 % of sweeps |
+| scenes | CSC, Tables 3 and 5 | scratch, PointContrast, CSC x share of labeled scenes |
+| partitions | CSC, Fig. 3 | number of scene contexts x number of sampled points |
+| points | CSC, Figs. 6 and 7 | who chooses the points, and the start x points a scene |
+| lidar | SSPL, Table 2 | scratch, BYOL, DepthContrast, SSPL x share of labeled sweeps |
+| global | SSPL, Tables 3 and 4 | scratch, Local (two losses), Cls, Hard, Rand, Our x 1 % |
 
-A run that is there already is not run again, so a table that was interrupted goes on, and tables
-share their networks; a run that was made with other settings is an error. Further arguments are
-settings of both commands, such as `data.n_scenes=60`; those after `--pretrain` and `--finetune` are
-settings of one, but for those by which a row differs.
+CSC is Hou et al., CVPR 2021; SSPL is Zhang et al., NeurIPS 2022. A run that has a record or a run
+folder is not made again, so a table that was interrupted goes on, and tables share their networks.
+Settings of all commands, such as `data.n_scenes=60`, follow the name of the table; those after
+`--pretrain` and `--finetune` are settings of one, but for those by which a row differs.
 """
 
 import argparse
 import json
-import platform
-import shlex
-import statistics
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tables import cell, heading
+from records import Table
+from runs import App, Job, fill_table, parse
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ GLOBAL = {
 }
 TABLES: dict[str, list[Cell]] = {
     "scenes": [
-        Cell(row, share, settings, (f"budget={share}",))
+        Cell(row, share, settings, (f"data.budget={share}",))
         for row, settings in METHODS.items()
         for share in LR
     ],
@@ -87,7 +84,7 @@ TABLES: dict[str, list[Cell]] = {
             f"{partitions} partitions",
             points,
             (*CSC, f"contrast.n_partitions={partitions}", f"contrast.n_matches={points}"),
-            ("budget=10%",),
+            ("data.budget=10%",),
         )
         for partitions in (1, 2, 4, 8)
         for points in ("256", "1024", "2048")
@@ -99,13 +96,16 @@ TABLES: dict[str, list[Cell]] = {
         for points in POINTS
     ],
     "lidar": [
-        Cell(row, share, settings, (f"budget={share}",))
+        Cell(row, share, settings, (f"data.budget={share}",))
         for row, settings in LIDAR.items()
         for share in SWEEPS
     ],
-    "global": [Cell(row, "1%", settings, ("budget=1%",)) for row, settings in GLOBAL.items()],
+    "global": [Cell(row, "1%", settings, ("data.budget=1%",)) for row, settings in GLOBAL.items()],
 }
 PRESETS = {"lidar": "quick-lidar", "global": "quick-lidar"}
+
+
+SCORES = ("miou", "macc", "ap", "ap50", "ap25")
 
 
 class Runs:
@@ -114,125 +114,105 @@ class Runs:
     def __init__(self, options: argparse.Namespace, settings: list[str]) -> None:
         self.options, self.settings = options, settings
         self.preset = PRESETS.get(options.table, "quick")
-        self.work = options.work / self.preset
-        self.found: dict[Path, dict] = {}
+        self.work = (options.work or Path("runs/pretraining")) / self.preset
+        self.app = App("pretrain-cli", ["--preset", self.preset])
 
-    def score(self, cell: Cell, seed: int) -> dict:
-        """The summary of a cell's fine-tuning."""
-        arguments = [*cell.finetune, f"budget_seed={seed}"]
-        if cell.strategy is not None:
-            arguments.append(f"budget={self.points(cell, seed)['file']}")
+    def jobs(self, cells: list[Cell]) -> Iterator[Job]:
+        """One for each cell and seed."""
+        for cell in cells:
+            for seed in self.options.seeds:
+                make = partial(self.score, cell, seed)
+                yield Job(cell.row, cell.column, seed, self.settings_of(cell), make)
+
+    def settings_of(self, cell: Cell) -> dict[str, list[str]]:
+        """What a cell's record says of its commands."""
+        shared = ["--preset", self.preset]
+        found = {"finetune": [*shared, *self.finetune_settings(cell)]}
         if cell.pretrain is not None:
-            arguments.append(f"init={self.pretrained(cell.pretrain, cell.pretrained, seed)}")
-        folder = self.work / f"finetune_{cell.finetuned}_seed{seed}"
-        return self._run("finetune", folder, seed, [*arguments, *self.options.finetune])
+            found["run"] = [*shared, *self.pretrain_settings(cell.pretrain)]
+        if cell.strategy is not None:
+            found["label"] = [*shared, *self.label_words(cell), *self.settings]
+        if cell.strategy in CHOSEN_BY_FEATURES:
+            found["run"] = [*shared, *self.pretrain_settings(CSC)]
+        return found
 
-    def pretrained(self, settings: tuple[str, ...], name: str, seed: int) -> Path:
+    def finetune_settings(self, cell: Cell) -> list[str]:
+        return [*cell.finetune, *self.options.finetune, *self.settings]
+
+    def pretrain_settings(self, method: tuple[str, ...]) -> list[str]:
+        return [*self.options.pretrain, *method, *self.settings]
+
+    def label_words(self, cell: Cell) -> list[str]:
+        return ["--strategy", str(cell.strategy), "--points", cell.column, "--no-ply"]
+
+    def score(self, cell: Cell, seed: int) -> tuple[Path, dict, dict]:
+        """A cell's fine-tuning: its folder, its summary and its scores."""
+        settings = [f"data.budget_seed={seed}", *self.finetune_settings(cell)]
+        points = {} if cell.strategy is None else self.points(cell, seed)
+        if points:
+            settings.append(f"data.budget={points['file']}")
+        if cell.pretrain is not None:
+            settings.append(f"init={self.pretrained(cell.pretrain, cell.pretrained, seed)}")
+        folder = self.work / f"finetune_{cell.finetuned}_seed{seed}"
+        summary = self.app.run("finetune", folder, seed, settings)
+        scores = {name: summary[name] for name in SCORES if name in summary}
+        return folder, summary, scores | _coverage(points)
+
+    def pretrained(self, method: tuple[str, ...], name: str, seed: int) -> Path:
         """The folder of a pre-training."""
         folder = self.work / f"pretrain_{name}_seed{seed}"
-        self._run("run", folder, seed, [*self.options.pretrain, *settings])
+        self.app.run("run", folder, seed, self.pretrain_settings(method))
         return folder
 
     def points(self, cell: Cell, seed: int) -> dict:
         """What `label` chose, and the share of objects that it hit."""
         folder = self.work / f"points_{cell.strategy}_{cell.column}_seed{seed}"
-        arguments = ["--strategy", str(cell.strategy), "--points", cell.column, "--no-ply"]
+        words = [*self.label_words(cell), "--out", str(folder), "--seed", str(seed), *self.settings]
         if cell.strategy in CHOSEN_BY_FEATURES:
-            arguments += ["--init", str(self.pretrained(CSC, "method-csc", seed))]
-        words = [*arguments, "--out", str(folder), "--seed", str(seed), *self.settings]
-        record = folder / "choice.json"
-        if not record.exists():
-            found = json.loads(self._call("label", words))
-            record.write_text(json.dumps({"words": words, **found}))
-        choice = json.loads(record.read_text())
-        if choice["words"] != words:
-            raise SystemExit(f"{folder} was chosen with {choice['words']}, not {words}")
-        return choice
-
-    def _run(self, command: str, folder: Path, seed: int, settings: list[str]) -> dict:
-        if folder not in self.found:
-            words = ["--out", str(folder), "--seed", str(seed), *settings, *self.settings]
-            if folder.exists():
-                words.append("--resume")
-            self.found[folder] = json.loads(self._call(command, words))
-        return self.found[folder]
-
-    def _call(self, command: str, words: list[str]) -> str:
-        print(f"{command} {shlex.join(words)}", file=sys.stderr, flush=True)
-        full = ["pretrain-cli", command, "--preset", self.preset, "--json", *words]
-        done = subprocess.run(full, check=True, stdout=subprocess.PIPE, text=True)
-        return done.stdout
+            words += ["--init", str(self.pretrained(CSC, "method-csc", seed))]
+        choice = folder / "choice.json"
+        if not choice.exists():
+            found = self.app.call("label", words)
+            choice.write_text(json.dumps({"words": words, **found}))
+        found = json.loads(choice.read_text())
+        if found["words"] != words:
+            raise SystemExit(f"{folder} was chosen with {found['words']}, not {words}")
+        return found
 
 
-def by_seed(values: list[float]) -> str:
-    """A cell that holds the score of each seed."""
-    return ", ".join(cell([value]) for value in values)
+def _coverage(points: dict) -> dict[str, float]:
+    name = "object_coverage"
+    return {name: points[name]} if points.get(name) is not None else {}
 
 
-def table(
-    title: str,
-    values: dict[tuple[str, str], list[float]],
-    show: Callable[[list[float]], str] = cell,
-) -> list[str]:
-    """A table of rows and columns in the order in which they came."""
-    rows = list(dict.fromkeys(row for row, _ in values))
-    columns = list(dict.fromkeys(column for _, column in values))
-    lines = heading(title, columns)
-    for row in rows:
-        cells = [show(values[row, column]) for column in columns]
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--columns", nargs="+", help="only these; all by default")
-    parser.add_argument("--rows", nargs="+", help="only these; all by default")
-    parser.add_argument("--pretrain", nargs="+", default=[], help="settings of pre-training")
-    parser.add_argument("--finetune", nargs="+", default=[], help="settings of fine-tuning")
-    parser.add_argument("--work", type=Path, default=Path("runs/pretraining"))
-    parser.add_argument("--out", type=Path, required=True)
-    options, settings = parser.parse_known_args()
-    runs = Runs(options, settings)
-    cells = [
+def cells_of(options: argparse.Namespace) -> list[Cell]:
+    """The cells of a table that were asked for."""
+    return [
         cell
         for cell in TABLES[options.table]
         if (not options.columns or cell.column in options.columns)
         and (not options.rows or cell.row in options.rows)
     ]
-    found = {
-        (cell.row, cell.column): [runs.score(cell, seed) for seed in options.seeds]
-        for cell in cells
-    }
-    first = next(iter(found.values()))[0]
-    minutes = [summary["seconds"] / 60 for summaries in found.values() for summary in summaries]
-    lines = [
-        f"# Pre-training: {options.table}",
-        "",
-        f"    python {shlex.join(sys.argv)}",
-        "",
-        f"Seeds {options.seeds}, mean ± standard deviation, percent; protocol of the first cell "
-        f"`{first['protocol']}`; {platform.machine()}, two cores, median "
-        f"{statistics.median(minutes):.1f} minutes a fine-tuning.",
-    ]
-    for score, name in (("miou", "mIoU"), ("ap50", "AP50")):
-        if score in first:
-            values = {key: [one[score] for one in summaries] for key, summaries in found.items()}
-            lines += table(name, values) + table(f"{name} by seed", values, by_seed)
-    if options.table == "points":
-        lines += table(
-            "Objects of a scene that the points hit",
-            {
-                (str(cell.strategy), cell.column): [
-                    runs.points(cell, seed)["object_coverage"] for seed in options.seeds
-                ]
-                for cell in cells
-            },
-        )
-    options.out.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--columns", nargs="+", help="only these; all by default")
+    parser.add_argument("--rows", nargs="+", help="only these; all by default")
+    parser.add_argument("--pretrain", nargs="+", default=[], help="settings of pre-training")
+    parser.add_argument("--finetune", nargs="+", default=[], help="settings of fine-tuning")
+    options, settings = parse(parser)
+    every = TABLES[options.table]
+    table = Table(
+        title=f"Pre-training: {options.table}",
+        rows=list(dict.fromkeys(cell.row for cell in every)),
+        columns=list(dict.fromkeys(cell.column for cell in every)),
+        about=[],
+        remarks=[],
+    )
+    jobs = Runs(options, settings).jobs(cells_of(options))
+    print(fill_table(options.name or f"pretraining_{options.table}", table, jobs, options.results))
 
 
 if __name__ == "__main__":
