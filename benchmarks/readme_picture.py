@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from twist_cli.inference import find_instances, predict_scene
+from twist_cli.scenes import open_split
 
 from pcl_data.rendering import render_points, write_png
-from twist_cli.inference import find_instances, predict_scene
 from twist_cli.predicting import load_model
-from twist_cli.scenes import open_split
 
 GREY = 190
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-
-from pcl_data import SCANNET20
-from twist_cli.config import ModelConfig, RunConfig, TwistConfig
 from twist_cli.inference import find_instances, predict_scene, rectify
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective
 from twist_cli.scenes import DataConfig, open_split
+
+from pcl_data import SCANNET20
+from twist_cli.config import ModelConfig, RunConfig, TwistConfig
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
-
-from pcl_data import SCANNET20
-from twist_cli.config import ModelConfig, RunConfig, TwistConfig
 from twist_cli.inference import predict_scene, rectify
 from twist_cli.labelling import label_scene
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective
 from twist_cli.scenes import DataConfig, open_split
+
+from pcl_data import SCANNET20
+from twist_cli.config import ModelConfig, RunConfig, TwistConfig
 
 CPU = torch.device("cpu")
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-
-from pcl_data import SCANNET20
-from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig, TwistConfig
 from twist_cli.network import build_networks
 from twist_cli.objective import TwistObjective, limit_proposals, propose_voxels
 from twist_cli.samples import step_batches
 from twist_cli.scenes import open_split
+
+from pcl_data import SCANNET20
+from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig, TwistConfig
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from twist_cli.samples import step_batches
+from twist_cli.scenes import Split, open_split
 
 from pcl_data import Scene
 from pcl_pseudolabel import PseudoLabelRecord
 from twist_cli.config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from twist_cli.samples import step_batches
-from twist_cli.scenes import Split, open_split
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Tests of twist_cli.scenes."""
 
 import pytest
+from twist_cli.scenes import open_split
 
 from pcl_synth import SyntheticRooms
 from twist_cli.config import DataConfig
-from twist_cli.scenes import open_split
 
 
 def test_every_scene_has_one_role(scans):

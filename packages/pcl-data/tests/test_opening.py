@@ -42,7 +42,9 @@ def test_every_label_set_has_its_name():
 def test_values_are_read_as_yaml():
     words = read_words(["cameras=true", "n_sweeps=3", "version=v1.0-mini"])
     options = read_options(NuScenes, words)
-    assert options == read_options(NuScenes, {"cameras": True, "n_sweeps": 3} | {"version": "v1.0-mini"})
+    assert options == read_options(
+        NuScenes, {"cameras": True, "n_sweeps": 3} | {"version": "v1.0-mini"}
+    )
     assert options == {"cameras": True, "n_sweeps": 3, "version": "v1.0-mini"}
 
 

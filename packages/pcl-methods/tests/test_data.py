@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, save_scene
-from pcl_methods.data import DataConfig, data_name, open_budget, open_split, open_test_scenes, spread
+from pcl_methods.data import (
+    DataConfig,
+    data_name,
+    open_budget,
+    open_split,
+    open_test_scenes,
+    spread,
+)
 from pcl_methods.segmentation.testing import make_room
 from pcl_synth import SyntheticRooms, SyntheticStreets
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from pcl_data.splits import SceneSplit
+from pcl_methods.data import kind_of, spread
 from pcl_methods.pretraining.frame_pairs import FramePairs, open_frame_pairs
 from pcl_methods.pretraining.learning import Training, cosine, exponential
 from pcl_methods.pretraining.matched_views import CutViews, MatchedViews
-from pcl_methods.pretraining.monitoring import KnnProbe, Monitor, spread
+from pcl_methods.pretraining.monitoring import KnnProbe, Monitor
 from pcl_methods.pretraining.norm_fitting import fit_norms
 from pcl_methods.pretraining.objective import Objective
 from pcl_methods.pretraining.point_objective import (
@@ -29,14 +30,32 @@ from pcl_methods.pretraining.volume_objective import (
 )
 from pcl_methods.pretraining.volume_views import VolumeViews
 from pcl_methods.segmentation.encoding import VoxelBackbone
+from pcl_methods.segmentation.network import Backbone
+from pcl_methods.segmentation.weights import InitialWeights, load_initial_weights
+from pcl_methods.settings import build_backbone
 from pcl_run.loop import Schedule
 from pcl_run.run import Run
 from pcl_run.training import make_optimizer
-from pretrain_cli.config import PretrainConfig
+from pretrain_cli.config import FinetuneConfig, PretrainConfig
 
+T = TypeVar("T", bound=VoxelBackbone)
 NORM_SCENES = 20  # that the batch norms of SSPL's backbone are fitted to
 SCHEDULES: dict[str, Schedule] = {"exponential": exponential, "cosine": cosine}
-NEGATIVES: dict[str, str] = {"cluster": "other", "hard": "same", "random": "any"}
+NEGATIVES: dict[str, Literal["any", "other", "same"]] = {"cluster": "other", "hard": "same", "random": "any"}
+
+
+def initial_backbone(
+    config: PretrainConfig | FinetuneConfig,
+) -> tuple[Backbone, InitialWeights | None]:
+    """The backbone of a configuration, and the weights that it starts from.
+
+    Voxels of those may have another size: Contrastive Scene Contexts goes from 2.5 to 2 cm.
+    """
+    backbone = build_backbone(config.model, config.data.features)
+    if config.init is None:
+        return backbone, None
+    expected = config.model.identity() | {"features": config.data.features}
+    return backbone, load_initial_weights(backbone, config.init, expected=expected)
 
 
 def build_objective(config: PretrainConfig, backbone: VoxelBackbone) -> Objective:
@@ -52,7 +71,7 @@ def build_batches(
     **ranks: int,
 ) -> ViewBatches:
     """Batches of views of the scenes of these names, or of pairs of their frames."""
-    settings: dict[str, Any] = {"count": config.train.scenes, "seed": config.seed, **ranks}
+    settings: dict[str, Any] = {"count": config.train.batch_size, "seed": config.seed, **ranks}
     if pairs is not None:
         return ViewBatches(pairs.pairs, pairs.load, _matched_views(config), **settings)
     make_views = METHODS[config.method].scene_views(config)
@@ -92,7 +111,7 @@ def build_monitor(run: Run, config: PretrainConfig, split: SceneSplit) -> Monito
     )
 
 
-def finished(backbone: VoxelBackbone, config: PretrainConfig, split: SceneSplit) -> VoxelBackbone:
+def finished(backbone: T, config: PretrainConfig, split: SceneSplit) -> T:
     """The backbone as it leaves pre-training: after SSPL with the batch norms of whole scenes."""
     if not METHODS[config.method].learns_from_crops:
         return backbone
@@ -105,7 +124,7 @@ def open_pairs(config: PretrainConfig, scenes: Sequence[str]) -> FramePairs | No
     """The frame pairs of scenes, none of some, if the run learns from frames."""
     if config.contrast.pairs is None:
         return None
-    source = config.data.model_dump(include={"kind", "world_seed"})
+    source = {"kind": kind_of(config.data), "world_seed": config.data.world_seed}
     return open_frame_pairs(config.contrast.pairs, scenes, source)
 
 

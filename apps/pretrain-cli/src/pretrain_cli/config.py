@@ -23,7 +23,9 @@ class PretrainTrainConfig(TrainingConfig):
     """Section 5 of paper 001, or 3.4 of paper 003."""
 
     steps: int = Field(60_000, ge=1)
-    batch_size: int = Field(4, ge=1, description="scenes, or pairs of views, of a step of each process")
+    batch_size: int = Field(
+        4, ge=1, description="scenes, or pairs of views, of a step of each process"
+    )
     momentum: float = Field(0.8, ge=0, lt=1, description="of SGD")
     dampening: float = Field(0.0, ge=0, lt=1, description="of SGD")
     schedule: Literal["exponential", "cosine"] = Field(
@@ -170,9 +172,7 @@ class FinetuneConfig(Config):
     cluster_radius: float = Field(1.5, gt=0, description="voxels")
     min_points: int = Field(50, ge=1, description="voxels of an instance")
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
-    probe_voxels: int = Field(
-        50_000, ge=1, description="labeled voxels that a probe learns from"
-    )
+    probe_voxels: int = Field(50_000, ge=1, description="labeled voxels that a probe learns from")
 
 
 QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1}

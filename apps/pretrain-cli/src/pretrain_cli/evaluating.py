@@ -1,13 +1,14 @@
 """Scores of a network on held-out scenes; `pretrain-cli evaluate` and `predict`."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from pcl_backbones import read_card
-from pcl_methods.data import data_name, open_split, open_test_scenes
+from pcl_methods.data import open_split, open_test_scenes, with_other_data
 from pcl_methods.segmentation.scoring import score_split
 from pcl_methods.segmentation.segmenter import load_segmenter
 from pcl_methods.segmentation.weights import weights_file
@@ -16,28 +17,33 @@ from pcl_run.config import load_config
 from pretrain_cli.config import FinetuneConfig
 
 
-def evaluate_model(model: Path, overrides: Sequence[str], device: str) -> dict[str, Any]:
+def evaluate_model(
+    model: Path, data: Path | None, overrides: Sequence[str], device: str
+) -> dict[str, Any]:
     """Scores of a fine-tuned model on its held-out scenes, or on those that settings name.
 
     Args:
         model: run folder of `finetune`, or its weights.
-        overrides: settings over those of the run, such as data.root.
+        data: folder of other data, whose labeled scenes are all scored.
+        overrides: settings over those of the run.
         device: auto, cpu or cuda.
 
     Raises:
         ValueError: if the weights are of no fine-tuned model, or there is no held-out scene.
     """
-    segmenter = load_segmenter(model, choose_device(device))
     card = read_card(weights_file(model))
-    settings = {"stored": card["config"]}
+    if card.get("kind") != "segmentation":
+        raise ValueError(f"model must be made by pretrain-cli finetune, got {card.get('kind')}")
+    segmenter = load_segmenter(model, choose_device(device))
+    settings = {"stored": with_other_data(card["config"], data)}
     config = load_config(FinetuneConfig, presets=settings, preset="stored", overrides=overrides)
     if config.model.model_dump() != card["config"]["model"]:
         raise ValueError("model settings must stay as they were trained, got others")
-    is_its_own = data_name(config.data) == card["data"]
-    split = open_split(config.data) if is_its_own else open_test_scenes(config.data, segmenter.label_set)
+    is_its_own = config.data.model_dump(mode="json") == card["config"]["data"]
+    other = partial(open_test_scenes, label_set=segmenter.label_set)
     return score_split(
         segmenter,
-        split,
+        open_split(config.data) if is_its_own else other(config.data),
         segmenter.label_set,
         trained_on=card["data"],
         budget=card["budget"],

@@ -60,7 +60,9 @@ def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
         if config.train.lora_rank is not None:
             merge_lora(segmenter.network)
         save_weights(
-            segmenter.network, run.folder / WEIGHTS, jsonable(_card(config, split, segmenter, summary))
+            segmenter.network,
+            run.folder / WEIGHTS,
+            jsonable(_card(config, split, segmenter, summary)),
         )
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}

@@ -10,6 +10,7 @@ import typer
 from torch import Tensor
 
 from pcl_data import Scene
+from pcl_methods.data import open_split
 from pcl_methods.pretraining.point_selection import (
     choose_as_published,
     choose_at_random,
@@ -22,9 +23,8 @@ from pcl_methods.pretraining.point_selection import (
 from pcl_methods.segmentation.encoding import EncodedScene, encode_scene
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.building import initial_backbone
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
-from pretrain_cli.worlds import open_world
 
 STRATEGIES = ("active", "csc_reference", "kmeans", "random")
 
@@ -43,7 +43,7 @@ def choose_points(
     """Choose points of every scene to learn from, and write which.
 
     `points{n}.npz` is the index file of the benchmark (one array of point numbers a scene), which
-    `pretrain-cli finetune budget=...` reads; `ply/<scene>.ply` shows the points in magenta.
+    `pretrain-cli finetune --budget ...` reads; `ply/<scene>.ply` shows the points in magenta.
 
     Raises:
         ValueError: if a setting, the strategy or the weights are not as they must be.
@@ -51,7 +51,7 @@ def choose_points(
     config = load_config(
         FinetuneConfig, presets=FINETUNE_PRESETS, preset=preset, file=file, overrides=overrides
     )
-    split = open_world(config.data)
+    split = open_split(config.data, scored=False)
     choose = _strategy(strategy, config, device)
     chosen, shares = {}, []
     for name in split.training:
@@ -91,7 +91,7 @@ def _encoder(config: FinetuneConfig, device: str) -> Callable[[Scene], EncodedSc
     """Features by pre-trained weights."""
     if config.init is None:
         raise ValueError("--init must name the pre-trained weights that choose, got none")
-    backbone, _ = initial_backbone(config.model, config.data.features, config.init)
+    backbone, _ = initial_backbone(config)
     backbone.to(choose_device(device))
     size, features = config.model.voxel_size, config.data.features
     return partial(encode_scene, backbone, voxel_size=size, features=features)

@@ -1,4 +1,4 @@
-"""The command line: `pretrain-cli pairs | run | finetune | probe | label | evaluate`."""
+"""The command line: `pretrain-cli pairs | run | finetune | probe | label | evaluate | predict`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,14 +25,17 @@ Overwrite = Annotated[bool, typer.Option(help="replace the run in --out")]
 Seed = Annotated[int | None, typer.Option(min=0)]
 Devices = Annotated[int, typer.Option(min=1, help="devices of a node")]
 Nodes = Annotated[int, typer.Option(min=1)]
+Precision = Annotated[str | None, typer.Option(help="32-true or bf16-mixed")]
 Preset = Annotated[str, typer.Option(help="quick, quick-lidar, paper or paper-lidar")]
 Data = Annotated[Path | None, typer.Option(help="folder of the data set")]
 Init = Annotated[
-    Path | None, typer.Option(help="pre-trained backbone: a run folder, or its weights")
+    Path | None, typer.Option(help="what to start from: a run of any app, or a file of weights")
 ]
 Budget = Annotated[
-    str | None, typer.Option(help="labels: 5%, 20pts, or a list (.txt scenes, .npz points)")
+    str | None,
+    typer.Option(help="labels: 5%, 10scenes, 20pts, or a list (.txt scenes, .npz points)"),
 ]
+Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
@@ -89,6 +92,7 @@ def run(
     seed: Seed = None,
     devices: Devices = 1,
     nodes: Nodes = 1,
+    precision: Precision = None,
     as_json: Json = False,
 ) -> None:
     """Pre-train a backbone without labels.
@@ -96,13 +100,18 @@ def run(
     Example: pretrain-cli run --method csc --pairs pairs
     """
     with boundary():
+        from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
+
+        options = {"method": method, "data.root": data, "contrast.pairs": pairs, "init": init}
+        options |= {"seed": seed, "train.precision": precision}
+        given = with_options(overrides, options)
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        settings = start.settings(PretrainConfig, PRETRAIN_PRESETS)  # before torch is loaded
+
         from pcl_run.run import is_main_process
         from pretrain_cli.pretraining import pretrain, print_summary
 
-        options = {"method": method, "data.root": data, "contrast.pairs": pairs, "init": init}
-        given = with_options(overrides, {**options, "seed": seed})
-        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
-        summary = pretrain(start)
+        summary = pretrain(start, settings)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -122,6 +131,7 @@ def finetune(
     seed: Seed = None,
     devices: Devices = 1,
     nodes: Nodes = 1,
+    precision: Precision = None,
     as_json: Json = False,
 ) -> None:
     """Train a network with few labels, from scratch or from pre-trained weights, and score it.
@@ -129,14 +139,19 @@ def finetune(
     Example: pretrain-cli finetune --init runs/pretrain_001 --budget 5% --task instance
     """
     with boundary():
+        from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
+
+        options = {"task": task, "init": init, "data.budget": budget, "data.root": data}
+        options |= {"seed": seed, "train.precision": precision}
+        given = with_options(overrides, options)
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        settings = start.settings(FinetuneConfig, FINETUNE_PRESETS)  # before torch is loaded
+
         from pcl_run.run import is_main_process
         from pretrain_cli.finetuning import finetune as train
         from pretrain_cli.finetuning import print_summary
 
-        options = {"task": task, "init": init, "budget": budget, "data.root": data, "seed": seed}
-        given = with_options(overrides, options)
-        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
-        summary = train(start)
+        summary = train(start, settings)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -156,7 +171,7 @@ def probe(
 ) -> None:
     """Score the features of a backbone as they stand; without --init, of random weights.
 
-    The strong probe, LoRA, trains: pretrain-cli finetune --init WEIGHTS train.low_rank=8
+    The strong probe, LoRA, trains: pretrain-cli finetune --init WEIGHTS train.lora_rank=8
 
     Example: pretrain-cli probe --init runs/pretrain_001 --budget 5%
     """
@@ -164,7 +179,7 @@ def probe(
         from pretrain_cli.probing import print_rows
         from pretrain_cli.probing import probe as measure
 
-        options = {"init": init, "budget": budget, "data.root": data, "seed": seed}
+        options = {"init": init, "data.budget": budget, "data.root": data, "seed": seed}
         rows = measure(
             kinds.split(","),
             preset=preset,
@@ -215,21 +230,47 @@ def label(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Option(help="a run folder of finetune, or its weights")],
+    model: Model,
     overrides: Overrides = None,
     data: Data = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score a fine-tuned model on the held-out scenes of its run, or of other data.
+    """Score a fine-tuned model on the held-out scenes of its run, or on all of --data.
 
     Example: pretrain-cli evaluate --model runs/finetune_001
     """
     with boundary():
         from pretrain_cli.evaluating import evaluate_model, print_scores
 
-        scores = evaluate_model(model, with_options(overrides, {"data.root": data}), device)
-        print_scores(scores, as_json=as_json)
+        print_scores(evaluate_model(model, data, overrides or [], device), as_json=as_json)
+
+
+@app.command()
+def predict(
+    scans: Annotated[
+        list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")
+    ],
+    model: Model,
+    out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
+    options: Annotated[
+        list[str] | None, typer.Option("--option", help="of the reader: drop_invalid=true")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Label every point of each scan: a PLY with label, confidence and, if learned, instance.
+
+    Example: pretrain-cli predict scan.ply --model runs/finetune_001
+    """
+    with boundary():
+        from pcl_methods.segmentation.predicting import predict_scans, show_prediction
+        from pcl_methods.segmentation.segmenter import load_segmenter
+        from pcl_run.cli import choose_device
+
+        find = load_segmenter(model, choose_device(device))
+        for done in predict_scans(scans, find, find.label_set, out, options=options or []):
+            typer.echo(show_prediction(done, as_json=as_json))
 
 
 if __name__ == "__main__":

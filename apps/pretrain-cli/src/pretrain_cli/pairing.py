@@ -7,13 +7,12 @@ from typing import Any
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
+from pcl_methods.data import DataConfig, kind_of, open_split
 from pcl_methods.pretraining.frame_pairs import write_frame_pairs
 from pcl_run.config import load_config
 from pcl_run.counting import counting
 from pcl_synth import SyntheticRooms
 from pcl_synth.rooms import generate_room
-from pretrain_cli.config import DataConfig
-from pretrain_cli.worlds import open_world
 
 
 def write_pairs(
@@ -30,7 +29,7 @@ def write_pairs(
         ValueError: if a setting or a scene is not as it must be.
     """
     config = load_config(DataConfig, presets={}, overrides=overrides)
-    split = open_world(config)
+    split = open_split(config, scored=False)
     names = sorted([*split.training, *split.validation])
     with counting("scenes", len(names)) as done:
         counts = write_frame_pairs(
@@ -49,16 +48,16 @@ def write_pairs(
 def _source(config: DataConfig) -> dict[str, Any]:
     """What must be the same where pairs are added to a folder."""
     return {
-        "kind": config.kind,
+        "kind": kind_of(config),
         "root": None if config.root is None else str(config.root.resolve()),
-        "options": list(config.options),
+        "options": config.options,
         "world_seed": config.world_seed,
     }
 
 
 def _loader(config: DataConfig, split: SceneSplit) -> Callable[[str], Scene]:
     """Reads scenes with their frames; those of rooms are made, as their scenes keep none."""
-    if config.kind != "rooms":
+    if kind_of(config) != "rooms":
         return split.load
     rooms = SyntheticRooms(config.n_scenes, seed=config.world_seed)
     return partial(_room, config.world_seed, rooms.names)

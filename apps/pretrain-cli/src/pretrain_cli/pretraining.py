@@ -8,9 +8,9 @@ import typer
 
 from pcl_backbones import save_weights
 from pcl_data.splits import SceneSplit
+from pcl_methods.data import data_name, open_split
 from pcl_methods.pretraining.frame_pairs import FramePairs
 from pcl_methods.pretraining.learning import pretrain as learn
-from pcl_methods.segmentation.weights import WEIGHTS
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
 from pcl_run.loop import interruptible
@@ -18,36 +18,38 @@ from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
 from pcl_run.start import Start
-from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.building import (
     build_batches,
     build_monitor,
     build_objective,
     build_training,
     finished,
+    initial_backbone,
     open_pairs,
 )
-from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
-from pretrain_cli.worlds import open_world
+from pretrain_cli.config import PretrainConfig
+
+WEIGHTS = "backbone.safetensors"
 
 
-def pretrain(start: Start) -> dict[str, Any]:
+def pretrain(start: Start, config: PretrainConfig) -> dict[str, Any]:
     """Pre-train and return the summary.
 
     Raises:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
-    config = start.settings(PretrainConfig, PRETRAIN_PRESETS)
-    split = open_world(config.data)
+    split = open_split(config.data, scored=False)
     pairs = _pairs(config, split)
-    fabric = start.fabric()
+    fabric = start.fabric(config.train.precision)
     torch.manual_seed(config.seed)
-    backbone, _ = initial_backbone(config.model, config.data.features, config.init)
+    backbone, init = initial_backbone(config)
     objective = build_objective(config, backbone)
     ranks = {"rank": fabric.global_rank, "n_ranks": fabric.world_size}
     batches = build_batches(config, split, split.training, pairs, **ranks)
     with interruptible():
         run = start.open_run("pretrain", config)
+        if init is not None:
+            run.log(str(init))
         monitor = build_monitor(run, config, split)
         with run.timed():
             training, stage = build_training(config), config.method
@@ -55,7 +57,8 @@ def pretrain(start: Start) -> dict[str, Any]:
         summary = summarize(run, config, pairs, split)
     if run.is_writer:
         card = jsonable(card_of(config, summary))
-        save_weights(finished(objective.backbone, config, split), run.folder / WEIGHTS, card=card)
+        finished_backbone = finished(backbone, config, split)
+        save_weights(finished_backbone, run.folder / WEIGHTS, card=card)
         write_report(run.folder)
     return summary | {"folder": str(run.folder)}
 
@@ -97,6 +100,7 @@ def card_of(config: PretrainConfig, summary: Mapping[str, Any]) -> dict[str, Any
         "voxel_size": config.model.voxel_size,
         "features": config.data.features,
         "method": config.method,
+        "data": data_name(config.data),
         "config": config.model_dump(mode="json"),
         "panel": summary["panels"][-1] if summary["panels"] else {},
     }

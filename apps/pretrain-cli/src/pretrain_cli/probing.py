@@ -9,14 +9,13 @@ import torch
 import typer
 
 from pcl_data.evaluation import ScoreProtocol
+from pcl_methods.data import open_split
 from pcl_methods.segmentation.encoding import encode_scene
 from pcl_methods.segmentation.probing import PROBES, probe_scores
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-from pretrain_cli.backbones import initial_backbone
-from pretrain_cli.budgets import open_budget
+from pretrain_cli.building import initial_backbone
 from pretrain_cli.config import FINETUNE_PRESETS, FinetuneConfig
-from pretrain_cli.worlds import open_labeled_world
 
 
 def probe(
@@ -38,23 +37,25 @@ def probe(
     for kind in kinds:
         if kind not in PROBES:
             raise ValueError(f"probe must be one of {', '.join(PROBES)}, got {kind}")
-    world, label_set = open_labeled_world(config.data)
-    budget = open_budget(config, world.training)
+    split = open_split(config.data)
+    assert split.label_set is not None  # open_split has checked
     torch.manual_seed(config.seed)
-    backbone, card = initial_backbone(config.model, config.data.features, config.init)
+    backbone, init = initial_backbone(config)
     backbone.to(choose_device(device))
     size, features = config.model.voxel_size, config.data.features
     found = probe_scores(
         partial(encode_scene, backbone, voxel_size=size, features=features),
         {kind: PROBES[kind] for kind in kinds},
-        [budget.limit(world.load(name)) for name in budget.scenes],
-        [world.load(name) for name in world.validation],
-        label_set,
+        [split.load_labeled(name) for name in split.labeled],
+        [split.load(name) for name in split.validation],
+        split.label_set,
         max_voxels=config.probe_voxels,
-        protocol=ScoreProtocol(split="held-out", tta=False, budget=budget.name),
+        protocol=ScoreProtocol(
+            data=split.data, split="held-out", tta=False, budget=split.budget.name
+        ),
     )
-    init = card.get("method", "random")
-    return [{"probe": kind, "init": init, **scores} for kind, scores in found.items()]
+    name = "random" if init is None else init.card.get("method", init.card.get("kind"))
+    return [{"probe": kind, "init": name, **scores} for kind, scores in found.items()]
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -51,9 +51,7 @@ def build_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
     )
 
 
-def start_model(
-    config: RunConfig, label_set: LabelSet
-) -> tuple[TwistModel, InitialWeights | None]:
+def start_model(config: RunConfig, label_set: LabelSet) -> tuple[TwistModel, InitialWeights | None]:
     """What round 0 starts from: weights of the seed, and what fits of `config.init`."""
     model = build_model(config, label_set)
     if config.init is None:

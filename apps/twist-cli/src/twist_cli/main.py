@@ -1,6 +1,5 @@
 """The command line: `twist-cli run | predict | evaluate | report | pseudo | doctor`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,20 +9,21 @@ from pcl_run.cli import boundary
 
 app = typer.Typer(
     name="twist-cli",
-    help="Self-training for 3D instance segmentation from a few labelled scans (TWIST).",
+    help="Self-training for 3D instance segmentation from a few labeled scans (TWIST).",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
 
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="dotted settings such as twist.rounds=2 data.n_labeled=4")
+    list[str] | None,
+    typer.Argument(help="dotted settings such as twist.rounds=2 data.budget=4scenes"),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
-Data = Annotated[Path | None, typer.Option(help="folder of scans; without it: SyntheticRooms")]
+Data = Annotated[Path | None, typer.Option(help="folder of the data; without it: generated rooms")]
 Preset = Annotated[str, typer.Option(help="quick (minutes on two cores) or paper")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Model = Annotated[Path, typer.Option(help="a run folder, or its model.safetensors")]
+Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
 
 
 @app.command()
@@ -39,11 +39,12 @@ def run(
     overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
     init: Annotated[
         Path | None,
-        typer.Option(help="pre-trained backbone that starts round 0: a run folder, or its weights"),
+        typer.Option(help="what round 0 starts from: a run of any app, or a file of weights"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of the training, not the data")] = None,
     devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,
     nodes: Annotated[int, typer.Option(min=1)] = 1,
+    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed")] = None,
     dry_run: Annotated[
         bool, typer.Option(help="build everything, time two steps, write nothing")
     ] = False,
@@ -51,16 +52,21 @@ def run(
 ) -> None:
     """Self-train a network and score it on held-out scenes.
 
-    Example: twist-cli run --data scans data.labeled=[room1*] data.validation=[room9*]
+    Example: twist-cli run --data scans data.labeled=room1* data.validation=room9*
     """
     with boundary():
-        from pcl_run.run import is_main_process
         from pcl_run.start import Start, with_options
+        from twist_cli.config import PRESETS, RunConfig
+
+        options = {"data.root": data, "init": init, "seed": seed, "train.precision": precision}
+        given = with_options(overrides, options)
+        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
+        settings = start.settings(RunConfig, PRESETS)  # before torch is loaded
+
+        from pcl_run.run import is_main_process
         from twist_cli.running import print_summary, start_run
 
-        given = with_options(overrides, {"data.root": data, "init": init, "seed": seed})
-        start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
-        summary = start_run(start, dry_run=dry_run)
+        summary = start_run(start, settings, dry_run=dry_run)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -72,6 +78,9 @@ def predict(
     ],
     model: Model,
     out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
+    options: Annotated[
+        list[str] | None, typer.Option("--option", help="of the reader: drop_invalid=true")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -80,11 +89,12 @@ def predict(
     Example: twist-cli predict scan.ply --model runs/twist_001
     """
     with boundary():
-        from twist_cli.predicting import predict_scans
+        from pcl_methods.segmentation.predicting import predict_scans, show_prediction
+        from twist_cli.predicting import open_model
 
-        rows = predict_scans(scans, model, out, device)
-        for row in rows:
-            typer.echo(json.dumps(row) if as_json else "{scan} -> {file}: {summary}".format(**row))
+        find, label_set = open_model(model, device)
+        for done in predict_scans(scans, find, label_set, out, options=options or []):
+            typer.echo(show_prediction(done, as_json=as_json))
 
 
 @app.command()
@@ -95,15 +105,14 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score a model on the held-out scenes of its run, or on every labelled scan of --data.
+    """Score a model on the held-out scenes of its run, or on the labeled scans of --data.
 
     Example: twist-cli evaluate --model runs/twist_001
     """
     with boundary():
-        from twist_cli.predicting import evaluate_model
-        from twist_cli.running import print_scores
+        from twist_cli.predicting import evaluate_model, print_scores
 
-        print_scores(evaluate_model(model, data, list(overrides or []), device), as_json=as_json)
+        print_scores(evaluate_model(model, data, overrides or [], device), as_json=as_json)
 
 
 @app.command()

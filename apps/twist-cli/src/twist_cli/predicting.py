@@ -1,6 +1,6 @@
 """`twist-cli predict` and `evaluate`: a finished model on any scan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,11 @@ import torch
 import typer
 
 from pcl_backbones import load_weights, read_card
-from pcl_methods.data import data_name, open_split, open_test_scenes
+from pcl_data import LabelSet, Scene
+from pcl_methods.data import open_split, open_test_scenes, with_other_data
+from pcl_methods.segmentation.inference import Classes
 from pcl_methods.segmentation.scoring import score_split
-from pcl_methods.segmentation.segmenter import read_label_set
+from pcl_methods.segmentation.segmenter import load_segmenter, read_label_set
 from pcl_methods.segmentation.weights import weights_file
 from pcl_methods.self_training.judgment import segment_scene
 from pcl_methods.self_training.networks import TwistModel
@@ -23,7 +25,7 @@ from twist_cli.config import RunConfig
 
 
 def load_model(
-    path: Path, device: torch.device, overrides: Sequence[str] = ()
+    path: Path, device: torch.device, data: Path | None = None, overrides: Sequence[str] = ()
 ) -> tuple[TwistModel, RunConfig]:
     """The networks of a weights file, and the settings they were made with.
 
@@ -34,7 +36,7 @@ def load_model(
     card = read_card(path)
     if card.get("kind") != "twist":
         raise ValueError(f"model must be made by twist-cli run, got {path} ({card.get('kind')})")
-    base = {"model": card["config"]}
+    base = {"model": with_other_data(card["config"], data)}
     config = load_config(RunConfig, presets=base, preset="model", file=None, overrides=overrides)
     if config.model.model_dump() != card["config"]["model"]:
         raise ValueError(f"model settings must stay as they were trained, got {list(overrides)}")
@@ -43,19 +45,38 @@ def load_model(
     return networks.to(device).eval(), config
 
 
-def evaluate_model(model: Path, overrides: Sequence[str], device: str) -> dict[str, Any]:
+def open_model(model: Path, device: str) -> tuple[Callable[[Scene], Classes], LabelSet]:
+    """What gives the classes and instances of a scene, by a network of any app.
+
+    Raises:
+        ValueError: if there is no such model.
+    """
+    path, where = weights_file(model), choose_device(device)
+    if read_card(path).get("kind") != "twist":
+        segmenter = load_segmenter(path, where)
+        return segmenter, segmenter.label_set
+    networks, config = load_model(path, where)
+    find = partial(segment_scene, networks, reclassify=config.twist.rectify_at_test)
+    return find, networks.label_set
+
+
+def evaluate_model(
+    model: Path, data: Path | None, overrides: Sequence[str], device: str
+) -> dict[str, Any]:
     """Scores on the run's held-out scenes, or on the labeled scans of other data.
 
     Raises:
         ValueError: if an override is no setting, or would change the network.
     """
     path = weights_file(model)
-    networks, config = load_model(path, choose_device(device), overrides)
+    networks, config = load_model(path, choose_device(device), data, overrides)
     card = read_card(path)
-    is_its_own = data_name(config.data) == card["data"]
+    is_its_own = config.data.model_dump(mode="json") == card["config"]["data"]
     return score_split(
         partial(segment_scene, networks, reclassify=config.twist.rectify_at_test),
-        open_split(config.data) if is_its_own else open_test_scenes(config.data, networks.label_set),
+        open_split(config.data)
+        if is_its_own
+        else open_test_scenes(config.data, networks.label_set),
         networks.label_set,
         trained_on=card["data"],
         budget=card["budget"],

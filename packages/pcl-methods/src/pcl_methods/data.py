@@ -15,6 +15,7 @@ from pydantic import Field
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
 from pcl_data.opening import HELD_OUT, KINDS, chosen, open_dataset, read_options
+from pcl_data.scene import Scene
 from pcl_data.splits import (
     LabelBudget,
     SceneSplit,
@@ -26,7 +27,6 @@ from pcl_data.splits import (
     reconstruction_budget,
 )
 from pcl_run.config import Config
-from pcl_data.scene import Scene
 from pcl_synth import SyntheticRooms, SyntheticStreets
 from pcl_synth.rooms.dataset import VERSION as ROOMS_VERSION
 from pcl_synth.streets.dataset import VERSION as STREETS_VERSION
@@ -163,6 +163,19 @@ def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
     return SceneSplit(
         data_name(config), dataset.label_set, (), names, LabelBudget("none", ()), load
     )
+
+
+def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
+    """The settings of a trained model, as data in another folder is scored with them.
+
+    Args:
+        settings: nested, with a group `data`.
+        root: of the other data, of which nothing is learned; None keeps the model's own.
+    """
+    if root is None:
+        return dict(settings)
+    kept = {key: settings["data"][key] for key in ("options", "features")}
+    return {**settings, "data": {**kept, "root": str(root)}}
 
 
 def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:

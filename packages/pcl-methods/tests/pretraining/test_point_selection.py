@@ -32,7 +32,7 @@ def test_every_choice_is_of_points_of_the_scene(room, encode):
     choices += [partial(one, encode=encode) for one in (choose_by_features, choose_as_published)]
     for choose in choices:
         rows = choose(room, 7)
-        assert 0 <= rows.min()
+        assert rows.min() >= 0
         assert rows.max() < len(room.points)
         assert len(rows.unique()) == len(rows) <= 7
 

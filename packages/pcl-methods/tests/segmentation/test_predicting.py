@@ -47,6 +47,6 @@ def test_scans_of_one_name_and_options_that_are_none_are_refused(scan, tmp_path)
     with pytest.raises(ValueError, match="scans must have distinct names, got hall twice"):
         list(predict_scans([scan, scan.parent], find, SCANNET20, tmp_path / "out"))
     with pytest.raises(ValueError, match="did you mean 'pattern'"):
-        list(predict_scans([scan], find, SCANNET20, tmp_path, options={"patern": "*"}))
+        list(predict_scans([scan], find, SCANNET20, tmp_path, options=["patern=*"]))
     with pytest.raises(FileNotFoundError, match="root must exist"):
         list(predict_scans([tmp_path / "none.ply"], find, SCANNET20, tmp_path / "out"))

@@ -128,10 +128,14 @@ def test_weights_of_something_else_are_refused_in_one_line(tmp_path):
     save_weights(backbone(), tmp_path / "backbone.safetensors", EXPECTED)
     with pytest.raises(ValueError, match=r"init must be of width 0.5, got 0.25 in"):
         load_initial_weights(backbone(width=0.5), tmp_path, expected={"width": 0.5})
-    with pytest.raises(ValueError, match=r"init must fit the backbone, got \d+ of \d+ tensors") as e:
+    with pytest.raises(
+        ValueError, match=r"init must fit the backbone, got \d+ of \d+ tensors"
+    ) as e:
         load_initial_weights(network(), _wide(tmp_path))
     assert len(str(e.value)) < 400
-    with pytest.raises(ValueError, match="must be a finished run or a weights file, got the folder"):
+    with pytest.raises(
+        ValueError, match="must be a finished run or a weights file, got the folder"
+    ):
         load_initial_weights(network(), tmp_path / "..")
     with pytest.raises(ValueError, match="must be a finished run or a weights file, got .*none"):
         load_initial_weights(network(), tmp_path / "none.safetensors")

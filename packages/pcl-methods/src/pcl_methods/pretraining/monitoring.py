@@ -1,7 +1,7 @@
 """What is measured while a network is pre-trained: a loss alone does not say whether it learns."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
 from functools import partial
 
@@ -10,6 +10,7 @@ from lightning_fabric.utilities.apply_func import move_data_to_device
 
 from pcl_contrastive import RepresentationHealth, representation_health
 from pcl_data.splits import SceneSplit
+from pcl_methods.data import spread
 from pcl_methods.pretraining.objective import Objective
 from pcl_methods.pretraining.views import ViewBatches
 from pcl_methods.segmentation.encoding import (
@@ -128,13 +129,3 @@ class KnnProbe:
             max_voxels=self.max_voxels,
         )
         return {"knn_miou": scores["knn"]["miou"], "knn_macc": scores["knn"]["macc"]}
-
-
-def spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """At most so many of the names, evenly over all: neighbors are often alike, as sweeps are.
-
-    Example:
-        >>> spread("abcdefg", 3)
-        'adg'
-    """
-    return names[:: math.ceil(len(names) / count)] if names else names

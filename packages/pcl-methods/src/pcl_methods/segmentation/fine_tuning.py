@@ -104,6 +104,7 @@ def class_weights(split: SceneSplit, exponent: float) -> Float[Tensor, " k"] | N
     counts = torch.zeros(split.label_set.n_classes, dtype=torch.int64)
     for name in split.labeled:
         labels = split.load_labeled(name).labels
+        assert labels is not None  # load_labeled has checked
         counts += torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(counts)))
     return rarity_weights(counts, exponent)
 
@@ -119,9 +120,7 @@ def steps_to_score(n_steps: int, count: int) -> set[int]:
     return {n_steps - round(n_steps * WINDOW * i / gaps) for i in range(count)}
 
 
-def mean_scores(
-    rows: Sequence[Mapping[str, Any]], names: Collection[str]
-) -> dict[str, float]:
+def mean_scores(rows: Sequence[Mapping[str, Any]], names: Collection[str]) -> dict[str, float]:
     """The mean of each score over checkpoints; NaN where one is undefined (None once stored).
 
     Example:

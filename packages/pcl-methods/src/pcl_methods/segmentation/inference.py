@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pcl_backbones import SparseTensor, predict_tiled
 from pcl_data import Scene, voxelize
 from pcl_methods.segmentation.features import FeatureKind, point_features
-from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction
+from pcl_methods.segmentation.network import VoxelPrediction
 from pcl_pseudolabel import cluster_proposals, proposal_confidence, vote_proposal_labels
 
 MAX_VOXELS = 1_000_000  # of a scene that is seen whole
@@ -58,7 +58,7 @@ class Instances(Classes):
 
 @torch.inference_mode()
 def predict_scene(
-    network: SegmentationNetwork,
+    network: nn.Module,
     scene: Scene,
     *,
     voxel_size: float,
@@ -72,7 +72,8 @@ def predict_scene(
     (`predict_tiled`), so that memory does not grow with it.
 
     Args:
-        network: stays in evaluation mode.
+        network: called with coords and features, gives a `VoxelPrediction`; stays in evaluation
+            mode.
         scene: points in metres, with the features that are asked for.
         voxel_size: metres.
         features: what the network reads (`point_features`).
@@ -96,7 +97,7 @@ def predict_scene(
 
 
 def _predict_in_tiles(
-    network: SegmentationNetwork, coords: Tensor, features: Tensor
+    network: nn.Module, coords: Tensor, features: Tensor
 ) -> VoxelPrediction:
     """What the network says of a scene too large for it."""
     widths: list[int] = []

@@ -1,15 +1,16 @@
 """Scans in, labeled PLY files out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pcl_data import LabelSet, Scene
 from pcl_data.datasets import SceneFolder
 from pcl_data.export import write_ply
-from pcl_data.opening import read_options
+from pcl_data.opening import read_options, read_words
 from pcl_methods.segmentation.inference import Classes, Instances
 
 
@@ -28,7 +29,7 @@ def predict_scans(
     label_set: LabelSet,
     out: Path,
     *,
-    options: Mapping[str, Any] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[PredictedScan]:
     """Write a PLY of each scan: class colour, label, confidence and, if found, instance of a point.
 
@@ -37,14 +38,14 @@ def predict_scans(
         segment: gives the classes of a scene, or its instances.
         label_set: of the classes.
         out: folder of the files; it is made.
-        options: of `SceneFolder`, such as a pattern.
+        options: `key=value` of `SceneFolder`, such as a pattern.
 
     Raises:
         FileNotFoundError: if there is no such scan.
         ValueError: if two scans have the same name, or one cannot be read.
     """
     folders = [
-        SceneFolder(scan, **read_options(SceneFolder, {"label_ids": "none"} | dict(options or {})))
+        SceneFolder(scan, **read_options(SceneFolder, {"label_ids": "none"} | read_words(options)))
         for scan in scans
     ]
     names = [name for folder in folders for name in folder.names]
@@ -67,3 +68,21 @@ def predict_scans(
             )
             n_instances = len(found.scores) if isinstance(found, Instances) else None
             yield PredictedScan(scan, file, len(scene.points), n_instances)
+
+
+def show_prediction(done: PredictedScan, *, as_json: bool) -> str:
+    """A line of what was written.
+
+    Example:
+        >>> done = PredictedScan(Path("a.ply"), Path("out/a.ply"), 3, 1)
+        >>> show_prediction(done, as_json=False)
+        'a.ply -> out/a.ply: 3 points, 1 instances'
+    """
+    if as_json:
+        return json.dumps({key: _plain(value) for key, value in done._asdict().items()})
+    found = "" if done.n_instances is None else f", {done.n_instances} instances"
+    return f"{done.scan} -> {done.file}: {done.n_points} points{found}"
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value

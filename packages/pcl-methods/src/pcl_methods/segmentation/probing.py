@@ -9,8 +9,7 @@ from torch import Tensor
 
 from pcl_contrastive import fit_linear_probe, knn_probe
 from pcl_data import LabelSet, Scene
-from pcl_data.evaluation import SemanticEvaluator
-from pcl_data.evaluation.protocol import Protocol
+from pcl_data.evaluation import ScoreProtocol, SemanticEvaluator
 from pcl_methods.segmentation.encoding import EncodedScene
 
 Encode = Callable[[Scene], EncodedScene]
@@ -34,7 +33,7 @@ def probe_scores(
     label_set: LabelSet,
     *,
     max_voxels: int = 50_000,
-    protocol: Protocol = Protocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(tta=False),
 ) -> dict[str, dict[str, Any]]:
     """mIoU and mAcc of each probe on every point of held-out scenes; each scene is encoded once.
 

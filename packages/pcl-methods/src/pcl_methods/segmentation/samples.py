@@ -37,6 +37,7 @@ def labeled_sample(
         ValueError: if the scene lacks what is to be learned.
     """
     scene = split.load_labeled(name, instances=instances)
+    assert scene.labels is not None  # load_labeled has checked
     return training_sample(
         scene,
         scene.labels,

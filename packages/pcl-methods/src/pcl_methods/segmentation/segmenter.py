@@ -113,7 +113,9 @@ def load_segmenter(model: Path, device: torch.device | str = "cpu") -> Segmenter
         raise ValueError(f"model must be a network that labels points, got {kind} in {path}")
     settings, label_set = card["network"], read_label_set(card["label_set"])
     network = SegmentationNetwork(
-        build_backbone(settings["backbone"], FEATURES[settings["features"]], width=settings["width"]),
+        build_backbone(
+            settings["backbone"], FEATURES[settings["features"]], width=settings["width"]
+        ),
         label_set.n_classes,
         offsets=settings["offsets"],
         head_layers=settings["head_layers"],

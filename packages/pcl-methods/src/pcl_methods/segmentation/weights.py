@@ -113,7 +113,9 @@ def weights_file(init: Path) -> Path:
     if init.is_dir():
         found = [init / name for name in FILES if (init / name).is_file()]
         if not found:
-            raise ValueError(f"init must be a finished run or a weights file, got the folder {init}")
+            raise ValueError(
+                f"init must be a finished run or a weights file, got the folder {init}"
+            )
         return found[0]
     if not init.is_file():
         raise ValueError(f"init must be a finished run or a weights file, got {init}")

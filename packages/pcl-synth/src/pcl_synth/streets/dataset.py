@@ -88,7 +88,8 @@ class SyntheticStreets(Dataset):
         root = Path(cache) if cache is not None else Path(user_cache_dir("pcl-data"))
         folder = f"seed-{seed}-{beams}-beams" + ("-cameras" if cameras else "")
         self.cache = root / f"synthetic-streets-v{VERSION}" / folder
-        self.seed, self.beams, self.cameras, self.label_set = seed, beams, cameras, label_set
+        self.seed, self.beams, self.cameras = seed, beams, cameras
+        self.label_set: LabelSet = label_set
         self.ticks = range(0, n_sweeps * stride, stride)
         self.names = [_name(i, tick) for i in range(n_sequences) for tick in self.ticks]
 
