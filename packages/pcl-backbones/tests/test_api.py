@@ -53,5 +53,10 @@ def test_an_example_of_the_readme_prints_what_it_says(code, output, tmp_path, mo
     assert capsys.readouterr().out == output
 
 
+def test_links_of_the_readme_lead_to_files():
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
+    assert [link for link in links if not (README.parent / link).exists()] == []
+
+
 if __name__ == "__main__":
     LIST.write_text(public_names(), encoding="utf-8", newline="\n")

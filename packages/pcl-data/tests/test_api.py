@@ -55,6 +55,11 @@ def test_an_example_of_the_readme_prints_what_it_says(code, output, tmp_path, mo
     assert capsys.readouterr().out == output
 
 
+def test_links_of_the_readme_lead_to_files():
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
+    assert [link for link in links if not (README.parent / link).exists()] == []
+
+
 def test_importing_does_not_load_torch():
     code = "import sys, pcl_data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Synthetic rooms: seconds and points a room on one core, and how often each class occurs.
 
-`OPENBLAS_NUM_THREADS=1 python bench_synthetic_rooms.py [rooms]`; 40 rooms of seed 0 by default.
+`OPENBLAS_NUM_THREADS=1 python packages/pcl-synth/benchmarks/bench_rooms.py [rooms]`; 40 rooms
+of seed 0 by default.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Synthetic streets: seconds a street, a sweep and six images on one core, and class frequencies.
 
-`OMP_NUM_THREADS=1 python bench_synthetic_streets.py [streets]`; 8 streets of seed 0 by default, 8
-sweeps of each, 2.5 seconds apart. Seconds are those of the processor.
+`OMP_NUM_THREADS=1 python packages/pcl-synth/benchmarks/bench_streets.py [streets]`; 8 streets
+of seed 0 by default, 8 sweeps of each, 2.5 seconds apart. Seconds are those of the processor.
 """
 
 import sys

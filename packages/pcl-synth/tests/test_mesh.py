@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from pcl_synth.materials import Material
-from pcl_synth.mesh import bounds, frustum, terraces
+from pcl_synth.mesh import bounds, frustum, surface, terraces
 
 PLAIN = Material("plain", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 1.0, 0.0)
 
@@ -46,3 +47,8 @@ def test_a_frustum_is_closed_and_fills_its_ends():
     sides = 2 * (3 * np.hypot(3, 0.5) + 1.5 * np.hypot(3, 1))
     triangles = np.concatenate([part.triangles for part in parts])
     assert _area(triangles) == pytest.approx(2 + 8 + sides)
+
+
+def test_shapes_of_arrays_are_checked():
+    with pytest.raises(TypeCheckError):
+        surface(np.zeros((2, 2, 2)), PLAIN)  # points of a plane, not of space

@@ -1,8 +1,8 @@
 """The submanifold U-Net of LiDAR segmentation: many levels, few channels.
 
 Graham et al., "3D Semantic Segmentation with Submanifold Sparse Convolutional Networks", CVPR
-2018, with one convolution a level (VGG style), as in the SemanticKITTI baseline that Wu et al.
-(SSPL) fine-tune. Each convolution follows its norm and ReLU.
+2018, with one convolution a level (VGG style), as in the SemanticKITTI baseline that Zhang et
+al. (SSPL) fine-tune. Each convolution follows its norm and ReLU.
 """
 
 from itertools import pairwise
