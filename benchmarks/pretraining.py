@@ -57,7 +57,7 @@ CSC = ("method=csc",)
 SSPL = ("method=sspl",)
 METHODS = {"scratch": None, "PointContrast": ("method=pointcontrast",), "CSC": CSC}
 # What these tell apart are whole sweeps: more of them a step, as many in all as 500 steps of two.
-SWEEPS_A_STEP = ("train.scenes=8", "train.steps=125")
+SWEEPS_A_STEP = ("train.batch_size=8", "train.steps=125")
 LIDAR = {
     "scratch": None,
     "BYOL": ("method=byol", *SWEEPS_A_STEP),

@@ -23,7 +23,7 @@ from records import Table
 from runs import App, Job, fill_table, parse
 
 ROWS = {
-    "I": ("supervised only", ["twist.pseudo_labels=none", "train.unlabeled_scenes=0"]),
+    "I": ("supervised only", ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"]),
     "II": ("semantic, point-wise threshold", ["twist.pseudo_labels=semantic"]),
     "III": ("offset, point-wise threshold", ["twist.pseudo_labels=offset"]),
     "IV": ("both, point-wise threshold", ["twist.pseudo_labels=points"]),
@@ -32,7 +32,7 @@ ROWS = {
     "VI any class": ("TWIST, however unsure its class", ["twist.class_threshold=null"]),
     "I+CSC": (
         "supervised only, from CSC",
-        ["twist.pseudo_labels=none", "train.unlabeled_scenes=0"],
+        ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"],
     ),
     "VI+CSC": ("TWIST, from CSC", ["twist.pseudo_labels=recorrected"]),
     "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),

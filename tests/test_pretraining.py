@@ -32,7 +32,7 @@ def csc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = json.loads(pretrain("pairs", "--out", folder / "pairs", *words, "--json"))
     assert found["scenes"] == 3
     assert found["pairs"] > 100
-    words = [*NETWORK, *ROOMS, "train.steps=4", "train.scenes=1", "monitor.every=4"]
+    words = [*NETWORK, *ROOMS, "train.steps=4", "train.batch_size=1", "monitor.every=4"]
     out = folder / "run"
     pretrain("run", "--method", "csc", "--pairs", folder / "pairs", "--out", out, *words)
     return out
@@ -42,7 +42,7 @@ def test_generated_rooms_pretrain_and_fine_tune(csc, tmp_path):
     panels = json.loads((csc / "summary.json").read_text())["panels"]
     assert panels[-1]["effective_rank"] > 1
     assert {"knn_miou", "floor", "alignment"} <= panels[-1].keys()
-    words = [*NETWORK, *ROOMS, "train.steps=3", "train.scenes=1", "--budget", "50%"]
+    words = [*NETWORK, *ROOMS, "train.steps=3", "train.batch_size=1", "--budget", "50%"]
     out = tmp_path / "fine"
     pretrain("finetune", "--task", "instance", "--init", csc, "--out", out, *words)
     summary = json.loads((out / "summary.json").read_text())
@@ -51,7 +51,7 @@ def test_generated_rooms_pretrain_and_fine_tune(csc, tmp_path):
 
 
 def test_self_training_starts_from_the_pretrained_backbone(csc, tmp_path):
-    words = [*NETWORK, "data.n_rooms=3", "data.n_labeled=1", "data.n_validation=1"]
+    words = [*NETWORK, "data.n_scenes=3", "data.budget=1scenes", "data.n_validation=1"]
     words += ["train.initial_steps=2", "train.steps=2", "twist.rounds=1"]
     words += ["twist.recorrector_start=1", "twist.min_points=3"]
     out = tmp_path / "twist"
@@ -66,12 +66,12 @@ def test_self_training_starts_from_the_pretrained_backbone(csc, tmp_path):
 
 def test_generated_streets_pretrain_and_fine_tune(tmp_path):
     words = ["data.n_scenes=2", "data.n_validation=1", "data.n_sweeps=2"]
-    words += ["model.voxel_size=0.5", "train.scenes=1"]
+    words += ["model.voxel_size=0.5", "train.batch_size=1"]
     out = tmp_path / "sspl"
     settings = [*words, "train.steps=3", "teacher.queue_size=128", "monitor.every=3"]
     pretrain("run", "--preset", "quick-lidar", "--method", "sspl", "--out", out, *settings)
     fine = tmp_path / "fine"
-    settings = [*words, "train.steps=10", "train.scored=2", "--budget", "50%"]
+    settings = [*words, "train.steps=10", "train.n_scored_checkpoints=2", "--budget", "50%"]
     pretrain("finetune", "--preset", "quick-lidar", "--init", out, "--out", fine, *settings)
     summary = json.loads((fine / "summary.json").read_text())
     assert [row["step"] for row in summary["checkpoints"]] == [8, 10]

@@ -22,8 +22,8 @@ SETTINGS = [
     "model.voxel_size=0.1",
     "train.initial_steps=6",
     "train.steps=6",
-    "train.labeled_scenes=1",
-    "train.unlabeled_scenes=1",
+    "train.labeled_batch_size=1",
+    "train.unlabeled_batch_size=1",
     "train.checkpoint_every=2",
     "train.log_every=1",
     "twist.rounds=1",
@@ -142,8 +142,8 @@ def test_two_processes_pretrain_with_one_queue(scans, tmp_path):
     """Each takes its own scenes, and the queue of each holds the volumes of both."""
     out, n_steps = tmp_path / "run", 4
     words = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
-    words += ["data.kind=folder", "data.options=[label_set=scannet20]"]
-    words += ["data.validation=[scene3]", f"train.steps={n_steps}", "train.scenes=1"]
+    words += ["data.kind=folder", "data.options.label_set=scannet20"]
+    words += ["data.validation=[scene3]", f"train.steps={n_steps}", "train.batch_size=1"]
     words += ["monitor.every=4", "teacher.queue_size=16", "sspl.n_clusters=4", "train.log_every=1"]
     program = [sys.executable, "-m", "pretrain_cli.main", "run", "--method", "sspl"]
     options = ["--data", str(scans), "--out", str(out), "--devices", "2"]

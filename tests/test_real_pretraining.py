@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from pretrain_cli.main import app
 
 pytestmark = pytest.mark.real
-SMALL = ["train.steps=3", "train.scenes=1", "monitor.every=3", "monitor.batches=1"]
+SMALL = ["train.steps=3", "train.batch_size=1", "monitor.every=3", "monitor.batches=1"]
 NETWORK = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
 
 
@@ -56,7 +56,7 @@ def test_real_sweeps_are_learned_from(real_data, tmp_path):
 
 
 def test_points_of_real_scans_are_chosen_and_learned_from(real_data, tmp_path):
-    words = ["data.kind=folder", "data.options=[label_set=scannet20,label_ids=raw]"]
+    words = ["data.kind=folder", "data.options.label_set=scannet20", "data.options.label_ids=raw"]
     words += ["data.validation=[scene0007*]", "data.split='scene0000_00,scene0000_01,scene0007_00'"]
     data = ["--data", real_data / "scannet" / "points50k"]
     out = tmp_path / "chosen"
@@ -65,7 +65,7 @@ def test_points_of_real_scans_are_chosen_and_learned_from(real_data, tmp_path):
     )
     assert 0.05 < found["object_coverage"] < 1
     run = tmp_path / "run"
-    settings = [*words, *NETWORK, "train.steps=3", "train.scenes=1"]
+    settings = [*words, *NETWORK, "train.steps=3", "train.batch_size=1"]
     call("finetune", *data, "--budget", found["file"], "--out", run, *settings)
     protocol = json.loads((run / "summary.json").read_text())["protocol"]
     assert protocol == "scannet20/held-out/points/no-tta/la-20pts-list:points20.npz"

@@ -46,7 +46,7 @@ INDOOR = ["data.kind=folder", "data.validation=[scene4,scene5]"]
 OUTDOOR = [
     "data.kind=folder",
     "data.features=intensity",
-    "data.options=[label_set=semantickitti19]",
+    "data.options.label_set=semantickitti19",
     "data.validation=[sweep3]",
 ]
 
@@ -57,9 +57,9 @@ def small() -> list[str]:
     return [
         *SMALL_MODEL,
         *INDOOR,
-        "data.options=[label_set=scannet20]",
+        "data.options.label_set=scannet20",
         "train.steps=6",
-        "train.scenes=2",
+        "train.batch_size=2",
         "train.checkpoint_every=2",
         "train.log_every=2",
         "contrast.n_matches=200",
@@ -79,9 +79,9 @@ def few() -> list[str]:
     return [
         *SMALL_MODEL,
         *INDOOR,
-        "data.options=[label_set=scannet20]",
+        "data.options.label_set=scannet20",
         "train.steps=6",
-        "train.scenes=1",
+        "train.batch_size=1",
         "train.checkpoint_every=2",
         "train.log_every=2",
     ]

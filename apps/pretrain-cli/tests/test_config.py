@@ -31,7 +31,7 @@ def test_the_paper_preset_holds_the_published_values():
     assert (config.contrast.n_matches, config.contrast.temperature) == (4096, 0.4)
     assert (config.contrast.inner_radius, config.contrast.outer_radius) == (0.05, 0.5)
     lidar = load_config(PretrainConfig, presets=PRETRAIN_PRESETS, preset="paper-lidar")
-    assert (lidar.train.scenes, lidar.train.learning_rate) == (96, 0.06)
+    assert (lidar.train.batch_size, lidar.train.learning_rate) == (96, 0.06)
     assert (lidar.teacher.queue_size, lidar.teacher.momentum) == (300_000, 0.999)
     assert (lidar.sspl.n_clusters, lidar.sspl.n_negatives) == (64, 20_000)
     assert (lidar.sspl.student_crop, lidar.sspl.teacher_crop) == (0.1, 0.5)
@@ -43,7 +43,7 @@ def test_the_paper_preset_holds_the_published_values():
         (["contrast.n_partitions=3"], "n_partitions"),
         (["contrast.inner_radius=0"], "inner_radius"),
         (["contrast.inner_radius=0.5"], "contrast.outer_radius must exceed"),
-        (["method=byol", "train.scenes=1"], "train.scenes must be at least 2 with byol"),
+        (["method=byol", "train.batch_size=1"], "train.batch_size must be at least 2 with byol"),
         (["method=sspl", "contrast.pairs=there"], "only be given with pointcontrast or csc, got"),
     ],
 )

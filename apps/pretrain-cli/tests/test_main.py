@@ -105,7 +105,7 @@ def test_sweeps_are_read_by_their_intensity(sweeps, outdoor, small, tmp_path):
     words = [word for word in small if not word.startswith(("model.", "data."))]
     words += [*outdoor, "sspl.volume_size=[4,4,4]", "sspl.min_points=5"]
     call("run", "--data", sweeps, "--method", "sspl", "--out", tmp_path / "run", *words)
-    few = [*outdoor, "train.steps=4", "train.scenes=1", "train.scored=3", "train.elastic=false"]
+    few = [*outdoor, "train.steps=4", "train.batch_size=1", "train.n_scored_checkpoints=3", "train.elastic=false"]
     call(
         *("finetune", "--data", sweeps, "--init", tmp_path / "run", "--budget", "50%"),
         *("--out", tmp_path / "fine", *few),
@@ -160,7 +160,7 @@ def test_fine_tuning_starts_from_the_weights(pretrained, finetuned):
 
 
 def test_low_rank_terms_leave_norms_and_layout_as_they_were(pretrained, scans, few, tmp_path):
-    words = ["--data", scans, "--init", pretrained, "train.low_rank=2", "--budget", "50%"]
+    words = ["--data", scans, "--init", pretrained, "train.lora_rank=2", "--budget", "50%"]
     call("finetune", *words, "--out", tmp_path / "run", *few)
     before = load_file(pretrained / "backbone.safetensors")
     after = load_file(tmp_path / "run" / "model.safetensors")

@@ -15,7 +15,7 @@ def load(*overrides: str, preset: str = "quick") -> RunConfig:
 def test_the_paper_preset_has_the_papers_values():
     config = load(preset="paper")
     train, twist = config.train, config.twist
-    assert (train.steps, train.labeled_scenes, train.unlabeled_scenes) == (10_000, 4, 4)
+    assert (train.steps, train.labeled_batch_size, train.unlabeled_batch_size) == (10_000, 4, 4)
     assert (train.learning_rate, train.recorrector_learning_rate) == (0.1, 0.005)
     assert (config.model.voxel_size, twist.score_threshold) == (0.02, 0.5)
     assert config.model.backbone == "res16unet34c"
@@ -33,5 +33,5 @@ def test_a_misspelt_key_names_the_nearest():
 
 def test_self_training_needs_unlabeled_scenes():
     with pytest.raises(ConfigError, match=r"train\.unlabeled_scenes must be at least 1"):
-        load("train.unlabeled_scenes=0")
-    assert load("train.unlabeled_scenes=0", "twist.pseudo_labels=none").train.unlabeled_scenes == 0
+        load("train.unlabeled_batch_size=0")
+    assert load("train.unlabeled_batch_size=0", "twist.pseudo_labels=none").train.unlabeled_batch_size == 0

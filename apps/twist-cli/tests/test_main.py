@@ -176,7 +176,7 @@ def test_a_folder_without_readable_scans_is_refused(tmp_path, small, content):
 def test_too_few_labeled_scenes_are_refused(scans, tmp_path, small):
     settings = [one for one in small if not one.startswith("data.")]
     error = call(
-        "run", "--data", scans, "--out", tmp_path / "r", "data.n_labeled=9", *settings, code=2
+        "run", "--data", scans, "--out", tmp_path / "r", "data.budget=9scenes", *settings, code=2
     )
     assert "9" in error
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
@@ -70,6 +70,16 @@ class DataConfig(Config):
     features: Literal["colors", "intensity"] = Field(
         "colors", description="what the network reads of a point"
     )
+
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_are_named(cls, options: Any) -> Any:
+        if isinstance(options, Mapping):
+            return options
+        raise ValueError(
+            f"must be given by name, such as data.options.label_set=scannet20, got {options!r}"
+        )
 
 
 def kind_of(config: DataConfig) -> str:
