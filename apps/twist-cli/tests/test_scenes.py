@@ -1,7 +1,9 @@
 """Tests of twist_cli.scenes."""
 
+import numpy as np
 import pytest
 
+from pcl_data.export import write_ply
 from pcl_synth import SyntheticRooms
 from twist_cli.config import DataConfig
 from twist_cli.scenes import open_split
@@ -12,6 +14,7 @@ def test_every_scene_has_one_role(scans):
     roles = [*split.labeled, *split.unlabeled, *split.validation]
     assert sorted(roles) == [f"scene{index}" for index in range(6)]
     assert (len(split.labeled), len(split.validation)) == (2, 1)
+    assert (split.budget.name, split.data) == ("lr-2-seed0", f"folder:{scans.name}")
 
 
 def test_held_out_scenes_do_not_depend_on_the_label_budget(scans):
@@ -29,7 +32,7 @@ def test_patterns_choose_scenes(scans):
     assert split.unlabeled == ("scene2", "scene3", "scene4")
 
 
-def test_five_labelled_rooms_are_one_of_each_kind(monkeypatch):
+def test_five_labeled_rooms_are_one_of_each_kind(monkeypatch):
     monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
     split = open_split(DataConfig(n_rooms=20, n_validation=10, n_labeled=5), seed=4)
     kinds = [name.split("_")[2] for name in split.labeled]
@@ -52,3 +55,16 @@ def test_rejects(scans, settings, message):
     config = DataConfig(root=scans, **({"n_validation": 1, "n_labeled": 2} | settings))
     with pytest.raises(ValueError, match=message):
         open_split(config, seed=0).load("scene0")
+
+
+def test_scenes_that_are_learned_from_or_scored_need_instances(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        points = rng.uniform(0, 2, (50, 3)).astype(np.float32)
+        write_ply(tmp_path / f"scene{index}.ply", points, labels=np.full(50, 4))
+    config = DataConfig(root=tmp_path, labeled=("scene0",), validation=("scene3",))
+    split = open_split(config, seed=0)
+    assert split.load("scene1").instances is None
+    for name in ("scene0", "scene3"):
+        with pytest.raises(ValueError, match=f"scene {name} must have labels and instances"):
+            split.load(name)
