@@ -10,7 +10,7 @@ from pcl_run.cli import boundary
 
 app = typer.Typer(
     name="twist-cli",
-    help="Self-training for 3D instance segmentation from a few labelled scans (TWIST).",
+    help="Self-training for 3D instance segmentation from a few labeled scans (TWIST).",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
@@ -95,7 +95,7 @@ def evaluate(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score a model on the held-out scenes of its run, or on every labelled scan of --data.
+    """Score a model on the held-out scenes of its run, or on every labeled scan of --data.
 
     Example: twist-cli evaluate --model runs/twist_001
     """
