@@ -120,7 +120,7 @@ def test_dry_run_writes_nothing(scans, small, tmp_path):
 
 
 def scan_with(tmp_path: Path, **changes) -> Path:
-    """A folder of three labelled scans, one of them changed."""
+    """A folder of three labeled scans, one of them changed."""
     for index in range(3):
         arrays = {
             "coord": np.random.default_rng(index).uniform(0, 2, (500, 3)).astype(np.float32),

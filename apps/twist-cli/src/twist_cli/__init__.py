@@ -1,4 +1,4 @@
-"""Self-training for 3D instance segmentation from a few labelled scans (TWIST)."""
+"""Self-training for 3D instance segmentation from a few labeled scans (TWIST)."""
 
 from twist_cli.__about__ import __version__
 

@@ -12,7 +12,16 @@ import typer
 
 from pcl_run.cli import print_json
 
-LIBRARIES = ("pcl-data", "pcl-backbones", "pcl-pseudolabel", "pcl-run", "twist-cli", "torch")
+LIBRARIES = (
+    "pcl-data",
+    "pcl-backbones",
+    "pcl-pseudolabel",
+    "pcl-run",
+    "pcl-synth",
+    "pcl-methods",
+    "twist-cli",
+    "torch",
+)
 OPTIONAL = {
     "embreex": "SyntheticRooms (pip install embreex trimesh)",
     "laspy": "LAS and LAZ scans (pip install pcl-data[las])",

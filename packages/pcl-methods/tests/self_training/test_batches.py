@@ -1,0 +1,68 @@
+"""Tests of pcl_methods.self_training.batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from pcl_data.splits import annotation_budget
+from pcl_methods.self_training.batches import BatchContents, twist_batches
+from pcl_pseudolabel import PseudoLabels
+
+CONTENTS = BatchContents(labeled_scenes=1, unlabeled_scenes=2)
+
+
+@pytest.fixture
+def all_chairs(split):
+    """Pseudo-labels: every point is a chair and of one proposal."""
+
+    def load(name: str) -> PseudoLabels:
+        n = len(split.load(name).points)
+        return PseudoLabels(
+            labels=torch.full((n,), 4),
+            proposals=torch.zeros(n, dtype=torch.int64),
+            centers=torch.zeros(1, 3),
+            scores=torch.ones(1),
+            proposal_labels=torch.full((1,), 4),
+        )
+
+    return load
+
+
+def test_a_batch_depends_on_seed_round_and_step_alone(model, split, all_chairs):
+    first, again = (twist_batches(model, split, CONTENTS, all_chairs, (0, 1)) for _ in range(2))
+    first[3]
+    for key, value in first[7].items():
+        assert torch.equal(value, again[7][key]), key
+    assert not torch.equal(first[7]["points"], first[8]["points"])
+    for seed in ((0, 2), (1, 1)):
+        changed = twist_batches(model, split, CONTENTS, all_chairs, seed)
+        assert not torch.equal(first[7]["points"], changed[7]["points"])
+
+
+def test_labeled_scenes_come_first_and_the_others_have_their_pseudo_labels(
+    model, split, all_chairs
+):
+    batch = twist_batches(model, split, CONTENTS, all_chairs, (0, 1))[0]
+    assert set(batch["batch_index"].tolist()) == {0, 1, 2}
+    assert torch.equal(batch["is_labeled"], batch["batch_index"] == 0)
+    assert (batch["labels"][~batch["is_labeled"]] == 4).all()
+    assert len(batch["instances"][~batch["is_labeled"]].unique()) == 2
+    assert len(batch["labels"][batch["is_labeled"]].unique()) == 3
+
+
+def test_without_pseudo_labels_every_scene_is_labeled(model, split):
+    assert twist_batches(model, split, CONTENTS, None, (0, 0))[0]["is_labeled"].all()
+
+
+def test_a_few_labeled_points_of_a_scene_come_before_the_others(model, split):
+    """Where the budget is of points, -1 is a gap: a voxel has the label of any of its points."""
+    budget = annotation_budget(split.training, 200)
+    limited = dataclasses.replace(split, budget=budget)
+    batch = twist_batches(model, limited, CONTENTS, None, (0, 0))[0]
+    n_labeled = int((batch["labels"] >= 0).sum())
+    scene = limited.load_labeled("scene0")
+    grid = np.floor(scene.points[scene.labels >= 0] / model.voxel_size)
+    n_voxels = len(np.unique(grid, axis=0))
+    assert n_labeled > 0.7 * n_voxels  # some are dropped; as many voxels by their first point: 0.3
