@@ -3,7 +3,7 @@
 import pytest
 
 from pretrain_cli.config import DataConfig
-from pretrain_cli.worlds import open_labeled_world, open_world, spread
+from pretrain_cli.worlds import open_labeled_world, open_world
 
 
 def folder(scans, **settings) -> DataConfig:
@@ -57,9 +57,3 @@ def test_roots_are_given_where_they_must_be(scans):
 def test_scores_need_scenes_held_out_and_labels(scans):
     with pytest.raises(ValueError, match=r"data\.validation must name held-out scenes"):
         open_labeled_world(folder(scans))
-
-
-@pytest.mark.parametrize(("count", "taken"), [(1, "a"), (3, "adg"), (7, "abcdefg"), (9, "abcdefg")])
-def test_some_scenes_come_from_all_over(count, taken):
-    assert spread("abcdefg", count) == taken
-    assert spread("", count) == ""

@@ -48,7 +48,9 @@ def test_a_backbone_of_ones_own_learns_and_is_watched(batches, tmp_path):
     before = own.layer.weight.detach().clone()
     monitor = Monitor(run, batches, every=4, n_batches=1)
     objective = SceneContexts(own, channels=8, temperature=0.1, n_matches=100)
-    found = pretrain(run, Fabric(accelerator="cpu", devices=1), objective, batches, training(6), monitor=monitor)
+    found = pretrain(
+        run, Fabric(accelerator="cpu", devices=1), objective, batches, training(6), monitor=monitor
+    )
     assert found is own
     assert not torch.equal(own.layer.weight, before)
     assert list(run.recall("panels")) == ["0", "4", "6"]

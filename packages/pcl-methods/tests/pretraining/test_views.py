@@ -65,9 +65,7 @@ def test_collation_keeps_scenes_apart(rooms):
 def test_a_voxel_is_in_the_groups_of_all_its_points(rooms):
     room = rooms["room0"]
     groups = np.arange(len(room.points)) % 2
-    view = grouped_view(
-        room, groups, np.random.default_rng(0), voxel_size=100.0, features="colors"
-    )
+    view = grouped_view(room, groups, np.random.default_rng(0), voxel_size=100.0, features="colors")
     n_voxels = len(view["coords"])
     assert n_voxels <= 8  # the grid's origin may lie in the room
     assert set(zip(view["rows"].tolist(), view["groups"].tolist(), strict=True)) == {
