@@ -1,10 +1,11 @@
 """Contrastive pre-training in a training loop of your own, with `pcl_contrastive` functions alone.
 
-Needs pcl-data, pcl-backbones and pcl-contrastive. A sample is two overlapping views of a scene, each
-turned and recolored on its own, with the voxels that match. A small sparse U-Net learns to tell the
-match of each voxel from other voxels of the scene. `point_info_nce` is the loss of PointContrast
-(Xie et al., ECCV 2020); pass `scene_context_loss` in its place for Eq. 3 of Contrastive Scene Contexts
-(Hou et al., CVPR 2021). A batch holds as many scenes as fit into a budget of points.
+Needs pcl-data, pcl-backbones and pcl-contrastive. A sample is two overlapping views of a scene,
+each turned and recolored on its own, with the voxels that match. A small sparse U-Net learns to
+tell the match of each voxel from other voxels of the scene. `point_info_nce` is the loss of
+PointContrast (Xie et al., ECCV 2020); call `scene_context_loss` in its place for Eq. 3 of
+Contrastive Scene Contexts (Hou et al., CVPR 2021). A batch holds as many scenes as fit into a
+budget of points.
 
 Printed are, for views of scenes that it never saw, the share of voxels whose match is the most
 similar of all before and after, and what the features look like.

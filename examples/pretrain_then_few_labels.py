@@ -1,13 +1,13 @@
 """Pre-train a backbone of your own without labels, then ask what it knows with very few.
 
-Needs pcl-methods. `Own` is any torch module with `feature_channels` and `features(voxels)`; here a
-U-Net of `pcl_backbones` with a layer on top. Contrastive Scene Contexts (Hou et al., CVPR 2021) teaches
-it on sixteen toy rooms without their labels. Then a linear probe learns the classes from twenty
-labeled points in each of two rooms, and is scored on every point of four others: on the features as they are
-after pre-training, and on those of the same network with random weights.
+Needs pcl-methods. `Own` stands for any torch module with `feature_channels` and `features(voxels)`;
+here it is a U-Net of `pcl_backbones` with a layer on top. Contrastive Scene Contexts (Hou et al.,
+CVPR 2021) teaches it on sixteen rooms without their labels. A linear probe learns the classes from
+twenty labeled points in each of two rooms and is scored on every point of four others, with the
+features before pre-training, of random weights, and after.
 
-Its limits: the rooms are toys (two chairs and two tables), and one seed says little; on real scans
-the gap differs. It shows how the parts fit together, not what a method is worth.
+Its limits: the rooms are toys (two chairs and two tables), and one seed says little. It shows how
+the parts fit together, not what a method is worth.
 
     python examples/pretrain_then_few_labels.py
 """

@@ -20,8 +20,8 @@ def initial_backbone(
         init: weights, or the run folder that holds them; none: from scratch.
 
     Raises:
-        ValueError: if the weights are of another network. Voxels may be of another size: paper 001
-            goes from 2.5 cm to 2 cm.
+        ValueError: if the weights are of another network. Voxels may be of another size: CSC (Hou
+            et al., CVPR 2021) goes from 2.5 cm to 2 cm.
     """
     backbone = build_backbone(
         model.backbone, FEATURES[features], width=model.width, norm_momentum=model.norm_momentum
