@@ -20,7 +20,7 @@ RENAMED = {
 
 
 class PretrainTrainConfig(TrainingConfig):
-    """Section 5 of paper 001, or 3.4 of paper 003."""
+    """Section 5 of CSC (Hou et al., CVPR 2021), or 3.4 of SSPL (Zhang et al., NeurIPS 2022)."""
 
     steps: int = Field(60_000, ge=1)
     batch_size: int = Field(
@@ -40,7 +40,7 @@ class ContrastConfig(Config):
         None, description="folder that `pretrain-cli pairs` wrote; none: views cut from the scenes"
     )
     view_size: float = Field(0.5, gt=0, le=1, description="share of a scene that a cut view has")
-    # Published: each view is turned. Strong: also mirrored, scaled, and its colours changed.
+    # Published: each view is turned. Strong: also mirrored, scaled, and its colors changed.
     augmentation: Literal["published", "strong"] = "published"
     loss: Literal["info_nce", "hardest"] = Field("info_nce", description="of PointContrast")
     channels: int = Field(32, ge=2, description="of the contrasted features")
@@ -52,7 +52,7 @@ class ContrastConfig(Config):
 
 
 class VolumeConfig(Config):
-    """SSPL (paper 003)."""
+    """SSPL (Zhang et al., NeurIPS 2022)."""
 
     local_loss: Literal["contrast", "byol"] = Field("contrast", description="Table 3")
     # Table 4: Local, Our, Hard, Rand, Cls
@@ -81,10 +81,10 @@ class MonitorConfig(Config):
 
     every: int = Field(1000, ge=1, description="steps between two panels")
     batches: int = Field(2, ge=1, description="held-out batches of the health panel")
-    scenes: int = Field(5, ge=1, description="labelled scenes that the kNN probe learns from")
+    scenes: int = Field(5, ge=1, description="labeled scenes that the kNN probe learns from")
     probed: int = Field(5, ge=1, description="held-out scenes that it is scored on")
     n_neighbours: int = Field(20, ge=1)
-    max_voxels: int = Field(20_000, ge=100, description="labelled voxels that it learns from")
+    max_voxels: int = Field(20_000, ge=100, description="labeled voxels that it learns from")
 
 
 class PretrainConfig(Config):
@@ -218,9 +218,9 @@ PRETRAIN_PRESETS: dict[str, dict] = {
         "teacher": {"queue_size": 16_384, "momentum": 0.99},
         "monitor": {"every": 250},
     },
-    # Section 5 of paper 001 (eight GPUs, 4 pairs each).
+    # Section 5 of CSC (eight GPUs, 4 pairs each).
     "paper": {},
-    # Section 3.4 of paper 003 (96 sweeps a step).
+    # Section 3.4 of SSPL (96 sweeps a step).
     "paper-lidar": {
         "method": "sspl",
         "data": {"kind": "semantickitti", "features": "intensity"},

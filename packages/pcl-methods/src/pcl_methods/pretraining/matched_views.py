@@ -1,7 +1,7 @@
 """Views whose voxels match: of two camera frames that overlap, or cut from one scene.
 
 Hou et al., "Exploring Data-Efficient 3D Scene Understanding with Contrastive Scene Contexts", CVPR
-2021 (`ddp_data_loaders.py`), without its colour jitter of a hundredth of a grey level. Where
+2021 (`ddp_data_loaders.py`), without its color jitter of a hundredth of a gray level. Where
 nothing matches the published loader invents a match; here there is none, and `ViewBatches` draws
 another pair.
 """
