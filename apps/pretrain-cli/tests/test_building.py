@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pretrain_cli.backbones import initial_backbone
+from pretrain_cli.worlds import open_world
 
 from pcl_methods.pretraining.frame_pairs import write_frame_pairs
 from pcl_methods.pretraining.matched_views import CutViews, MatchedViews
@@ -18,7 +20,6 @@ from pcl_methods.pretraining.volume_objective import LocalVolumes, Sspl, SsplCla
 from pcl_methods.pretraining.volume_views import VolumeViews
 from pcl_methods.segmentation.testing import make_room
 from pcl_run.config import load_config
-from pretrain_cli.backbones import initial_backbone
 from pretrain_cli.building import (
     METHODS,
     build_batches,
@@ -29,7 +30,6 @@ from pretrain_cli.building import (
     open_pairs,
 )
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
-from pretrain_cli.worlds import open_world
 
 
 def settings(*words: str) -> PretrainConfig:

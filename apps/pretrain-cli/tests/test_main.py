@@ -105,7 +105,8 @@ def test_sweeps_are_read_by_their_intensity(sweeps, outdoor, small, tmp_path):
     words = [word for word in small if not word.startswith(("model.", "data."))]
     words += [*outdoor, "sspl.volume_size=[4,4,4]", "sspl.min_points=5"]
     call("run", "--data", sweeps, "--method", "sspl", "--out", tmp_path / "run", *words)
-    few = [*outdoor, "train.steps=4", "train.batch_size=1", "train.n_scored_checkpoints=3", "train.elastic=false"]
+    few = [*outdoor, "train.steps=4", "train.batch_size=1", "train.n_scored_checkpoints=3"]
+    few += ["train.elastic=false"]
     call(
         *("finetune", "--data", sweeps, "--init", tmp_path / "run", "--budget", "50%"),
         *("--out", tmp_path / "fine", *few),

@@ -32,6 +32,7 @@ def test_a_misspelt_key_names_the_nearest():
 
 
 def test_self_training_needs_unlabeled_scenes():
-    with pytest.raises(ConfigError, match=r"train\.unlabeled_scenes must be at least 1"):
+    with pytest.raises(ConfigError, match=r"train\.unlabeled_batch_size must be at least 1"):
         load("train.unlabeled_batch_size=0")
-    assert load("train.unlabeled_batch_size=0", "twist.pseudo_labels=none").train.unlabeled_batch_size == 0
+    config = load("train.unlabeled_batch_size=0", "twist.pseudo_labels=none")
+    assert config.train.unlabeled_batch_size == 0

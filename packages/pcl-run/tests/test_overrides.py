@@ -59,5 +59,5 @@ def test_values_of_a_mapping_are_read_by_its_type():
 
 @pytest.mark.parametrize("text", ["data.split", ".split=3", "data..split=3", "=3"])
 def test_what_is_no_override_is_an_error(text):
-    with pytest.raises(ValueError, match="override must look like group.key=value"):
+    with pytest.raises(ValueError, match=r"override must look like group\.key=value"):
         parse_override(Root, text)

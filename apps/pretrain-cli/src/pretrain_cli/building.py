@@ -41,7 +41,11 @@ from pretrain_cli.config import FinetuneConfig, PretrainConfig
 T = TypeVar("T", bound=VoxelBackbone)
 NORM_SCENES = 20  # that the batch norms of SSPL's backbone are fitted to
 SCHEDULES: dict[str, Schedule] = {"exponential": exponential, "cosine": cosine}
-NEGATIVES: dict[str, Literal["any", "other", "same"]] = {"cluster": "other", "hard": "same", "random": "any"}
+NEGATIVES: dict[str, Literal["any", "other", "same"]] = {
+    "cluster": "other",
+    "hard": "same",
+    "random": "any",
+}
 
 
 def initial_backbone(

@@ -125,8 +125,8 @@ class PretrainConfig(Config):
     def _byol_norms_several_scenes(self) -> "PretrainConfig":
         if self.method == "byol" and self.train.batch_size < 2:
             raise ValueError(
-                f"train.batch_size must be at least 2 with byol, whose predictor has a batch norm, got "
-                f"{self.train.batch_size}"
+                "train.batch_size must be at least 2 with byol, whose predictor has a batch norm, "
+                f"got {self.train.batch_size}"
             )
         return self
 

@@ -71,7 +71,6 @@ class DataConfig(Config):
         "colors", description="what the network reads of a point"
     )
 
-
     @field_validator("options", mode="before")
     @classmethod
     def _options_are_named(cls, options: Any) -> Any:

@@ -137,7 +137,7 @@ def test_weights_of_something_else_are_refused_in_one_line(tmp_path):
         ValueError, match="must be a finished run or a weights file, got the folder"
     ):
         load_initial_weights(network(), tmp_path / "..")
-    with pytest.raises(ValueError, match="must be a finished run or a weights file, got .*none"):
+    with pytest.raises(ValueError, match=r"must be a finished run or a weights file, got .*none"):
         load_initial_weights(network(), tmp_path / "none.safetensors")
 
 

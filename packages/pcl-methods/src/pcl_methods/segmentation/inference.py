@@ -96,9 +96,7 @@ def predict_scene(
     return ScenePrediction(points, values, inverse, voxels)
 
 
-def _predict_in_tiles(
-    network: nn.Module, coords: Tensor, features: Tensor
-) -> VoxelPrediction:
+def _predict_in_tiles(network: nn.Module, coords: Tensor, features: Tensor) -> VoxelPrediction:
     """What the network says of a scene too large for it."""
     widths: list[int] = []
 
