@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pcl_data.export import write_ply
-from pcl_methods.data import DataConfig, open_split
+from pcl_methods.data import open_split
 from pcl_methods.segmentation.batches import SceneBatches, SceneSource
 from pcl_methods.segmentation.fine_tuning import fine_tune
 from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
@@ -24,6 +24,7 @@ from pcl_methods.segmentation.samples import labeled_sample
 from pcl_methods.segmentation.scoring import score_split
 from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_methods.segmentation.testing import CHAIR, FLOOR, make_room
+from pcl_methods.settings import DataConfig
 from pcl_run.cli import make_fabric
 from pcl_run.config import Config
 from pcl_run.run import Run

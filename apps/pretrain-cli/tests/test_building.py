@@ -4,9 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from pretrain_cli.backbones import initial_backbone
-from pretrain_cli.worlds import open_world
 
+from pcl_methods.data import open_split
 from pcl_methods.pretraining.frame_pairs import write_frame_pairs
 from pcl_methods.pretraining.matched_views import CutViews, MatchedViews
 from pcl_methods.pretraining.point_objective import (
@@ -27,6 +26,7 @@ from pretrain_cli.building import (
     build_training,
     finished,
     held_out_views,
+    initial_backbone,
     open_pairs,
 )
 from pretrain_cli.config import PRETRAIN_PRESETS, PretrainConfig
@@ -41,7 +41,7 @@ def settings(*words: str) -> PretrainConfig:
 
 def build(*words: str):
     config = settings(*words)
-    backbone, _ = initial_backbone(config.model, config.data.features, None)
+    backbone, _ = initial_backbone(config)
     return build_objective(config, backbone)
 
 
@@ -111,7 +111,7 @@ def test_only_a_student_of_crops_leaves_with_other_norms():
 def test_frames_are_learned_from_where_there_are_pairs(scans, small, tmp_path):
     words = [*small, f"data.root={scans}", f"contrast.pairs={tmp_path}"]
     config = settings(*words)
-    split = open_world(config.data)
+    split = open_split(config.data, scored=False)
     source = {"kind": "folder", "world_seed": 0}
     write_frame_pairs(["scene0", "scene1"], split.load, tmp_path, source=source, voxel_size=0.05)
     pairs = open_pairs(config, split.training)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pcl_data.readers import read_scene
 from pretrain_cli.main import app
 
-COMMANDS = ("pairs", "run", "finetune", "probe", "label", "evaluate")
+COMMANDS = ("pairs", "run", "finetune", "probe", "label", "evaluate", "predict")
 METHODS = ("pointcontrast", "csc", "sspl", "depthcontrast", "byol")
 
 
@@ -112,7 +112,8 @@ def test_sweeps_are_read_by_their_intensity(sweeps, outdoor, small, tmp_path):
         *("--out", tmp_path / "fine", *few),
     )
     summary = json.loads((tmp_path / "fine" / "summary.json").read_text())
-    assert summary["protocol"] == "semantickitti19/held-out/points/no-tta/lidar-50%-random-seed0"
+    name = "semantickitti19/held-out/points/no-tta/lidar-50%-random-seed0"
+    assert summary["protocol"] == f"folder:{sweeps.name}/{name}"
     rows = summary["checkpoints"]
     assert summary["miou"] == pytest.approx(np.mean([row["miou"] for row in rows]))
     assert "ap50" not in summary
@@ -143,15 +144,16 @@ def test_voxels_may_have_another_size_when_fine_tuned(pretrained, scans, few, tm
     words = ["--data", scans, "--init", pretrained, "--out", tmp_path / "run", *few]
     call("finetune", *words, "model.voxel_size=0.1", "train.steps=1")
     log = (tmp_path / "run" / "train.log").read_text()
-    assert "starts from csc at voxel_size 0.08" in log
+    assert f"starts from {pretrained}/backbone.safetensors (method csc, voxel_size 0.08): " in log
+    assert "fresh: semantic_head (2)" in log
 
 
-def test_fine_tuning_starts_from_the_weights(pretrained, finetuned):
+def test_fine_tuning_starts_from_the_weights(pretrained, finetuned, scans):
     summary = json.loads((finetuned / "summary.json").read_text())
     assert summary["init"] == "csc"
     assert summary["labeled_scenes"] == 2
     name = "scannet20/held-out/points/no-tta/min_region=100/lr-50%-seed0"
-    assert summary["protocol"] == name
+    assert summary["protocol"] == f"folder:{scans.name}/{name}"
     assert {"miou", "macc", "ap", "ap50", "ap25"} <= summary.keys()
     before = load_file(pretrained / "backbone.safetensors")
     after = load_file(finetuned / "model.safetensors")
@@ -179,6 +181,34 @@ def test_evaluate_repeats_the_scores_of_the_run(finetuned, scans):
         assert scores[key] == summary[key]
     message = call("evaluate", "--model", finetuned, "model.width=1", code=2)
     assert "model settings must stay as they were trained" in message
+
+
+def test_evaluate_scores_a_folder_that_holds_test_data_alone(finetuned, scans, tmp_path):
+    import shutil
+
+    shutil.copytree(scans / "scene5", tmp_path / "test" / "scene5")
+    words = ["--model", finetuned, "--data", tmp_path / "test", "--json"]
+    scores = json.loads(call("evaluate", *words))
+    name = "scannet20/held-out/points/no-tta/min_region=100/lr-50%-seed0"
+    assert scores["protocol"] == f"folder:test/{name}/trained-on:folder:{scans.name}"
+    assert 0 <= scores["miou"] <= 1
+
+
+def test_predict_labels_every_point_of_a_scan(finetuned, scans, tmp_path):
+    line = json.loads(
+        call("predict", scans / "scene0", "--model", finetuned, "--out", tmp_path, "--json")
+    )
+    read = read_scene(tmp_path / "scene0.ply")
+    assert line["n_points"] == len(read.points) == 3100
+    assert read.labels.min() >= 0
+
+
+def test_a_run_of_any_app_is_a_start(finetuned, scans, few, tmp_path):
+    words = ["--data", scans, "--init", finetuned, "--task", "instance"]
+    call("finetune", *words, "--out", tmp_path / "run", *few, "train.steps=1")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "fresh" not in log
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["init"] == "segmentation"
 
 
 def test_probes_score_the_features_as_they_stand(pretrained, scans, few):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,14 +73,49 @@ def test_evaluate_repeats_the_scores_of_the_run(finished):
     }
 
 
-def test_scores_name_their_protocol(finished, scans):
+def test_scores_name_their_protocol(finished, scans, tmp_path):
     summary = json.loads((finished / "summary.json").read_text())
-    n_labeled = len(summary["scenes"]["labeled"])
-    own = f"scannet20/held-out/points/no-tta/min_region=100/lr-{n_labeled}-seed0"
+    name = "scannet20/held-out/points/no-tta/min_region=100/lr-2-named"
+    own = f"folder:{scans.name}/{name}"
     assert summary["protocol"] == own
     assert json.loads(call("evaluate", "--model", finished, "--json"))["protocol"] == own
-    other = json.loads(call("evaluate", "--model", finished, "--data", scans, "--json"))
-    assert other["protocol"] == "scannet20/points/no-tta/min_region=100"
+    shutil.copytree(scans / "scene4", tmp_path / "test" / "scene4")
+    words = ["--model", finished, "--data", tmp_path / "test", "--json"]
+    other = json.loads(call("evaluate", *words))
+    assert other["protocol"] == f"folder:test/{name}/trained-on:folder:{scans.name}"
+
+
+@pytest.mark.parametrize(
+    ("word", "new"),
+    [
+        ("data.n_rooms=8", "data.n_scenes"),
+        ("data.n_labeled=3", "data.budget, such as data.budget=10scenes"),
+        ("data.label_set=nyu40", "data.options.label_set"),
+        ("train.labeled_scenes=1", "train.labeled_batch_size"),
+        ("train.frozen_norm=0.5", "train.freeze_bn_fraction"),
+        ("model.norm_momentum=0.1", "model.bn_momentum"),
+    ],
+)
+def test_a_setting_that_was_renamed_names_the_new_one(word, new):
+    key = word.partition("=")[0]
+    assert call("run", word, code=2) == f"error: {key} is now {new}\n"
+
+
+def test_a_wrong_setting_is_answered_before_torch_is_loaded():
+    code = (
+        "import sys; from typer.testing import CliRunner; from twist_cli.main import app;"
+        "done = CliRunner().invoke(app, ['run', 'twist.round=2']);"
+        "sys.exit('torch' in sys.modules or done.exit_code != 2)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_can_be_continued_by_another(finished, scans, small, tmp_path):
+    words = ["--data", scans, "--out", tmp_path / "run", "--init", finished, *small]
+    call("run", *words, "train.initial_steps=1", "twist.rounds=0")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "starts from" in log
+    assert "fresh" not in log.partition("starts from")[2].partition("\n")[0]
 
 
 def test_evaluate_takes_settings_of_the_method_but_no_other_network(finished):

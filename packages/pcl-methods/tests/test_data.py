@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, save_scene
-from pcl_methods.data import (
-    DataConfig,
-    data_name,
-    open_budget,
-    open_split,
-    open_test_scenes,
-    spread,
-)
+from pcl_methods.data import data_name, open_budget, open_split, open_test_scenes, spread
 from pcl_methods.segmentation.testing import make_room
+from pcl_methods.settings import DataConfig
 from pcl_synth import SyntheticRooms, SyntheticStreets
 
 NAMES = [f"scene{i:02d}" for i in range(20)]

@@ -7,8 +7,9 @@ from typing import Any
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
-from pcl_methods.data import DataConfig, kind_of, open_split
+from pcl_methods.data import kind_of, open_split
 from pcl_methods.pretraining.frame_pairs import write_frame_pairs
+from pcl_methods.settings import DataConfig
 from pcl_run.config import load_config
 from pcl_run.counting import counting
 from pcl_synth import SyntheticRooms

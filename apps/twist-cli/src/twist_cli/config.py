@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pcl_methods.data import DataConfig
-from pcl_methods.settings import ModelConfig, SupervisedConfig
+from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field, field_validator
+from typing import Any
 
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
@@ -26,7 +24,7 @@ from pcl_data.splits import (
     random_sweep_budget,
     reconstruction_budget,
 )
-from pcl_run.config import Config
+from pcl_methods.settings import DataConfig
 from pcl_synth import SyntheticRooms, SyntheticStreets
 from pcl_synth.rooms.dataset import VERSION as ROOMS_VERSION
 from pcl_synth.streets.dataset import VERSION as STREETS_VERSION
@@ -36,49 +34,6 @@ VERSIONS = {"rooms": ROOMS_VERSION, "streets": STREETS_VERSION}
 OWN = ("folder", "shards", "frames")  # kinds whose data has no name of its own
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
-
-
-class DataConfig(Config):
-    """Which scenes there are, which labels of them may be learned from, which are held out."""
-
-    kind: str = Field(
-        "auto",
-        description="rooms, streets, or a kind that data-cli reads; auto: a folder where there is "
-        "a root, otherwise rooms",
-    )
-    root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
-    options: dict[str, Any] = Field({}, description="of the reader: data.options.label_set=nyu40")
-    split: str | None = Field(None, description="official split, or names with commas")
-    labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
-    budget: str = Field(
-        "100%",
-        description="labels that may be learned from, where `labeled` is empty: 5%, 10scenes, "
-        "20pts (of each scene), or a list (.txt scenes, .npz points)",
-    )
-    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
-    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
-    validation_split: str | None = Field(None, description="official split that is held out")
-    n_validation: int = Field(
-        10,
-        ge=1,
-        description="held out where neither of these is given: the first rooms or sequences; of a "
-        "folder at random",
-    )
-    n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
-    n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
-    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
-    features: Literal["colors", "intensity"] = Field(
-        "colors", description="what the network reads of a point"
-    )
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _options_are_named(cls, options: Any) -> Any:
-        if isinstance(options, Mapping):
-            return options
-        raise ValueError(
-            f"must be given by name, such as data.options.label_set=scannet20, got {options!r}"
-        )
 
 
 def kind_of(config: DataConfig) -> str:

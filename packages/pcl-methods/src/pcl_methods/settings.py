@@ -1,14 +1,62 @@
-"""Groups of settings that every app has. Methods never see them: apps turn them into arguments."""
+"""Groups of settings that every app has. Methods never see them: apps turn them into arguments.
 
+Imports nothing heavy, so that a wrong setting is answered at once.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pcl_run.config import Config
 from pcl_run.training import TrainingConfig
 
 if TYPE_CHECKING:
     from pcl_methods.segmentation.network import Backbone
+
+
+class DataConfig(Config):
+    """Which scenes there are, which labels of them may be learned from, which are held out."""
+
+    kind: str = Field(
+        "auto",
+        description="rooms, streets, or a kind that data-cli reads; auto: a folder where there is "
+        "a root, otherwise rooms",
+    )
+    root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
+    options: dict[str, Any] = Field({}, description="of the reader: data.options.label_set=nyu40")
+    split: str | None = Field(None, description="official split, or names with commas")
+    labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
+    budget: str = Field(
+        "100%",
+        description="labels that may be learned from, where `labeled` is empty: 5%, 10scenes, "
+        "20pts (of each scene), or a list (.txt scenes, .npz points)",
+    )
+    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
+    validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
+    validation_split: str | None = Field(None, description="official split that is held out")
+    n_validation: int = Field(
+        10,
+        ge=1,
+        description="held out where neither of these is given: the first rooms or sequences; of a "
+        "folder at random",
+    )
+    n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
+    n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
+    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
+    features: Literal["colors", "intensity"] = Field(
+        "colors", description="what the network reads of a point"
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_are_named(cls, options: Any) -> Any:
+        if isinstance(options, Mapping):
+            return options
+        raise ValueError(
+            f"must be given by name, such as data.options.label_set=scannet20, got {options!r}"
+        )
 
 
 class ModelConfig(Config):

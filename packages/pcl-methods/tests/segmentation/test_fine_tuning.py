@@ -82,6 +82,7 @@ def test_weights_of_classes_follow_what_the_budget_shows():
     counts = np.bincount(labels[labels >= 0], minlength=20)
     expected = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 1) ** 0.5
     np.testing.assert_allclose(class_weights(split(), 0.5).numpy(), expected, rtol=1e-6)
+    assert class_weights(split(LabelBudget("one", NAMES[:1])), 0.5) is not None
     few = class_weights(split(annotation_budget(NAMES[:2], 5)), 1.0)
     assert few.max() <= 10  # of ten annotated points
 

@@ -38,7 +38,9 @@ class InitialWeights:
 
     def __str__(self) -> str:
         total = len(self.loaded) + len(self.fresh)
-        parts = [f"starts from {self.path}: {len(self.loaded)} of {total} tensors"]
+        told = [f"{key} {self.card[key]}" for key in ("method", "voxel_size") if key in self.card]
+        what = f" ({', '.join(told)})" if told else ""
+        parts = [f"starts from {self.path}{what}: {len(self.loaded)} of {total} tensors"]
         if self.classes is not None:
             parts.append(f"the head for {len(self.classes)} classes that both have")
         if self.fresh:
