@@ -66,3 +66,16 @@ def test_a_few_labeled_points_of_a_scene_come_before_the_others(model, split):
     grid = np.floor(scene.points[scene.labels >= 0] / model.voxel_size)
     n_voxels = len(np.unique(grid, axis=0))
     assert n_labeled > 0.7 * n_voxels  # some are dropped; as many voxels by their first point: 0.3
+
+
+def test_a_voxel_without_a_pseudo_label_at_its_first_point_has_none(model, split, all_chairs):
+    """There -1 is a decision; the voxels would have four times as many labels else."""
+
+    def every_sixth(name: str) -> PseudoLabels:
+        pseudo = all_chairs(name)
+        kept = torch.arange(len(pseudo.labels)) % 6 == 0
+        return dataclasses.replace(pseudo, labels=torch.where(kept, pseudo.labels, -1))
+
+    batch = twist_batches(model, split, CONTENTS, every_sixth, (0, 1))[0]
+    share = (batch["labels"][~batch["is_labeled"]] >= 0).float().mean()
+    assert 0.12 < share < 0.21

@@ -23,6 +23,19 @@ def test_every_proposal_is_judged(model, split):
     assert set(labels.tolist()) <= set(SCANNET20.things)
 
 
+def test_confidence_is_that_of_both_networks(model, split):
+    found = propose_scene(model, split.load("scene0"))
+    judged, seen = judge_proposals(model, found), []
+    model.recorrector.register_forward_hook(lambda module, given, output: seen.append(output))
+    judge_proposals(model, found)
+    things = list(SCANNET20.things)
+    for proposal, label in enumerate(judged.labels.tolist()):
+        own = seen[0].class_logits[proposal, things].softmax(dim=0).max()
+        voxels = found.voxels.logits[found.proposals == proposal]
+        expected = own * voxels.softmax(dim=1)[:, label].mean()
+        assert torch.allclose(judged.confidence[proposal], expected)
+
+
 def test_reclassified_instances_have_the_classes_of_the_recorrector(model, split):
     scene = split.load("scene0")
     judged = judge_proposals(model, propose_scene(model, scene))
