@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 import typer
@@ -76,3 +77,10 @@ def test_fabric_checks_what_it_is_asked():
     with pytest.raises(ValueError, match="precision must be one of 32-true, bf16-mixed, got 8"):
         make_fabric(precision="8")
     assert make_fabric(precision="bf16-mixed").world_size == 1
+
+
+def test_a_warning_is_a_line_and_those_of_others_are_quiet(capsys):
+    with boundary():
+        warnings.warn("labels are read as scannet20", stacklevel=1)
+        warnings.warn("soon", FutureWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: labels are read as scannet20\n"

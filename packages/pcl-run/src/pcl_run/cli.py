@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -51,10 +52,13 @@ def boundary() -> Iterator[None]:
     | Interrupted, KeyboardInterrupt, and SIGTERM at any moment | 130 |
     | anything else is a bug: its traceback shows | 1 |
 
+    Warnings of our libraries are lines on stderr too.
+
     Use it as `with boundary():` or as a decorator, `@boundary()`.
     """
     try:
-        with handled(_terminate):
+        with handled(_terminate), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
             yield
     except KeyboardInterrupt as error:
         _leave(str(error) or "interrupted", 130)
@@ -69,6 +73,11 @@ def boundary() -> Iterator[None]:
             raise
         where = f" for {error.filename}" if error.filename else ""
         _leave(f"error: no space left on the disk{where}; free some and go on", 1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    if category is UserWarning:
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
