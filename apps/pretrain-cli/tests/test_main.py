@@ -240,7 +240,7 @@ def test_chosen_points_are_a_budget_and_a_picture(pretrained, scans, few, tmp_pa
     assert summary["protocol"].endswith("la-5pts-list:points5.npz")
 
 
-def test_active_labelling_needs_weights(scans, few, tmp_path):
+def test_active_labeling_needs_weights(scans, few, tmp_path):
     message = call("label", "--data", scans, "--out", tmp_path, *few, code=2)
     assert "--init must name the pre-trained weights that choose, got none" in message
 

@@ -57,7 +57,7 @@ def _print_classes(statistics: DatasetStatistics) -> None:
     """A row for each class, most points first; without labels, none."""
     if not statistics.class_points.any():
         return
-    unlabelled = sum(scene.n_unlabeled for scene in statistics.scenes) / statistics.n_points
+    unlabeled = sum(scene.n_unlabeled for scene in statistics.scenes) / statistics.n_points
     typer.echo(f"{'class':<20}{'points':>14}{'share':>9}{'instances':>11}{'scenes':>8}")
     points, share = statistics.class_points, statistics.class_share
     instances, scenes = statistics.class_instances, statistics.class_scenes
@@ -66,7 +66,7 @@ def _print_classes(statistics: DatasetStatistics) -> None:
             f"{statistics.names[label]:<20}{points[label]:>14,}{share[label]:>9.2%}"
             f"{instances[label]:>11,}{scenes[label]:>8,}"
         )
-    typer.echo(f"unlabelled: {unlabelled:.2%} of all points")
+    typer.echo(f"unlabeled: {unlabeled:.2%} of all points")
 
 
 def _summary(statistics: DatasetStatistics) -> dict[str, object]:
@@ -82,7 +82,7 @@ def _summary(statistics: DatasetStatistics) -> dict[str, object]:
                 "points": scene.n_points,
                 "extent_m": scene.extent,
                 "points_per_voxel": scene.density,
-                "unlabelled": scene.n_unlabeled,
+                "unlabeled": scene.n_unlabeled,
                 "frames": scene.n_frames,
                 "boxes": scene.n_boxes,
             }

@@ -245,7 +245,8 @@ FINETUNE_PRESETS: dict[str, dict] = {
         "train": {**QUICK_FINETUNE, "class_weight_exponent": 1 / 3, "n_scored_checkpoints": 5},
     },
     "paper": {},
-    # Section 4.3 of paper 003, with the optimiser of the work it follows (JS3C-Net).
+    # Section 4.3 of SSPL (Zhang et al., NeurIPS 2022), with the optimizer of the work that it
+    # follows (JS3C-Net).
     "paper-lidar": {
         "data": {"kind": "semantickitti", "features": "intensity"},
         "model": {"backbone": "submanifold", "voxel_size": 0.1},

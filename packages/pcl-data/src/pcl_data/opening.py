@@ -25,7 +25,7 @@ from pcl_data.datasets import (
 )
 from pcl_data.shards import ShardFolder
 
-KINDS: dict[str, type[Dataset]] = {
+KINDS: dict[str, Callable[..., Dataset]] = {
     "folder": SceneFolder,
     "shards": ShardFolder,
     "frames": FrameFolder,

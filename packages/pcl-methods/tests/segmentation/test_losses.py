@@ -62,7 +62,7 @@ def test_a_semantic_network_needs_no_instances(prediction, batch):
     assert losses.keys() == {"semantic"}
 
 
-def test_an_unlabelled_voxel_has_no_cross_entropy(prediction, batch):
+def test_an_unlabeled_voxel_has_no_cross_entropy(prediction, batch):
     values = voxel_cross_entropy(prediction.logits, batch["labels"])
     expected = -prediction.logits.log_softmax(dim=1)[torch.arange(6), batch["labels"]]
     assert torch.equal(values[[2, 4]], torch.zeros(2))

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pcl_run.files import jsonable
 from pcl_run.interrupts import Interrupted, handled
@@ -75,7 +75,14 @@ def boundary() -> Iterator[None]:
         _leave(f"error: no space left on the disk{where}; free some and go on", 1)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     if category is UserWarning:
         print(f"warning: {message}", file=sys.stderr)
 

@@ -78,7 +78,7 @@ def write_choice(path: Path, chosen: Mapping[str, np.ndarray]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as handle:
-        np.savez(handle, **chosen)
+        np.savez(handle, allow_pickle=False, **chosen)
 
 
 def write_marked(path: Path, scene: Scene, rows: np.ndarray) -> None:

@@ -14,7 +14,7 @@ Sample = dict[str, np.ndarray]
 
 
 class SceneSource(NamedTuple):
-    """Scenes of one kind, such as the labelled ones, and how many of them a batch holds."""
+    """Scenes of one kind, such as the labeled ones, and how many of them a batch holds."""
 
     names: Sequence[str]
     count: int

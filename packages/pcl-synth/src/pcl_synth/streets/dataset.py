@@ -89,7 +89,7 @@ class SyntheticStreets(Dataset):
         folder = f"seed-{seed}-{beams}-beams" + ("-cameras" if cameras else "")
         self.cache = root / f"synthetic-streets-v{VERSION}" / folder
         self.seed, self.beams, self.cameras = seed, beams, cameras
-        self.label_set: LabelSet = label_set
+        self.label_set = label_set
         self.ticks = range(0, n_sweeps * stride, stride)
         self.names = [_name(i, tick) for i in range(n_sequences) for tick in self.ticks]
 
@@ -100,6 +100,7 @@ class SyntheticStreets(Dataset):
         if not path.exists():
             sequence, sweep = divmod(index, len(self.ticks))
             _make(self.seed, self.beams, self.cameras, self.cache, sequence, self.ticks[sweep])
+        assert self.label_set is not None  # given where it was made
         return _relabeled(load_scene(path, LABELS), self.label_set)
 
     def prepare(self, n_workers: int = 1) -> None:
