@@ -19,17 +19,17 @@ def call(*arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kind", "folder", "split", "options"),
+    ("kind", "folder", "split", "option"),
     [
-        ("scannet", "scannet", "'scene0000_00,'", "[frames=folders]"),
-        ("frames", "scannet/frames", "null", "[frame_step=2]"),
-        ("sevenscenes", ".", "'seven_scenes,'", "[frame_step=5]"),
+        ("scannet", "scannet", "scene0000_00,", "frames=folders"),
+        ("frames", "scannet/frames", "null", "frame_step=2"),
+        ("sevenscenes", ".", "seven_scenes,", "frame_step=5"),
     ],
 )
 def test_real_posed_frames_are_paired_and_learned_from(
-    real_data, tmp_path, kind, folder, split, options
+    real_data, tmp_path, kind, folder, split, option
 ):
-    words = [f"split={split}", f"options={options}"]
+    words = [f"split={split}", f"options.{option}"]
     data = ["--data", real_data / folder]
     found = json.loads(
         call("pairs", "--kind", kind, *data, "--out", tmp_path / "pairs", *words, "--json")
@@ -47,7 +47,7 @@ def test_real_posed_frames_are_paired_and_learned_from(
 def test_real_sweeps_are_learned_from(real_data, tmp_path):
     labels = (real_data / "semantickitti" / "sequences" / "00" / "labels").glob("*.label")
     split = ",".join(f"00/{path.stem}" for path in sorted(labels))
-    words = ["data.kind=semantickitti", f"data.split='{split}'", *SMALL]
+    words = ["data.kind=semantickitti", f"data.split={split}", *SMALL]
     words += ["model.width=0.5", "model.voxel_size=0.4", "teacher.queue_size=256"]
     data = ["--preset", "quick-lidar", "--data", real_data / "semantickitti"]
     call("run", "--method", "sspl", *data, "--out", tmp_path / "run", *words)
@@ -57,7 +57,7 @@ def test_real_sweeps_are_learned_from(real_data, tmp_path):
 
 def test_points_of_real_scans_are_chosen_and_learned_from(real_data, tmp_path):
     words = ["data.kind=folder", "data.options.label_set=scannet20", "data.options.label_ids=raw"]
-    words += ["data.validation=[scene0007*]", "data.split='scene0000_00,scene0000_01,scene0007_00'"]
+    words += ["data.validation=[scene0007*]", "data.split=scene0000_00,scene0000_01,scene0007_00"]
     data = ["--data", real_data / "scannet" / "points50k"]
     out = tmp_path / "chosen"
     found = json.loads(
@@ -68,4 +68,5 @@ def test_points_of_real_scans_are_chosen_and_learned_from(real_data, tmp_path):
     settings = [*words, *NETWORK, "train.steps=3", "train.batch_size=1"]
     call("finetune", *data, "--budget", found["file"], "--out", run, *settings)
     protocol = json.loads((run / "summary.json").read_text())["protocol"]
-    assert protocol == "scannet20/held-out/points/no-tta/la-20pts-list:points20.npz"
+    name = "scannet20/held-out/points/no-tta/la-20pts-list:points20.npz"
+    assert protocol == f"folder:points50k/{name}"

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pcl_data import SCANNET20
 from pcl_data.export import write_ply
 from pcl_data.readers import read_scene
+from pcl_methods.segmentation.testing import make_room
 from twist_cli.main import app
 
 COMMANDS = ("run", "predict", "evaluate", "report", "pseudo", "doctor")
@@ -116,6 +118,35 @@ def test_a_run_can_be_continued_by_another(finished, scans, small, tmp_path):
     log = (tmp_path / "run" / "train.log").read_text()
     assert "starts from" in log
     assert "fresh" not in log.partition("starts from")[2].partition("\n")[0]
+
+
+def test_areas_of_s3dis_are_learned_from_and_area_5_is_held_out(small, tmp_path):
+    for area in range(1, 7):
+        write_s3dis_room(tmp_path / f"S3DIS/Area_{area}/office_1", seed=area)
+    out = tmp_path / "run"
+    settings = [one for one in small if not one.startswith("data.")]
+    words = ["data.kind=s3dis", "--data", tmp_path / "S3DIS", "data.budget=2scenes"]
+    call("run", *words, "--out", out, *settings)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["scenes"]["validation"] == ["Area_5_office_1"]
+    assert len(summary["scenes"]["labeled"]) == 2
+    name = "s3dis/s3dis13/held-out/points/no-tta/min_region=100/lr-2-seed0"
+    assert summary["protocol"] == name
+    assert {"floor", "chair", "table"} <= {
+        name for name, value in summary["per_class"].items() if value is not None
+    }
+
+
+def write_s3dis_room(folder: Path, seed: int) -> None:
+    """A room of boxes in the official layout: one text file an object."""
+    room = make_room("office_1", seed)
+    (folder / "Annotations").mkdir(parents=True)
+    rows = np.concatenate([room.points, room.colors], axis=1)
+    for number in np.unique(room.instances):
+        chosen = room.instances == number
+        name = SCANNET20.names[room.labels[chosen][0]]
+        file = folder / "Annotations" / f"{name}_{number + 1}.txt"
+        np.savetxt(file, rows[chosen], fmt=["%.3f"] * 3 + ["%d"] * 3)
 
 
 def test_evaluate_takes_settings_of_the_method_but_no_other_network(finished):

@@ -33,6 +33,8 @@ class Root(BaseModel):
         ("split=null", None),
         ("split=", None),
         ("split=[a", "[a"),
+        ("split='00,01'", "00,01"),
+        ("split='", "'"),
         ("root=2024-01-01", "2024-01-01"),
         ("names=*_vh,room[0-3]*", ["*_vh", "room[0-3]*"]),
         ("names=[room1*, 'room 2']", ["room1*", "room 2"]),

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
     """`group.key=value` as nested settings.
 
-    Where the setting is text, a path or a word, the value is taken as it stands: `data.split=00`
-    is "00". Where it is a list of texts, commas separate, and brackets and quotes may be left out:
+    Where the setting is text, a path or a word, the value is taken as it stands, without quotes
+    around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets and quotes may be left out:
     `data.validation=room8*,room9*`. An empty value and `null` are None where None is allowed.
     Everything else is read as YAML.
 
@@ -59,7 +59,7 @@ def _read(path: str, text: str, annotation: Any) -> Any:
     if len(kinds) == 1 and get_origin(kinds[0]) is tuple and get_args(kinds[0])[0] is str:
         return _names(text)
     if any(_is_text(kind) for kind in kinds):
-        return text
+        return _unquoted(text)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -72,8 +72,13 @@ def _is_text(kind: Any) -> bool:
     return isinstance(kind, type) and (kind is str or kind.__name__ == "Path")
 
 
+def _unquoted(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if is_quoted else text
+
+
 def _names(text: str) -> list[str]:
     """Texts between commas; brackets around all of them are left out, others belong to a glob."""
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
-    return [name.strip().strip("\"'") for name in text.split(",") if name.strip()]
+    return [_unquoted(name.strip()) for name in text.split(",") if name.strip()]
