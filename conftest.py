@@ -19,6 +19,12 @@ settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run in several processes, those of a file stay together and share fixtures."""
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadfile"
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real recordings, or a skip that says why."""

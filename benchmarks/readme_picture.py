@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-from twist_cli.inference import find_instances, predict_scene
-from twist_cli.scenes import open_split
 
 from pcl_data.rendering import render_points, write_png
-from twist_cli.predicting import load_model
+from pcl_methods.data import open_split
+from twist_cli.inspecting import run_config
+from twist_cli.predicting import open_model
 
 GREY = 190
 
 
 def instance_colors(instances: np.ndarray) -> np.ndarray:
-    """A colour for each instance, grey where there is none."""
+    """A color for each instance, grey where there is none."""
     palette = np.random.default_rng(3).integers(30, 230, (int(instances.max()) + 2, 3))
     palette[-1] = GREY
     return palette[instances].astype(np.uint8)
@@ -26,10 +25,10 @@ def instance_colors(instances: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     run, target = Path(sys.argv[1]), Path(sys.argv[2])
-    objective = load_model(run, torch.device("cpu"))
-    split = open_split(objective.config.data, objective.config.seed)
+    find, _ = open_model(run, "cpu")
+    split = open_split(run_config(run).data)
     scene = split.load(split.validation[0])
-    found = find_instances(objective, predict_scene(objective, scene, torch.device("cpu")))
+    found = find(scene)
     panels = [
         render_points(
             scene.points, colors, width=480, height=400, cut_above=2.0, normals=scene.normals

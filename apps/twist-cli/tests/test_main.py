@@ -120,6 +120,17 @@ def test_a_run_can_be_continued_by_another(finished, scans, small, tmp_path):
     assert "fresh" not in log.partition("starts from")[2].partition("\n")[0]
 
 
+def test_a_few_points_of_every_scene_train_instances_too(small, scans, tmp_path):
+    settings = [one for one in small if not one.startswith("data.labeled")]
+    words = ["--data", scans, "--out", tmp_path / "run", "data.budget=20pts", *settings]
+    message = call("run", *words, code=2)
+    assert "twist.pseudo_labels must be another than recorrected" in message
+    call("run", *words, "twist.pseudo_labels=proposals")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["scenes"]["labeled"] == summary["scenes"]["unlabeled"]
+    assert summary["protocol"].endswith("/la-20pts-seed0")
+
+
 def test_areas_of_s3dis_are_learned_from_and_area_5_is_held_out(small, tmp_path):
     for area in range(1, 7):
         write_s3dis_room(tmp_path / f"S3DIS/Area_{area}/office_1", seed=area)

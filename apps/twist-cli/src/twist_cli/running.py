@@ -34,6 +34,12 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     """
     split = open_split(config.data)
     assert split.label_set is not None  # open_split has checked
+    if split.budget.annotations is not None and config.twist.pseudo_labels == "recorrected":
+        raise ValueError(
+            "twist.pseudo_labels must be another than recorrected where points are labeled and not "
+            f"scenes, as the re-correction network learns from whole instances, got "
+            f"{split.budget.name}"
+        )
     fabric = start.fabric(config.train.precision)
     model, init = start_model(config, split.label_set)
     if dry_run:

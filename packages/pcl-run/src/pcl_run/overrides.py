@@ -12,8 +12,8 @@ def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
     """`group.key=value` as nested settings.
 
     Where the setting is text, a path or a word, the value is taken as it stands, without quotes
-    around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets and quotes may be left out:
-    `data.validation=room8*,room9*`. An empty value and `null` are None where None is allowed.
+    around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets
+    and quotes may be left out: `data.validation=room8*,room9*`. An empty value and `null` are None where None is allowed.
     Everything else is read as YAML.
 
     Raises:
