@@ -13,8 +13,8 @@ def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
 
     Where the setting is text, a path or a word, the value is taken as it stands, without quotes
     around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets
-    and quotes may be left out: `data.validation=room8*,room9*`. An empty value and `null` are None where None is allowed.
-    Everything else is read as YAML.
+    and quotes may be left out: `data.validation=room8*,room9*`. An empty value and `null` are None
+    where None is allowed. Everything else is read as YAML.
 
     Raises:
         ValueError: if there is no `=` or no key, or the value is no YAML.
