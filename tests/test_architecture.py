@@ -65,3 +65,15 @@ def test_every_wheel_has_a_licence_and_says_that_it_is_typed(package):
     assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert 'license-files = ["LICENSE"]' in (package / "pyproject.toml").read_text()
     assert (package / "src" / module_of(package) / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("package", ALL, ids=lambda path: path.name)
+def test_nothing_at_import_time_needs_posix(package):
+    """Modules that Windows does not have are imported where they are used, if at all."""
+    posix = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+    for path in package.glob("src/**/*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & posix, path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module not in posix, path

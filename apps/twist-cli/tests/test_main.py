@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from pcl_data import SCANNET20
@@ -118,6 +120,28 @@ def test_a_run_can_be_continued_by_another(finished, scans, small, tmp_path):
     log = (tmp_path / "run" / "train.log").read_text()
     assert "starts from" in log
     assert "fresh" not in log.partition("starts from")[2].partition("\n")[0]
+
+
+def test_activations_that_are_computed_again_give_the_same_weights(
+    finished, scans, small, tmp_path
+):
+    words = ["--data", scans, "--out", tmp_path / "run", "model.checkpoint_activations=true"]
+    call("run", *words, *small)
+    one, other = (load_file(path / "model.safetensors") for path in (finished, tmp_path / "run"))
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_precision_and_engine_are_settings(finished, scans, small, tmp_path):
+    words = ["--data", scans, "--out", tmp_path / "run", "twist.rounds=0", *small[:-1]]
+    call("run", *words, "data.validation=scene5", "--precision", "bf16-mixed")
+    assert "bf16-mixed" in (tmp_path / "run" / "config.yaml").read_text()
+    one, other = (load_file(path / "model.safetensors") for path in (finished, tmp_path / "run"))
+    assert any((one[name] != other[name]).any() for name in one)
+    message = call("run", "--data", scans, *small, "--precision", "16-mixed", code=2)
+    assert "train.precision must be '32-true' or 'bf16-mixed'" in message
+    if find_spec("MinkowskiEngine") is None:
+        message = call("run", "--data", scans, *small, "model.engine=minkowski", code=2)
+        assert "model.engine must be installed, got minkowski" in message
 
 
 def test_a_few_points_of_every_scene_train_instances_too(small, scans, tmp_path):

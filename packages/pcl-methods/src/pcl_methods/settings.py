@@ -101,12 +101,18 @@ def build_backbone(model: ModelConfig, features: str) -> "Backbone":
     Args:
         model: the settings; their engine is in use from now on.
         features: what it reads of a point, `colors` or `intensity`.
+
+    Raises:
+        ValueError: if the library of the engine cannot be imported.
     """
     from pcl_backbones import checkpoint_activations, use_engine
     from pcl_methods.segmentation import network
     from pcl_methods.segmentation.features import FEATURES
 
-    use_engine(model.engine)
+    try:
+        use_engine(model.engine)
+    except ImportError as error:
+        raise ValueError(f"model.engine must be installed, got {model.engine}: {error}") from None
     backbone = network.build_backbone(
         model.backbone, FEATURES[features], width=model.width, bn_momentum=model.bn_momentum
     )
