@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where tests run in several processes, those of a file stay together and share fixtures."""
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadfile"
+        config.option.loadscopereorder = False  # apps first: theirs take longest
 
 
 @pytest.fixture(scope="session")

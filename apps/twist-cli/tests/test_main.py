@@ -257,6 +257,7 @@ def test_a_bad_scan_is_one_line_and_exit_2(tmp_path, small, changes, message):
     settings = [one for one in small if not one.startswith("data.")]
     error = call(
         *("run", "--data", data, "--out", out, "data.labeled=[scan0]", "data.n_validation=1"),
+        "data.options.label_set=scannet20",
         *settings,
         code=2,
     )

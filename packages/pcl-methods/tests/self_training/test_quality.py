@@ -53,5 +53,5 @@ def test_scores_are_over_the_unlabeled_scenes(split, tmp_path):
 
 def test_held_out_scores_name_the_label_budget(model, split):
     scores = evaluate_scenes(model, split, Scoring(min_region=50))
-    assert scores["protocol"] == "scannet20/held-out/points/no-tta/min_region=50/lr-2"
+    assert scores["protocol"] == "rooms/scannet20/held-out/points/no-tta/min_region=50/lr-2"
     assert 0 <= scores["ap50"] <= scores["ap25"] <= 1
