@@ -246,6 +246,7 @@ NAN[3, 1] = np.nan
 def test_a_bad_scan_is_one_line_and_exit_2(tmp_path, small, changes, message):
     data, out = scan_with(tmp_path, **changes), tmp_path / "run"
     settings = [one for one in small if not one.startswith("data.")]
+    settings.append("data.options.label_set=scannet20")
     error = call(
         *("run", "--data", data, "--out", out, "data.labeled=[scan0]", "data.n_validation=1"),
         *settings,

@@ -217,6 +217,7 @@ def test_lists_are_read(tmp_path):
         ({"n_validation": 6}, "data.n_validation must leave some of 6 scenes, got 6"),
         ({"n_validation": 1, "budget": "7scenes"}, "data.budget must be 1 to 5 scenes, got 7"),
         ({"n_validation": 1, "budget": "five"}, "data.budget must be like 5%"),
+        ({"n_validation": 1, "budget": "5..%"}, "data.budget must be like 5%"),
         ({"kind": "folders"}, r"data.kind must be one of .* did you mean 'folder'\?"),
         ({"kind": "rooms"}, r"data.root must not be given with rooms"),
         ({"kind": "scannet", "root": None}, r"data.root must name the folder of scannet, got none"),

@@ -180,7 +180,7 @@ def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
         labeled = _matching("data.labeled", config.labeled, names)
         return LabelBudget(f"lr-{len(labeled)}-named", labeled)
     is_lidar = config.features == "intensity"
-    if match := re.fullmatch(r"([0-9.]+)%", word):
+    if match := re.fullmatch(r"(\d+\.?\d*|\.\d+)%", word):
         choose = random_sweep_budget if is_lidar else reconstruction_budget
         return choose(names, float(match[1]) / 100, seed=seed)
     if match := re.fullmatch(r"(\d+)scenes", word):
