@@ -164,3 +164,21 @@ def volumes(scene: Path) -> np.ndarray:
     thinned = torch.from_numpy(points[voxelize(points, 0.05).index])
     found = split_volumes(thinned, volume_size=0.65, min_points=10).numpy()
     return found[found >= 0]
+
+
+def test_two_processes_fine_tune_in_one_folder(scans, tmp_path):
+    words = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
+    words += ["data.options.label_set=scannet20", "data.validation=scene3"]
+    words += ["train.steps=2", "train.batch_size=1"]
+    program = [sys.executable, "-m", "pretrain_cli.main", "finetune", "--data", str(scans)]
+    result = subprocess.run(
+        [*program, "--devices", "2", *words],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.count("protocol") == 1
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["finetune_001"]

@@ -121,7 +121,7 @@ def test_sweeps_are_read_by_their_intensity(sweeps, outdoor, small, tmp_path):
 
 def test_frame_pairs_are_written_and_learned_from(scans, small, tmp_path):
     out = tmp_path / "pairs"
-    words = ["--kind", "folder", "--data", scans, "--voxel-size", 0.02]
+    words = ["kind=folder", "--data", scans, "--voxel-size", 0.02]
     counted = json.loads(call("pairs", "--out", out, *words, "--json"))
     assert counted["pairs"] == counted["scenes"] == 6
     summary = json.loads(
@@ -179,8 +179,10 @@ def test_evaluate_repeats_the_scores_of_the_run(finetuned, scans):
     summary = json.loads((finetuned / "summary.json").read_text())
     for key in ("miou", "ap50", "protocol"):
         assert scores[key] == summary[key]
+    words = ["--data", scans, "model.checkpoint_activations=true", "--json"]
+    assert json.loads(call("evaluate", "--model", finetuned, *words)) == scores
     message = call("evaluate", "--model", finetuned, "model.width=1", code=2)
-    assert "model settings must stay as they were trained" in message
+    assert "model.width must stay 0.25, as trained, got 1.0" in message
 
 
 def test_evaluate_scores_a_folder_that_holds_test_data_alone(finetuned, scans, tmp_path):
@@ -218,7 +220,7 @@ def test_probes_score_the_features_as_they_stand(pretrained, scans, few):
     assert all(row["init"] == "csc" and row["miou"] > 0 for row in rows)
     random = json.loads(call("probe", "--kinds", "knn", *words, "--json"))
     assert random[0]["init"] == "random"
-    assert "probe must be one of knn, linear, got svm" in call(
+    assert "kinds must be of knn, linear, got svm" in call(
         "probe", "--kinds", "svm", *words, code=2
     )
 

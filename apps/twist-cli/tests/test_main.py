@@ -77,6 +77,21 @@ def test_evaluate_repeats_the_scores_of_the_run(finished):
     }
 
 
+def test_evaluate_scores_no_scene_that_was_learned_from(finished, scans):
+    """The folder of the run is no other data, and how a network is computed is no other network."""
+    own = call("evaluate", "--model", finished, "--json")
+    assert call("evaluate", "--model", finished, "--data", scans, "--json") == own
+    other = ["data.budget=50%", "data.labeled=", "model.checkpoint_activations=true"]
+    assert call("evaluate", "--model", finished, "--json", *other) == own
+
+
+def test_every_scene_labeled_leaves_none_to_label(scans, small, tmp_path):
+    settings = [one for one in small if not one.startswith("data.labeled")]
+    words = ["--data", scans, "--out", tmp_path / "run", "data.budget=100%", *settings]
+    assert "data.budget must leave scenes without labels" in call("run", *words, code=2)
+    assert not (tmp_path / "run").exists()
+
+
 def test_scores_name_their_protocol(finished, scans, tmp_path):
     summary = json.loads((finished / "summary.json").read_text())
     name = "scannet20/held-out/points/no-tta/min_region=100/lr-2-named"
@@ -188,7 +203,7 @@ def test_evaluate_takes_settings_of_the_method_but_no_other_network(finished):
     none = call("evaluate", "--model", finished, "--json", "twist.min_points=100000")
     assert json.loads(none)["ap25"] == 0
     message = call("evaluate", "--model", finished, "model.width=1", code=2)
-    assert "model settings must stay as they were trained" in message
+    assert "model.width must stay 0.25, as trained, got 1.0" in message
 
 
 def test_predict_labels_every_point_of_a_foreign_scan(finished, tmp_path):
@@ -255,6 +270,7 @@ NAN[3, 1] = np.nan
 def test_a_bad_scan_is_one_line_and_exit_2(tmp_path, small, changes, message):
     data, out = scan_with(tmp_path, **changes), tmp_path / "run"
     settings = [one for one in small if not one.startswith("data.")]
+    settings.append("data.options.label_set=scannet20")
     error = call(
         *("run", "--data", data, "--out", out, "data.labeled=[scan0]", "data.n_validation=1"),
         "data.options.label_set=scannet20",

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, save_scene
-from pcl_methods.data import data_name, open_budget, open_split, open_test_scenes, spread
+from pcl_methods.data import (
+    data_name,
+    open_budget,
+    open_scored,
+    open_split,
+    open_test_scenes,
+    spread,
+    with_other_data,
+)
 from pcl_methods.segmentation.testing import make_room
 from pcl_methods.settings import DataConfig
 from pcl_synth import SyntheticRooms, SyntheticStreets
@@ -52,6 +60,10 @@ def test_the_validation_split_is_another_data_set(scans):
     split = open_split(own(scans, split="scene0,scene1", validation_split="scene5,"))
     assert (split.training, split.validation) == (("scene0", "scene1"), ("scene5",))
     assert split.load("scene5").name == "scene5"
+    some = own(scans, split="scene0,", validation_split="scene4,scene5", validation=("*4",))
+    assert (
+        open_split(some).validation == open_test_scenes(some, SCANNET20).validation == ("scene4",)
+    )
 
 
 def test_a_split_goes_to_other_processes(scans):
@@ -95,6 +107,35 @@ def test_test_scenes_stand_alone(scans):
     )
 
 
+def test_of_its_own_data_a_model_is_scored_on_what_is_held_out(scans, tmp_path):
+    trained = own(scans, n_validation=2, budget="1scenes")
+    settings = {"data": trained.model_dump(mode="json"), "seed": 3}
+    held_out = open_split(trained).validation
+
+    def scored(data=None, **changes):
+        given = with_other_data(settings, data)
+        config = DataConfig(**given["data"]).model_copy(update=changes)
+        return open_scored(config, settings["data"], SCANNET20).validation
+
+    assert scored() == scored(scans) == scored(budget="2scenes") == held_out
+    assert len(scored(n_validation=3)) == 3
+    assert scored(split="scene0,") == ("scene0",)
+    save_scene(make_room("other", 0), tmp_path / "other")
+    assert scored(tmp_path) == ("other",)
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("rooms", {}), ("folder", {"pattern": "*"})])
+def test_options_of_another_reader_are_not_those_of_a_folder(kind, kept, tmp_path):
+    root = tmp_path if kind == "folder" else None
+    trained = DataConfig(kind=kind, root=root, options=kept or {"cache": "x"}, features="intensity")
+    found = with_other_data({"data": trained.model_dump(mode="json")}, tmp_path / "scans")
+    assert found["data"] == {
+        "options": kept,
+        "features": "intensity",
+        "root": str(tmp_path / "scans"),
+    }
+
+
 def test_the_next_five_rooms_are_one_of_each_kind(monkeypatch):
     monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
     split = open_split(DataConfig(n_scenes=20, n_validation=10, budget="5scenes", world_seed=4))
@@ -129,6 +170,8 @@ def test_areas_are_splits_and_area_5_is_held_out(tmp_path):
     assert split.validation == ("Area_5_office_1",)
     assert split.training == tuple(f"Area_{area}_office_1" for area in (1, 2, 3, 4, 6))
     assert (split.data, split.label_set.n_classes) == ("s3dis", 13)
+    alone = open_test_scenes(DataConfig(kind="s3dis", root=tmp_path), SCANNET20)
+    assert alone.validation == ("Area_5_office_1",)
     one = open_split(DataConfig(kind="s3dis", root=tmp_path, split="Area_1", budget="1scenes"))
     assert one.labeled == ("Area_1_office_1",)
     assert one.load_labeled("Area_1_office_1", instances=True).instances is not None
@@ -174,6 +217,7 @@ def test_lists_are_read(tmp_path):
         ({"n_validation": 6}, "data.n_validation must leave some of 6 scenes, got 6"),
         ({"n_validation": 1, "budget": "7scenes"}, "data.budget must be 1 to 5 scenes, got 7"),
         ({"n_validation": 1, "budget": "five"}, "data.budget must be like 5%"),
+        ({"n_validation": 1, "budget": "5..%"}, "data.budget must be like 5%"),
         ({"kind": "folders"}, r"data.kind must be one of .* did you mean 'folder'\?"),
         ({"kind": "rooms"}, r"data.root must not be given with rooms"),
         ({"kind": "scannet", "root": None}, r"data.root must name the folder of scannet, got none"),

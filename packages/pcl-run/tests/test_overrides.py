@@ -1,7 +1,7 @@
 """Tests of pcl_run.overrides."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ class Data(BaseModel):
     share: float | None = None
     is_long: bool = False
     options: dict[str, str] = {}
+    of_a_reader: dict[str, Any] = {}
 
 
 class Root(BaseModel):
@@ -57,6 +58,9 @@ def test_the_type_of_a_setting_says_how_it_is_read(text, value):
 
 def test_values_of_a_mapping_are_read_by_its_type():
     assert parse_override(Root, "data.options.split=08") == {"data": {"options": {"split": "08"}}}
+    for text in ("08", "*.ply", "5", "[a, b]"):
+        found = parse_override(Root, f"data.of_a_reader.key={text}")
+        assert found == {"data": {"of_a_reader": {"key": text}}}
 
 
 @pytest.mark.parametrize("text", ["data.split", ".split=3", "data..split=3", "=3"])

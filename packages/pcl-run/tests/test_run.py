@@ -127,3 +127,18 @@ def test_time_adds_up_even_where_a_run_is_interrupted(tmp_path, monkeypatch):
     with again.timed():
         pass
     assert again.recall("seconds") == 10
+
+
+def test_processes_that_train_together_share_the_folder_of_the_first(tmp_path, monkeypatch):
+    first = Run.open(tmp_path / "twist_001", Settings())
+    first.remember("round_0", 1)
+
+    def broadcast(box):
+        box[0] = first.folder
+
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 1)
+    monkeypatch.setattr("torch.distributed.broadcast_object_list", broadcast)
+    second = Run.open(tmp_path / "twist_002", Settings())
+    assert (second.folder, second.recall("round_0")) == (first.folder, 1)
+    assert not (tmp_path / "twist_002").exists()

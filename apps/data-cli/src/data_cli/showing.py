@@ -26,8 +26,7 @@ def show_scene(
         ValueError: if there is no such scene or layer, or the file is no .png or .html.
     """
     dataset = open_dataset(root, kind, split, read_words(options))
-    names = list(dataset.names)
-    scene = dataset[names.index(chosen("scene", name, names)) if name is not None else 0]
+    scene = dataset[0] if name is None else dataset.load(name)
     layers = scene_layers(scene)
     first = chosen("layer", layer, layers) if layer is not None else next(iter(layers))
     out = out or Path(f"{scene.name.replace('/', '_')}.html")

@@ -103,7 +103,7 @@ def build_monitor(run: Run, config: PretrainConfig, split: SceneSplit) -> Monito
         features=config.data.features,
         n_labeled=settings.scenes,
         n_held_out=settings.probed,
-        n_neighbors=settings.n_neighbours,
+        n_neighbors=settings.n_neighbors,
         max_voxels=settings.max_voxels,
     )
     return Monitor(

@@ -15,6 +15,7 @@ RENAMED = {
     "model.norm_momentum": "model.bn_momentum",
     "train.frozen_norm": "train.freeze_bn_fraction",
     "train.scenes": "train.batch_size",
+    "monitor.n_neighbours": "monitor.n_neighbors",
 }
 
 
@@ -82,7 +83,7 @@ class MonitorConfig(Config):
     batches: int = Field(2, ge=1, description="held-out batches of the health panel")
     scenes: int = Field(5, ge=1, description="labeled scenes that the kNN probe learns from")
     probed: int = Field(5, ge=1, description="held-out scenes that it is scored on")
-    n_neighbours: int = Field(20, ge=1)
+    n_neighbors: int = Field(20, ge=1)
     max_voxels: int = Field(20_000, ge=100, description="labeled voxels that it learns from")
 
 

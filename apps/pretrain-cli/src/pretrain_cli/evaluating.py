@@ -1,14 +1,13 @@
 """Scores of a network on held-out scenes; `pretrain-cli evaluate` and `predict`."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from pcl_backbones import read_card
-from pcl_methods.data import open_split, open_test_scenes, with_other_data
+from pcl_backbones import read_card, use_engine
+from pcl_methods.data import open_scored, with_other_data
 from pcl_methods.segmentation.scoring import score_split
 from pcl_methods.segmentation.segmenter import load_segmenter
 from pcl_methods.segmentation.weights import weights_file
@@ -37,13 +36,11 @@ def evaluate_model(
     segmenter = load_segmenter(model, choose_device(device))
     settings = {"stored": with_other_data(card["config"], data)}
     config = load_config(FinetuneConfig, presets=settings, preset="stored", overrides=overrides)
-    if config.model.model_dump() != card["config"]["model"]:
-        raise ValueError("model settings must stay as they were trained, got others")
-    is_its_own = config.data.model_dump(mode="json") == card["config"]["data"]
-    other = partial(open_test_scenes, label_set=segmenter.label_set)
+    config.model.check_trained(card["config"]["model"])
+    use_engine(config.model.engine)
     return score_split(
         segmenter,
-        open_split(config.data) if is_its_own else other(config.data),
+        open_scored(config.data, card["config"]["data"], segmenter.label_set),
         segmenter.label_set,
         trained_on=card["data"],
         budget=card["budget"],

@@ -55,8 +55,9 @@ def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
             run.log(str(init))
         with run.timed():
             _learn(run, fabric, config, split, segmenter)
+    summary: dict[str, Any] = {}
+    if run.is_writer:  # the one process that has scored
         summary = _summarize(run, config, split, init)
-    if run.is_writer:
         if config.train.lora_rank is not None:
             merge_lora(segmenter.network)
         save_weights(

@@ -46,7 +46,10 @@ def pairs(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="settings of data, such as n_scenes=20")
     ] = None,
-    kind: Annotated[str, typer.Option(help="rooms, scannet, sevenscenes, ...")] = "rooms",
+    kind: Annotated[
+        str | None,
+        typer.Option(help="scannet, sevenscenes ...; default: rooms, or scans in --data"),
+    ] = None,
     data: Data = None,
     voxel_size: Annotated[float, typer.Option(help="thinning of a frame, metres")] = 0.0125,
     min_overlap: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
@@ -212,7 +215,7 @@ def label(
     Example: pretrain-cli label --init runs/pretrain_001 --points 20 --out to_annotate
     """
     with boundary():
-        from pretrain_cli.labeling import choose_points, print_choice
+        from pretrain_cli.choosing import choose_points, print_choice
 
         options = {"init": init, "data.root": data, "seed": seed}
         found = choose_points(
@@ -230,7 +233,7 @@ def label(
 
 @app.command()
 def evaluate(
-    model: Model,
+    model: Annotated[Path, typer.Option(help="a finished run of finetune, or its weights")],
     overrides: Overrides = None,
     data: Data = None,
     device: Device = "auto",

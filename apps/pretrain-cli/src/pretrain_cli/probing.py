@@ -36,7 +36,7 @@ def probe(
     )
     for kind in kinds:
         if kind not in PROBES:
-            raise ValueError(f"probe must be one of {', '.join(PROBES)}, got {kind}")
+            raise ValueError(f"kinds must be of {', '.join(PROBES)}, got {kind}")
     split = open_split(config.data)
     assert split.label_set is not None  # open_split has checked
     torch.manual_seed(config.seed)

@@ -99,7 +99,7 @@ def predict(
 
 @app.command()
 def evaluate(
-    model: Model,
+    model: Annotated[Path, typer.Option(help="a finished run of twist-cli, or its weights")],
     data: Data = None,
     overrides: Overrides = None,
     device: Device = "auto",

@@ -10,7 +10,7 @@ import typer
 
 from pcl_backbones import load_weights, read_card
 from pcl_data import LabelSet, Scene
-from pcl_methods.data import open_split, open_test_scenes, with_other_data
+from pcl_methods.data import open_scored, with_other_data
 from pcl_methods.segmentation.inference import Classes
 from pcl_methods.segmentation.scoring import score_split
 from pcl_methods.segmentation.segmenter import load_segmenter, read_label_set
@@ -38,8 +38,7 @@ def load_model(
         raise ValueError(f"model must be made by twist-cli run, got {path} ({card.get('kind')})")
     base = {"model": with_other_data(card["config"], data)}
     config = load_config(RunConfig, presets=base, preset="model", file=None, overrides=overrides)
-    if config.model.model_dump() != card["config"]["model"]:
-        raise ValueError(f"model settings must stay as they were trained, got {list(overrides)}")
+    config.model.check_trained(card["config"]["model"])
     networks = build_model(config, read_label_set(card["label_set"]))
     load_weights(networks, path)
     return networks.to(device).eval(), config
@@ -71,12 +70,9 @@ def evaluate_model(
     path = weights_file(model)
     networks, config = load_model(path, choose_device(device), data, overrides)
     card = read_card(path)
-    is_its_own = config.data.model_dump(mode="json") == card["config"]["data"]
     return score_split(
         partial(segment_scene, networks, reclassify=config.twist.rectify_at_test),
-        open_split(config.data)
-        if is_its_own
-        else open_test_scenes(config.data, networks.label_set),
+        open_scored(config.data, card["config"]["data"], networks.label_set),
         networks.label_set,
         trained_on=card["data"],
         budget=card["budget"],

@@ -34,12 +34,7 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     """
     split = open_split(config.data)
     assert split.label_set is not None  # open_split has checked
-    if split.budget.annotations is not None and config.twist.pseudo_labels == "recorrected":
-        raise ValueError(
-            "twist.pseudo_labels must be another than recorrected where points are labeled and not "
-            f"scenes, as the re-correction network learns from whole instances, got "
-            f"{split.budget.name}"
-        )
+    _check_labels(config, split)
     fabric = start.fabric(config.train.precision)
     model, init = start_model(config, split.label_set)
     if dry_run:
@@ -55,6 +50,21 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
             save_weights(model, run.folder / WEIGHTS, card=card)
             write_report(run.folder)
     return summary | {"folder": str(run.folder)}
+
+
+def _check_labels(config: RunConfig, split: SceneSplit) -> None:
+    """As `SelfTraining` checks, before there is a run folder, and in the words of the settings."""
+    kind, name = config.twist.pseudo_labels, split.budget.name
+    if split.budget.annotations is not None and kind == "recorrected":
+        raise ValueError(
+            "twist.pseudo_labels must be another than recorrected where points are labeled and not "
+            f"scenes, as the re-correction network learns from whole instances, got {name}"
+        )
+    if kind != "none" and config.twist.rounds and not split.unlabeled:
+        raise ValueError(
+            "data.budget must leave scenes without labels unless twist.rounds is 0 or "
+            f"twist.pseudo_labels is none, got {name}"
+        )
 
 
 def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
     """The scenes that the settings name, by role.
 
     Held-out scenes are taken first, so that they stay the same under every label budget. They are
-    those that match `validation`; or those of `validation_split`; or of generated worlds the first
+    those that match `validation`, in `validation_split` where that is given; or all of
+    `validation_split`; or of generated worlds the first
     rooms or sequences, which are random already; or, where scores are wanted, the official split
     that is scored, and of a folder `n_validation` at random, the same for every seed.
 
@@ -87,7 +88,7 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
         validation_split = HELD_OUT.get(kind_of(config))
     if validation_split is not None:
         other = _open(config, validation_split)
-        held = tuple(other.names)
+        held = _scored(config, other)
         sources |= dict.fromkeys(held, other)
     else:
         held = _held_out(config, names, scored)
@@ -108,7 +109,9 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
 
 
 def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
-    """Scenes to be scored alone: those of `validation` or `validation_split`, or all of them.
+    """Scenes to be scored alone: of `validation_split`, `split`, or the split that is scored.
+
+    Of these the ones that match `validation`, or all.
 
     Args:
         config: the settings.
@@ -118,15 +121,34 @@ def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
         ValueError: as `open_split`.
         FileNotFoundError: if files are missing.
     """
-    dataset = _open(config, config.validation_split or config.split)
+    split = config.validation_split or config.split or HELD_OUT.get(kind_of(config))
+    dataset = _open(config, split)
     _assume_labels(config, dataset, label_set)
-    names = tuple(dataset.names)
-    if config.validation:
-        names = _matching("data.validation", config.validation, names)
+    names = _scored(config, dataset)
     load = partial(_load, dict.fromkeys(names, dataset))
     return SceneSplit(
         data_name(config), dataset.label_set, (), names, LabelBudget("none", ()), load
     )
+
+
+def open_scored(config: DataConfig, trained: Mapping[str, Any], label_set: LabelSet) -> SceneSplit:
+    """What a trained model is scored on: held-out scenes of its own data, or all of other data.
+
+    Scenes that it learned from are never scored unless the settings name them.
+
+    Args:
+        config: the settings.
+        trained: the settings of data that it was trained with, as JSON values.
+        label_set: of the model.
+
+    Raises:
+        ValueError: as `open_split`.
+        FileNotFoundError: if files are missing.
+    """
+    given = config.model_dump(mode="json")
+    if all(given[key] == trained[key] for key in ("kind", "root", "split")):
+        return open_split(config)
+    return open_test_scenes(config, label_set)
 
 
 def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
@@ -134,12 +156,16 @@ def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str,
 
     Args:
         settings: nested, with a group `data`.
-        root: of the other data, of which nothing is learned; None keeps the model's own.
+        root: of the other data, of which nothing is learned; None keeps the model's own, and so
+            does the folder of that.
     """
-    if root is None:
+    own = DataConfig(**settings["data"])
+    if root is None or (own.root is not None and own.root.resolve() == root.resolve()):
         return dict(settings)
-    kept = {key: settings["data"][key] for key in ("options", "features")}
-    return {**settings, "data": {**kept, "root": str(root)}}
+    # Options are of a reader: those of generated rooms, or of ScanNet, mean nothing to a folder.
+    options = own.options if kind_of(own) == "folder" else {}
+    data = {"options": options, "features": own.features, "root": str(root)}
+    return {**settings, "data": data}
 
 
 def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
@@ -154,7 +180,7 @@ def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
         labeled = _matching("data.labeled", config.labeled, names)
         return LabelBudget(f"lr-{len(labeled)}-named", labeled)
     is_lidar = config.features == "intensity"
-    if match := re.fullmatch(r"([0-9.]+)%", word):
+    if match := re.fullmatch(r"(\d+\.?\d*|\.\d+)%", word):
         choose = random_sweep_budget if is_lidar else reconstruction_budget
         return choose(names, float(match[1]) / 100, seed=seed)
     if match := re.fullmatch(r"(\d+)scenes", word):
@@ -242,6 +268,12 @@ def _held_out(config: DataConfig, names: tuple[str, ...], scored: bool) -> tuple
             f"data.n_validation must leave some of {len(names)} scenes, got {config.n_validation}"
         )
     return limited_reconstructions(names, count=config.n_validation, seed=0)
+
+
+def _scored(config: DataConfig, dataset: Dataset) -> tuple[str, ...]:
+    """The scenes of a data set to be scored: those that match `validation`, or all."""
+    names = tuple(dataset.names)
+    return _matching("data.validation", config.validation, names) if config.validation else names
 
 
 def _matching(setting: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

@@ -81,6 +81,19 @@ class ModelConfig(Config):
         """What weights must agree with to fit."""
         return {"backbone": self.backbone, "width": self.width}
 
+    def check_trained(self, trained: Mapping[str, Any]) -> None:
+        """Return quietly if the weights of other settings serve; how they are computed may change.
+
+        Args:
+            trained: the settings that a network was trained with.
+
+        Raises:
+            ValueError: naming the first setting that must stay.
+        """
+        for key, value in self.model_dump(exclude={"engine", "checkpoint_activations"}).items():
+            if value != trained[key]:
+                raise ValueError(f"model.{key} must stay {trained[key]}, as trained, got {value}")
+
 
 class SupervisedConfig(TrainingConfig):
     """What trainings with labels share."""

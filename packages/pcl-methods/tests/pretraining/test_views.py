@@ -1,5 +1,7 @@
 """Tests of pcl_methods.pretraining.views."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,13 @@ def test_an_epoch_takes_every_scene_once_on_any_number_of_processes(rooms):
     for rank in range(2):
         ViewBatches(list(rooms), load, MAKERS[0], count=3, rank=rank, n_ranks=2)[0]
     assert sorted(loaded) == sorted(rooms)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_batches_go_to_processes_that_are_no_copies(rooms, maker):
+    made = batches(rooms, maker)
+    made[0]
+    assert same(pickle.loads(pickle.dumps(made))[3], made[3])
 
 
 @pytest.mark.parametrize("maker", MAKERS)

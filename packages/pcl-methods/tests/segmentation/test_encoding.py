@@ -31,3 +31,11 @@ def test_a_scene_is_encoded_by_its_voxels(room):
     assert int(encoded.inverse.max()) + 1 == len(encoded.features) == len(encoded.labels)
     points = torch.from_numpy(room.labels)
     assert (encoded.labels[encoded.inverse] == points).float().mean() > 0.8
+
+
+def test_looking_is_in_full_precision_amid_a_training_that_is_not():
+    layer = nn.Linear(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.ones(1, 2)).dtype == torch.bfloat16
+        with untouched(layer):
+            assert layer(torch.ones(1, 2)).dtype == torch.float32

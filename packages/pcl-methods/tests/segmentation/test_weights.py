@@ -92,6 +92,24 @@ def test_of_another_label_set_the_classes_that_both_have_are_taken(tmp_path):
     assert "the head for 2 classes that both have" in str(report)
 
 
+def test_a_recorrector_of_as_many_other_classes_keeps_a_fresh_class_head(tmp_path):
+    def both(seed):
+        heads = nn.ModuleDict({"class_head": nn.Linear(2, 20), "score_head": nn.Linear(2, 1)})
+        return nn.ModuleDict({"network": network(seed), "recorrector": heads})
+
+    card = Segmenter(network(), SCANNET20, voxel_size=0.05).card("res16unet14a", 0.25)
+    save_weights(saved := both(0), tmp_path / "model.safetensors", {"kind": "twist", **card})
+    others = replace(SCANNET20, name="others", names=SCANNET20.names[::-1])
+    for label_set, is_taken in ((SCANNET20, True), (others, False)):
+        made = both(1)
+        report = load_initial_weights(made, tmp_path, label_set=label_set)
+        assert same(made["recorrector"]["class_head"], saved["recorrector"]["class_head"]) == (
+            is_taken
+        )
+        assert same(made["recorrector"]["score_head"], saved["recorrector"]["score_head"])
+        assert ("fresh: recorrector (2)" in str(report)) != is_taken
+
+
 def test_parts_of_a_larger_module_are_found(tmp_path):
     both = nn.ModuleDict({"network": network(), "recorrector": nn.Linear(2, 3)})
     save_weights(both, tmp_path / "model.safetensors", {"kind": "twist"})
@@ -133,11 +151,9 @@ def test_weights_of_something_else_are_refused_in_one_line(tmp_path):
     ) as e:
         load_initial_weights(network(), _wide(tmp_path))
     assert len(str(e.value)) < 400
-    with pytest.raises(
-        ValueError, match="must be a finished run or a weights file, got the folder"
-    ):
+    with pytest.raises(ValueError, match="must be of a finished run or a file, got the folder"):
         load_initial_weights(network(), tmp_path / "..")
-    with pytest.raises(ValueError, match=r"must be a finished run or a weights file, got .*none"):
+    with pytest.raises(ValueError, match=r"must be of a finished run or a file, got .*none"):
         load_initial_weights(network(), tmp_path / "none.safetensors")
 
 

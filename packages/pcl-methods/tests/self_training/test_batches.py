@@ -1,6 +1,7 @@
 """Tests of pcl_methods.self_training.batches."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -79,3 +80,9 @@ def test_a_voxel_without_a_pseudo_label_at_its_first_point_has_none(model, split
     batch = twist_batches(model, split, CONTENTS, every_sixth, (0, 1))[0]
     share = (batch["labels"][~batch["is_labeled"]] >= 0).float().mean()
     assert 0.12 < share < 0.21
+
+
+def test_batches_go_to_processes_that_are_no_copies(model, split):
+    made = twist_batches(model, split, CONTENTS, None, (0, 0))
+    found = pickle.loads(pickle.dumps(made))[2]
+    assert all(torch.equal(found[key], value) for key, value in made[2].items())

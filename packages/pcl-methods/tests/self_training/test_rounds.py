@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from pcl_data.splits import annotation_budget
+from pcl_data.splits import LabelBudget, annotation_budget
 from pcl_methods.self_training.batches import BatchContents
 from pcl_methods.self_training.labeling import Labeling
 from pcl_methods.self_training.objective import RecorrectorTraining
@@ -110,3 +110,13 @@ def test_the_recorrector_learns_from_whole_scenes(training):
     with pytest.raises(ValueError, match=r"recorrection must be none .* got the labels la-20pts"):
         again()
     again(twist=dataclasses.replace(TWIST, labeling=None, recorrection=None))
+
+
+def test_pseudo_labels_need_scenes_without_labels(training):
+    labeled = LabelBudget("lr-100%", training.split.training)
+    split = dataclasses.replace(training.split, budget=labeled)
+    again = partial(dataclasses.replace, training, split=split)
+    with pytest.raises(ValueError, match=r"split must leave scenes without labels, .* got .*100%"):
+        again()
+    again(twist=dataclasses.replace(TWIST, labeling=None, recorrection=None))
+    again(twist=dataclasses.replace(TWIST, n_rounds=0))

@@ -14,7 +14,8 @@ def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
     Where the setting is text, a path or a word, the value is taken as it stands, without quotes
     around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets
     and quotes may be left out: `data.validation=room8*,room9*`. An empty value and `null` are None
-    where None is allowed. Everything else is read as YAML.
+    where None is allowed. A value of a mapping to anything stays text: who takes it knows its type.
+    Everything else is read as YAML.
 
     Raises:
         ValueError: if there is no `=` or no key, or the value is no YAML.
@@ -42,7 +43,8 @@ def _annotation(schema: Any, keys: list[str]) -> Any:
     """The type of the setting of a path; Any where there is none."""
     for number, key in enumerate(keys):
         if get_origin(schema) in (dict, Mapping):
-            return get_args(schema)[1] if number == len(keys) - 1 else Any
+            kind = get_args(schema)[1] if number == len(keys) - 1 else Any
+            return str if kind is Any else kind
         if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
             return Any
         if key not in schema.model_fields:

@@ -46,6 +46,8 @@ class Run:
             overwrite: delete the run that is there first.
             resume: continue the run that is there; the configuration must be the same.
 
+        Of several processes the first makes the folder, and the others wait and take the same.
+
         Raises:
             ValueError: if the folder holds something and neither is given, if it holds no run,
                 or if its configuration differs.
@@ -54,7 +56,7 @@ class Run:
             raise ValueError("overwrite and resume must not both be given")
         if is_main_process():
             _prepare(folder, config, overwrite=overwrite, resume=resume)
-        run = cls(folder)
+        run = cls(_of_first_process(folder))
         run.log(f"{'resumed' if resume else 'started'}: {' '.join(sys.argv)}", echo=False)
         return run
 
@@ -127,6 +129,17 @@ def is_main_process() -> bool:
         return distributed.get_rank() == 0
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     return int(rank) == 0 and int(os.environ.get("NODE_RANK") or "0") == 0
+
+
+def _of_first_process(folder: Path) -> Path:
+    """The folder of the first process, once it has made it: a free name is another one then."""
+    import torch.distributed as distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return folder
+    box = [folder]
+    distributed.broadcast_object_list(box)
+    return box[0]
 
 
 def _prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:

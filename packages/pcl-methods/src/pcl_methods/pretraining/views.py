@@ -6,7 +6,7 @@ the same groups.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.random import Generator
 from torch.utils.data import Dataset
 
 from pcl_data import Scene, augmentation, collate, voxelize
+from pcl_methods.segmentation.batches import Kept
 from pcl_methods.segmentation.features import FeatureKind, point_features
 
 View = dict[str, np.ndarray]
@@ -62,8 +63,8 @@ class ViewBatches(Dataset, Generic[Item]):
             raise ValueError("items must hold at least one scene or pair, got none")
         self.items, self.make_views, self.count = items, make_views, count
         self.seed, self.rank, self.n_ranks = seed, rank, n_ranks
-        self.load = lru_cache(maxsize=64)(load)
-        self.order = lru_cache(maxsize=2)(self._order)
+        self.load = Kept(load, 64)
+        self.order = Kept(partial(_order, seed, len(items)), 2)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         first = (index * self.n_ranks + self.rank) * self.count
@@ -79,10 +80,6 @@ class ViewBatches(Dataset, Generic[Item]):
                 return views
             item = int(rng.integers(len(self.items)))
         raise ValueError(f"views must have points in common, got {N_TRIES} pairs without")
-
-    def _order(self, epoch: int) -> np.ndarray:
-        rng = np.random.default_rng([self.seed, epoch, len(self.items)])
-        return rng.permutation(len(self.items))
 
 
 def collate_views(samples: Sequence[Views]) -> dict[str, Any]:
@@ -146,6 +143,10 @@ def part_of(scene: Scene, rows: np.ndarray) -> Scene:
 def turned(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The points about their mean, through a linear map."""
     return (points - points.mean(axis=0)) @ matrix.T.astype(np.float32)
+
+
+def _order(seed: int, n_items: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, n_items]).permutation(n_items)
 
 
 def _shifted(views: tuple[View, ...], name: str, counts: list[int]) -> np.ndarray:

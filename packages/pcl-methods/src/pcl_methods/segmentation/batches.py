@@ -1,7 +1,8 @@
 """Training batches that depend on (seed, step) alone, so a resumed run sees the same ones."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,28 @@ from torch.utils.data import Dataset
 from pcl_data import collate
 
 Sample = dict[str, np.ndarray]
+
+
+class Kept:
+    """A function of one argument that keeps its last results.
+
+    Unlike what `lru_cache` makes it can be sent to a worker process that is not a copy of this one,
+    as on macOS and Windows; a worker begins with none.
+
+    Args:
+        function: what is called.
+        size: how many results are kept.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], size: int) -> None:
+        self._of, self._call = (function, size), lru_cache(maxsize=size)(function)
+
+    def __call__(self, argument: Hashable) -> Any:
+        """The result, of now or of before."""
+        return self._call(argument)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, self._of
 
 
 class SceneSource(NamedTuple):

@@ -81,10 +81,14 @@ def device_of(module: nn.Module | VoxelBackbone) -> torch.device:
 
 @contextmanager
 def untouched(module: nn.Module | VoxelBackbone) -> Iterator[None]:
-    """Evaluation mode without gradients; modes and random numbers go on as if nothing was."""
+    """Evaluation mode without gradients, in full precision, also amid a training of another one.
+
+    Modes and random numbers go on as if nothing was.
+    """
     modes = {part: part.training for part in module.modules()}
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices), torch.no_grad():
+    full = torch.autocast(device_of(module).type, enabled=False)
+    with torch.random.fork_rng(devices), torch.no_grad(), full:
         torch.manual_seed(0)
         module.eval()
         yield

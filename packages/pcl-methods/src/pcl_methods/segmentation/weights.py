@@ -13,6 +13,7 @@ from pcl_data import LabelSet
 
 FILES = ("model.safetensors", "backbone.safetensors")  # of a run folder, in this order
 _HEAD = "semantic_head.final."  # whose last axis are classes
+_RECORRECTOR_HEAD = "recorrector.class_head."
 _PLACES = ("backbone.", "network.backbone.")  # of a backbone among the names of a network
 
 
@@ -61,8 +62,8 @@ def load_initial_weights(
 
     A file of ours is a safetensors file with a card. All tensors of the backbone must fit. Heads
     are filled where they have the same shape and the label set is the same; of the head of another
-    label set, the columns of the classes that both have. Everything else is read by
-    `load_published_checkpoint`.
+    label set, the columns of the classes that both have; the class head of a re-correction network
+    stays fresh then. Everything else is read by `load_published_checkpoint`.
 
     Args:
         network: a backbone, or a network with a `backbone`.
@@ -115,12 +116,10 @@ def weights_file(init: Path) -> Path:
     if init.is_dir():
         found = [init / name for name in FILES if (init / name).is_file()]
         if not found:
-            raise ValueError(
-                f"init must be a finished run or a weights file, got the folder {init}"
-            )
+            raise ValueError(f"weights must be of a finished run or a file, got the folder {init}")
         return found[0]
     if not init.is_file():
-        raise ValueError(f"init must be a finished run or a weights file, got {init}")
+        raise ValueError(f"weights must be of a finished run or a file, got {init}")
     return init
 
 
@@ -162,12 +161,17 @@ def _shared_classes(
     known: tuple[str, ...],
     label_set: LabelSet,
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Tensors whose last axis are the classes of one label set, as those of another."""
+    """Tensors whose last axis are the classes of one label set, as those of another.
+
+    The class head of a re-correction network is left out: its hidden layer knows the old classes.
+    """
     shared = [name for name in label_set.names if name in known]
     to = [label_set.names.index(name) for name in shared]
     source = [known.index(name) for name in shared]
     found = {}
     for name, value in stored.items():
+        if name.startswith(_RECORRECTOR_HEAD):  # of other classes, be they as many
+            continue
         is_head = _HEAD in name and name in own and value.ndim and value.shape[-1] == len(known)
         if is_head and own[name].shape[:-1] == value.shape[:-1]:
             value, old = own[name].clone(), value

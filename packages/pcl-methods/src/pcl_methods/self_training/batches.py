@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
-from pcl_methods.segmentation.batches import Sample, SceneBatches, SceneSource
+from pcl_methods.segmentation.batches import Kept, Sample, SceneBatches, SceneSource
 from pcl_methods.segmentation.samples import training_sample
 from pcl_methods.self_training.networks import TwistModel
 from pcl_pseudolabel import PseudoLabels
@@ -62,13 +62,13 @@ def twist_batches(
         elastic=contents.elastic,
         features=model.features,
     )
-    load = lru_cache(maxsize=N_CACHED)(partial(split.load_labeled, instances=True))
+    load = Kept(partial(split.load_labeled, instances=True), N_CACHED)
     # Of a scene with labels at a few points these come first; in other labels -1 is a decision.
     labeled = partial(make, annotated_first=split.budget.annotations is not None)
     sample = partial(_labeled_sample, labeled, load)
     sources = [SceneSource(split.labeled, contents.labeled_scenes, sample)]
     if pseudo is not None:
-        load = lru_cache(maxsize=N_CACHED)(split.load)
+        load = Kept(split.load, N_CACHED)
         sample = partial(_pseudo_sample, partial(make, annotated_first=False), load, pseudo)
         sources.append(SceneSource(split.unlabeled, contents.unlabeled_scenes, sample))
     return SceneBatches(sources, seed, rank=rank, n_ranks=n_ranks)

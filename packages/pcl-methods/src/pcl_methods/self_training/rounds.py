@@ -99,7 +99,8 @@ class SelfTraining:
         options: workers, and how often to log and to write checkpoints.
 
     Raises:
-        ValueError: if Ψ is to learn from scenes with labels at some points only.
+        ValueError: if Ψ is to learn from scenes with labels at some points only, or if there are to
+            be pseudo-labels and every scene has labels.
     """
 
     run: Run
@@ -115,6 +116,11 @@ class SelfTraining:
             raise ValueError(
                 "recorrection must be none where points are labeled and not scenes: Ψ learns from "
                 f"whole instances, got the labels {self.split.budget.name}"
+            )
+        if self.twist.labeling is not None and self.twist.n_rounds and not self.split.unlabeled:
+            raise ValueError(
+                "split must leave scenes without labels, which pseudo-labels are for, got the "
+                f"labels {self.split.budget.name}"
             )
 
     def all_rounds(self) -> list[dict[str, Any]]:
