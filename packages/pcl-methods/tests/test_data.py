@@ -199,6 +199,23 @@ def test_a_word_is_a_budget_with_the_name_of_its_protocol(word, features, name, 
     assert (budget.name, len(budget.scenes)) == (name, count)
 
 
+def test_every_so_many_sweeps_or_sequences_are_a_budget():
+    names = [f"{sequence:02d}/{sweep:06d}" for sequence in range(4) for sweep in range(5)]
+    budget = open_budget(DataConfig(features="intensity", budget="every-10th"), names)
+    assert (budget.name, budget.scenes) == ("lidar-10%-every-10th", (names[0], names[10]))
+    budget = open_budget(DataConfig(features="intensity", budget="every-2th-sequence"), names)
+    assert budget.scenes == tuple(names[5:10] + names[15:20])
+
+
+def test_listed_points_of_held_out_scenes_are_left_out(tmp_path):
+    points = {name: np.array([1]) for name in ("scene01", "scene02", "scene03")}
+    np.savez(tmp_path / "points.npz", **points)
+    config = DataConfig(budget=str(tmp_path / "points.npz"))
+    assert open_budget(config, NAMES[:3], NAMES[3:]).scenes == ("scene01", "scene02")
+    with pytest.raises(ValueError, match="must hold given scenes, got 'scene03'"):
+        open_budget(config, NAMES[:3])
+
+
 def test_lists_are_read(tmp_path):
     (tmp_path / "few.txt").write_text("scene03\nscene07\n")
     budget = open_budget(DataConfig(budget=str(tmp_path / "few.txt")), NAMES)
@@ -238,6 +255,7 @@ def test_a_scan_in_millimetres_is_an_error_unless_the_options_say_more(scans):
 
 def test_names_of_data(tmp_path):
     assert data_name(DataConfig(kind="streets")) == "streets-v1"
+    assert data_name(DataConfig(kind="streets", world_seed=3)) == "streets-v1-world3"
     assert data_name(DataConfig(kind="scannet", root=tmp_path)) == "scannet"
     assert data_name(DataConfig(root=tmp_path)) == f"folder:{tmp_path.name}"
 

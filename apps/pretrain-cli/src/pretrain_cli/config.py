@@ -13,7 +13,6 @@ Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
 PAIR_METHODS = ("pointcontrast", "csc")
 RENAMED = {
     "model.norm_momentum": "model.bn_momentum",
-    "train.frozen_norm": "train.freeze_bn_fraction",
     "train.scenes": "train.batch_size",
     "monitor.n_neighbours": "monitor.n_neighbors",
 }
@@ -153,6 +152,7 @@ class FinetuneConfig(Config):
     """Everything that decides the numbers of a fine-tuning run."""
 
     renamed: ClassVar = RENAMED | {
+        "train.frozen_norm": "train.freeze_bn_fraction",
         "budget": "data.budget",
         "budget_seed": "data.budget_seed",
         "train.rarity": "train.class_weight_exponent",

@@ -54,7 +54,7 @@ def open_model(model: Path, device: str) -> tuple[Callable[[Scene], Classes], La
     if read_card(path).get("kind") != "twist":
         segmenter = load_segmenter(path, where)
         return segmenter, segmenter.label_set
-    networks, config = load_model(path, where)
+    networks, config = load_model(path, where, overrides=["model.engine=torch"])
     find = partial(segment_scene, networks, reclassify=config.twist.rectify_at_test)
     return find, networks.label_set
 

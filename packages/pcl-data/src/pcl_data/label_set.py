@@ -90,6 +90,11 @@ class LabelSet:
         """Train ids of the countable classes, ascending."""
         return tuple(i for i, is_stuff in enumerate(self.is_stuff) if not is_stuff)
 
+    @cached_property
+    def stuff(self) -> tuple[int, ...]:
+        """Train ids of the classes without countable instances, ascending."""
+        return tuple(i for i, is_stuff in enumerate(self.is_stuff) if is_stuff)
+
     def to_train(self, raw: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
         """Train ids of raw ids; -1 for an ignored one.
 

@@ -5,6 +5,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from pcl_data.splits import (
     LabelBudget,
     SceneSplit,
     annotation_budget,
+    every_nth_sequence_budget,
+    every_nth_sweep_budget,
     limited_reconstructions,
     listed_annotation_budget,
     listed_budget,
@@ -51,12 +54,16 @@ def data_name(config: DataConfig) -> str:
     """The name of the data in a protocol.
 
     Example:
-        >>> data_name(DataConfig()), data_name(DataConfig(root=Path("my/scans")))
-        ('rooms-v5', 'folder:scans')
+        >>> (
+        ...     data_name(DataConfig(world_seed=7)),
+        ...     data_name(DataConfig(root=Path("my/scans"))),
+        ... )
+        ('rooms-v5-world7', 'folder:scans')
     """
     kind = kind_of(config)
     if kind in VERSIONS:
-        return f"{kind}-v{VERSIONS[kind]}"
+        other = f"-world{config.world_seed}" if config.world_seed else ""
+        return f"{kind}-v{VERSIONS[kind]}{other}"
     if kind in OWN and config.root is not None:
         return f"{kind}:{config.root.resolve().name}"
     return kind
@@ -103,7 +110,7 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
         dataset.label_set,
         training,
         held,
-        open_budget(config, training),
+        open_budget(config, training, held),
         partial(_load, sources),
     )
 
@@ -168,8 +175,15 @@ def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str,
     return {**settings, "data": data}
 
 
-def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
+def open_budget(
+    config: DataConfig, names: Sequence[str], held_out: Sequence[str] = ()
+) -> LabelBudget:
     """The labels of the scenes to learn from that the settings allow.
+
+    Args:
+        config: the settings.
+        names: the scenes to learn from.
+        held_out: others, whose points a list may name too; they are left out.
 
     Raises:
         FileNotFoundError: if there is no such list.
@@ -185,14 +199,22 @@ def open_budget(config: DataConfig, names: Sequence[str]) -> LabelBudget:
         return choose(names, float(match[1]) / 100, seed=seed)
     if match := re.fullmatch(r"(\d+)scenes", word):
         return _counted_budget(config, names, int(match[1]))
+    if match := re.fullmatch(r"every-(\d+)th", word):
+        return every_nth_sweep_budget(names, int(match[1]))
+    if match := re.fullmatch(r"every-(\d+)th-sequence", word):
+        sequences = {
+            place: [n for n in names if _place(n) == place] for place in map(_place, names)
+        }
+        return every_nth_sequence_budget(sequences, int(match[1]))
     if match := re.fullmatch(r"(\d+)pts", word):
         return annotation_budget(names, int(match[1]), seed=seed)
     if Path(word).suffix == ".npz":
-        return listed_annotation_budget(word, names)
+        listed = listed_annotation_budget(word, [*names, *held_out])
+        return replace(listed, scenes=tuple(name for name in listed.scenes if name in set(names)))
     if Path(word).suffix == ".txt":
         return listed_budget(word, names, "lidar" if is_lidar else "lr")
     raise ValueError(
-        f"data.budget must be like 5%, 10scenes, 20pts, scenes.txt or points.npz, got {word}"
+        f"data.budget must be like 5%, 10scenes, 20pts, every-100th, scenes.txt or points.npz, got {word}"
     )
 
 

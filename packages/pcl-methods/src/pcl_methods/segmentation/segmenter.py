@@ -52,7 +52,7 @@ class Segmenter:
     @property
     def stuff(self) -> tuple[int, ...]:
         """Classes without instances."""
-        return tuple(sorted(set(range(self.label_set.n_classes)) - set(self.label_set.things)))
+        return self.label_set.stuff
 
     def __call__(self, scene: Scene) -> Classes:
         """The classes of a scene, `Instances` where the network predicts offsets."""

@@ -59,7 +59,7 @@ class TwistModel(nn.Module):
         self.network, self.recorrector = network, recorrector
         self.label_set, self.voxel_size, self.clustering = label_set, voxel_size, clustering
         self.features, self.recorrector_reads = features, recorrector_reads
-        self.stuff = tuple(sorted(set(range(label_set.n_classes)) - set(label_set.things)))
+        self.stuff = label_set.stuff
 
     @property
     def device(self) -> torch.device:
