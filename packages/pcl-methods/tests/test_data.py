@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, save_scene
-from pcl_methods.data import (
-    data_name,
-    open_budget,
-    open_scored,
-    open_split,
-    open_test_scenes,
-    spread,
-    with_other_data,
-)
+from pcl_methods.budgets import open_budget
+from pcl_methods.data import open_scored, open_split, open_test_scenes, spread, with_other_data
+from pcl_methods.kinds import data_name
 from pcl_methods.segmentation.testing import make_room
 from pcl_methods.settings import DataConfig
 from pcl_synth import SyntheticRooms, SyntheticStreets
@@ -142,7 +136,7 @@ def test_the_next_five_rooms_are_one_of_each_kind(monkeypatch):
     kinds = [name.split("_")[2] for name in split.labeled]
     assert sorted(kinds) == ["bathroom", "bedroom", "kitchen", "living", "office"]
     assert sorted(split.validation + split.labeled)[-1] < min(split.unlabeled)
-    assert split.data == "rooms-v5"
+    assert split.data == "rooms-v5-world4"
 
 
 def test_the_world_does_not_depend_on_the_seed_of_the_labels(monkeypatch):

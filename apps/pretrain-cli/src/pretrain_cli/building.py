@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from pcl_data.splits import SceneSplit
-from pcl_methods.data import kind_of, spread
+from pcl_methods.data import spread
+from pcl_methods.kinds import kind_of
 from pcl_methods.pretraining.frame_pairs import FramePairs, open_frame_pairs
 from pcl_methods.pretraining.learning import Training, cosine, exponential
 from pcl_methods.pretraining.matched_views import CutViews, MatchedViews

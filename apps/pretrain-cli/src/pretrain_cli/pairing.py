@@ -7,7 +7,8 @@ from typing import Any
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
-from pcl_methods.data import kind_of, open_split
+from pcl_methods.data import open_split
+from pcl_methods.kinds import kind_of
 from pcl_methods.pretraining.frame_pairs import write_frame_pairs
 from pcl_methods.settings import DataConfig
 from pcl_run.config import load_config

@@ -8,7 +8,8 @@ import typer
 
 from pcl_backbones import save_weights
 from pcl_data.splits import SceneSplit
-from pcl_methods.data import data_name, open_split
+from pcl_methods.data import open_split
+from pcl_methods.kinds import data_name
 from pcl_methods.pretraining.frame_pairs import FramePairs
 from pcl_methods.pretraining.learning import pretrain as learn
 from pcl_run.cli import print_json

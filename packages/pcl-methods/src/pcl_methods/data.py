@@ -1,72 +1,28 @@
-"""The data of a run: one group of settings for every app, and the scenes that it opens."""
+"""The scenes of a run, opened in the same way for every app."""
 
 import math
 import os
-import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from fnmatch import fnmatch
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
-from pcl_data.opening import HELD_OUT, KINDS, chosen, open_dataset, read_options
+from pcl_data.opening import HELD_OUT, open_dataset, read_options
 from pcl_data.scene import Scene
 from pcl_data.splits import (
     LabelBudget,
     SceneSplit,
-    annotation_budget,
-    every_nth_sequence_budget,
-    every_nth_sweep_budget,
     limited_reconstructions,
-    listed_annotation_budget,
-    listed_budget,
-    random_sweep_budget,
-    reconstruction_budget,
 )
+from pcl_methods.budgets import matching, open_budget
+from pcl_methods.kinds import WORLDS, data_name, kind_of, place_of
 from pcl_methods.settings import DataConfig
-from pcl_synth import SyntheticRooms, SyntheticStreets
-from pcl_synth.rooms.dataset import VERSION as ROOMS_VERSION
-from pcl_synth.streets.dataset import VERSION as STREETS_VERSION
 
-WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
-VERSIONS = {"rooms": ROOMS_VERSION, "streets": STREETS_VERSION}
-OWN = ("folder", "shards", "frames")  # kinds whose data has no name of its own
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
-
-
-def kind_of(config: DataConfig) -> str:
-    """The kind of the data, `auto` resolved.
-
-    Raises:
-        ValueError: if there is no such kind: the nearest one.
-    """
-    if config.kind == "auto":
-        return "rooms" if config.root is None else "folder"
-    return chosen("data.kind", config.kind, ["auto", *WORLDS, *KINDS])
-
-
-def data_name(config: DataConfig) -> str:
-    """The name of the data in a protocol.
-
-    Example:
-        >>> (
-        ...     data_name(DataConfig(world_seed=7)),
-        ...     data_name(DataConfig(root=Path("my/scans"))),
-        ... )
-        ('rooms-v5-world7', 'folder:scans')
-    """
-    kind = kind_of(config)
-    if kind in VERSIONS:
-        other = f"-world{config.world_seed}" if config.world_seed else ""
-        return f"{kind}-v{VERSIONS[kind]}{other}"
-    if kind in OWN and config.root is not None:
-        return f"{kind}:{config.root.resolve().name}"
-    return kind
 
 
 def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
@@ -175,49 +131,6 @@ def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str,
     return {**settings, "data": data}
 
 
-def open_budget(
-    config: DataConfig, names: Sequence[str], held_out: Sequence[str] = ()
-) -> LabelBudget:
-    """The labels of the scenes to learn from that the settings allow.
-
-    Args:
-        config: the settings.
-        names: the scenes to learn from.
-        held_out: others, whose points a list may name too; they are left out.
-
-    Raises:
-        FileNotFoundError: if there is no such list.
-        ValueError: if the budget is no share, number or list, or a name matches nothing.
-    """
-    word, seed = config.budget, config.budget_seed
-    if config.labeled:
-        labeled = _matching("data.labeled", config.labeled, names)
-        return LabelBudget(f"lr-{len(labeled)}-named", labeled)
-    is_lidar = config.features == "intensity"
-    if match := re.fullmatch(r"(\d+\.?\d*|\.\d+)%", word):
-        choose = random_sweep_budget if is_lidar else reconstruction_budget
-        return choose(names, float(match[1]) / 100, seed=seed)
-    if match := re.fullmatch(r"(\d+)scenes", word):
-        return _counted_budget(config, names, int(match[1]))
-    if match := re.fullmatch(r"every-(\d+)th", word):
-        return every_nth_sweep_budget(names, int(match[1]))
-    if match := re.fullmatch(r"every-(\d+)th-sequence", word):
-        sequences = {
-            place: [n for n in names if _place(n) == place] for place in map(_place, names)
-        }
-        return every_nth_sequence_budget(sequences, int(match[1]))
-    if match := re.fullmatch(r"(\d+)pts", word):
-        return annotation_budget(names, int(match[1]), seed=seed)
-    if Path(word).suffix == ".npz":
-        listed = listed_annotation_budget(word, [*names, *held_out])
-        return replace(listed, scenes=tuple(name for name in listed.scenes if name in set(names)))
-    if Path(word).suffix == ".txt":
-        return listed_budget(word, names, "lidar" if is_lidar else "lr")
-    raise ValueError(
-        f"data.budget must be like 5%, 10scenes, 20pts, every-100th, scenes.txt or points.npz, got {word}"
-    )
-
-
 def spread(names: Sequence[str], count: int) -> Sequence[str]:
     """At most so many of the names, evenly over all: neighbours are often alike, as sweeps are.
 
@@ -226,16 +139,6 @@ def spread(names: Sequence[str], count: int) -> Sequence[str]:
         'adg'
     """
     return names[:: math.ceil(len(names) / count)] if names else names
-
-
-def _counted_budget(config: DataConfig, names: Sequence[str], count: int) -> LabelBudget:
-    """So many scenes: of generated rooms the next ones, any five of which are one of each kind."""
-    if not 1 <= count <= len(names):
-        raise ValueError(f"data.budget must be 1 to {len(names)} scenes, got {count}")
-    if kind_of(config) in WORLDS:
-        return LabelBudget(f"lr-{count}-first", tuple(names[:count]))
-    scenes = limited_reconstructions(names, count=count, seed=config.budget_seed)
-    return LabelBudget(f"lr-{count}-seed{config.budget_seed}", scenes)
 
 
 def _load(sources: Mapping[str, Dataset], name: str) -> Scene:
@@ -279,10 +182,10 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
 
 def _held_out(config: DataConfig, names: tuple[str, ...], scored: bool) -> tuple[str, ...]:
     if config.validation:
-        return _matching("data.validation", config.validation, names)
+        return matching("data.validation", config.validation, names)
     if kind_of(config) in WORLDS:
-        first = list(dict.fromkeys(_place(name) for name in names))[: config.n_validation]
-        return tuple(name for name in names if _place(name) in first)
+        first = list(dict.fromkeys(place_of(name) for name in names))[: config.n_validation]
+        return tuple(name for name in names if place_of(name) in first)
     if not scored:
         return ()
     if config.n_validation >= len(names):
@@ -295,20 +198,4 @@ def _held_out(config: DataConfig, names: tuple[str, ...], scored: bool) -> tuple
 def _scored(config: DataConfig, dataset: Dataset) -> tuple[str, ...]:
     """The scenes of a data set to be scored: those that match `validation`, or all."""
     names = tuple(dataset.names)
-    return _matching("data.validation", config.validation, names) if config.validation else names
-
-
-def _matching(setting: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """The names that match a pattern, in their order."""
-    for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in names):
-            raise ValueError(
-                f"{setting} must match scenes that have no other role, got {pattern!r} of "
-                f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
-            )
-    return tuple(name for name in names if any(fnmatch(name, p) for p in patterns))
-
-
-def _place(name: str) -> str:
-    """What scenes share that were taken at one place: the sequence of a sweep."""
-    return name.rpartition("/")[0] or name
+    return matching("data.validation", config.validation, names) if config.validation else names

@@ -1,0 +1,49 @@
+"""Kinds of data by a word: those that pcl-data reads, and generated worlds."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pcl_data.opening import KINDS, chosen
+from pcl_methods.settings import DataConfig
+from pcl_synth import SyntheticRooms, SyntheticStreets
+from pcl_synth.rooms.dataset import VERSION as ROOMS_VERSION
+from pcl_synth.streets.dataset import VERSION as STREETS_VERSION
+
+WORLDS: dict[str, Callable[..., Any]] = {"rooms": SyntheticRooms, "streets": SyntheticStreets}
+VERSIONS = {"rooms": ROOMS_VERSION, "streets": STREETS_VERSION}
+OWN = ("folder", "shards", "frames")  # kinds whose data has no name of its own
+
+
+def kind_of(config: DataConfig) -> str:
+    """The kind of the data, `auto` resolved.
+
+    Raises:
+        ValueError: if there is no such kind: the nearest one.
+    """
+    if config.kind == "auto":
+        return "rooms" if config.root is None else "folder"
+    return chosen("data.kind", config.kind, ["auto", *WORLDS, *KINDS])
+
+
+def data_name(config: DataConfig) -> str:
+    """The name of the data in a protocol.
+
+    Example:
+        >>> (
+        ...     data_name(DataConfig(world_seed=7)),
+        ...     data_name(DataConfig(root=Path("my/scans"))),
+        ... )
+        ('rooms-v5-world7', 'folder:scans')
+    """
+    kind = kind_of(config)
+    if kind in VERSIONS:
+        other = f"-world{config.world_seed}" if config.world_seed else ""
+        return f"{kind}-v{VERSIONS[kind]}{other}"
+    if kind in OWN and config.root is not None:
+        return f"{kind}:{config.root.resolve().name}"
+    return kind
+
+
+def place_of(name: str) -> str:
+    """What scenes share that were taken at one place: the sequence of a sweep."""
+    return name.rpartition("/")[0] or name
