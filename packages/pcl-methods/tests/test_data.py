@@ -3,18 +3,13 @@
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, save_scene
-from pcl_methods.budgets import open_budget
 from pcl_methods.data import open_scored, open_split, open_test_scenes, spread, with_other_data
-from pcl_methods.kinds import data_name
 from pcl_methods.segmentation.testing import make_room
 from pcl_methods.settings import DataConfig
 from pcl_synth import SyntheticRooms, SyntheticStreets
-
-NAMES = [f"scene{i:02d}" for i in range(20)]
 
 
 @pytest.fixture(scope="module")
@@ -180,46 +175,6 @@ def test_points_of_each_scene_are_a_budget_under_which_all_scenes_stay_unlabeled
 
 
 @pytest.mark.parametrize(
-    ("word", "features", "name", "count"),
-    [
-        ("10%", "colors", "lr-10%-seed3", 2),
-        ("100%", "colors", "lr-100%-seed3", 20),
-        ("20pts", "colors", "la-20pts-seed3", 20),
-        ("10%", "intensity", "lidar-10%-random-seed3", 2),
-    ],
-)
-def test_a_word_is_a_budget_with_the_name_of_its_protocol(word, features, name, count):
-    budget = open_budget(DataConfig(features=features, budget=word, budget_seed=3), NAMES)
-    assert (budget.name, len(budget.scenes)) == (name, count)
-
-
-def test_every_so_many_sweeps_or_sequences_are_a_budget():
-    names = [f"{sequence:02d}/{sweep:06d}" for sequence in range(4) for sweep in range(5)]
-    budget = open_budget(DataConfig(features="intensity", budget="every-10th"), names)
-    assert (budget.name, budget.scenes) == ("lidar-10%-every-10th", (names[0], names[10]))
-    budget = open_budget(DataConfig(features="intensity", budget="every-2th-sequence"), names)
-    assert budget.scenes == tuple(names[5:10] + names[15:20])
-
-
-def test_listed_points_of_held_out_scenes_are_left_out(tmp_path):
-    points = {name: np.array([1]) for name in ("scene01", "scene02", "scene03")}
-    np.savez(tmp_path / "points.npz", **points)
-    config = DataConfig(budget=str(tmp_path / "points.npz"))
-    assert open_budget(config, NAMES[:3], NAMES[3:]).scenes == ("scene01", "scene02")
-    with pytest.raises(ValueError, match="must hold given scenes, got 'scene03'"):
-        open_budget(config, NAMES[:3])
-
-
-def test_lists_are_read(tmp_path):
-    (tmp_path / "few.txt").write_text("scene03\nscene07\n")
-    budget = open_budget(DataConfig(budget=str(tmp_path / "few.txt")), NAMES)
-    assert budget.scenes == ("scene03", "scene07")
-    np.savez(tmp_path / "points.npz", scene01=np.array([4, 2]))
-    budget = open_budget(DataConfig(budget=str(tmp_path / "points.npz")), NAMES)
-    assert budget.name == "la-2pts-list:points.npz"
-
-
-@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"validation": ("kitchen*",)}, r"data.validation must match scenes .* got 'kitchen\*' of"),
@@ -245,13 +200,6 @@ def test_a_scan_in_millimetres_is_an_error_unless_the_options_say_more(scans):
     with pytest.raises(ValueError, match="max_extent=1 m"):
         open_split(config).load("scene0")
     assert open_split(own(scans, n_validation=1)).load("scene0").label_set is SCANNET20
-
-
-def test_names_of_data(tmp_path):
-    assert data_name(DataConfig(kind="streets")) == "streets-v1"
-    assert data_name(DataConfig(kind="streets", world_seed=3)) == "streets-v1-world3"
-    assert data_name(DataConfig(kind="scannet", root=tmp_path)) == "scannet"
-    assert data_name(DataConfig(root=tmp_path)) == f"folder:{tmp_path.name}"
 
 
 @pytest.mark.parametrize(("count", "taken"), [(1, "a"), (3, "adg"), (7, "abcdefg"), (9, "abcdefg")])

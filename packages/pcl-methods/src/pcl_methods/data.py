@@ -30,9 +30,9 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
 
     Held-out scenes are taken first, so that they stay the same under every label budget. They are
     those that match `validation`, in `validation_split` where that is given; or all of
-    `validation_split`; or of generated worlds the first
-    rooms or sequences, which are random already; or, where scores are wanted, the official split
-    that is scored, and of a folder `n_validation` at random, the same for every seed.
+    `validation_split`; or of generated worlds the first rooms or sequences, which are random
+    already; or, where scores are wanted, the official split that is scored, and of a folder
+    `n_validation` at random, the same for every seed.
 
     Args:
         config: the settings.

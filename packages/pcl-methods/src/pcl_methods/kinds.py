@@ -29,10 +29,9 @@ def data_name(config: DataConfig) -> str:
     """The name of the data in a protocol.
 
     Example:
-        >>> (
-        ...     data_name(DataConfig(world_seed=7)),
-        ...     data_name(DataConfig(root=Path("my/scans"))),
-        ... )
+        >>> from pathlib import Path
+        >>> own = DataConfig(root=Path("my/scans"))
+        >>> data_name(DataConfig(world_seed=7)), data_name(own)
         ('rooms-v5-world7', 'folder:scans')
     """
     kind = kind_of(config)
