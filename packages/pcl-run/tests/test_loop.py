@@ -33,8 +33,8 @@ def test_logs_and_checkpoints_at_their_steps(tmp_path, capsys):
     )
     kept = sorted(path.name for path in (tmp_path / "checkpoints").glob("round*"))
     assert kept == ["round_0_step_000010", "round_0_step_000012"]
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
+    lines = [one for one in capsys.readouterr().err.splitlines() if one.startswith("round_0")]
+    assert len(lines) == 3  # others are warnings of an older torch
     assert all(word in lines[0] for word in ("round_0 5/12", "loss", "ETA", "data wait", "MiB"))
 
 
