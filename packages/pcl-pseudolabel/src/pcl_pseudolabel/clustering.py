@@ -194,7 +194,9 @@ def _squared_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray
 
 
 def _connect(a: NDArray[np.int64], b: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
-    edges = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(n_nodes, n_nodes))
+    # Older versions of scipy take no wider index, and answer with nonsense.
+    index = a.astype(np.int32), b.astype(np.int32)
+    edges = coo_array((np.ones(len(a), dtype=bool), index), shape=(n_nodes, n_nodes))
     return connected_components(edges, directed=False)[1].astype(np.int64)
 
 
