@@ -1,8 +1,10 @@
 """Tests of pretrain_cli.config."""
 
+import re
+
 import pytest
 
-from pcl_run.config import load_config
+from pcl_run.config import ConfigError, flatten, load_config
 from pretrain_cli.config import (
     FINETUNE_PRESETS,
     PRETRAIN_PRESETS,
@@ -50,3 +52,13 @@ def test_the_paper_preset_holds_the_published_values():
 def test_settings_that_cannot_work_are_rejected_before_the_run(words, message):
     with pytest.raises(ValueError, match=message):
         load_config(PretrainConfig, presets=PRETRAIN_PRESETS, preset="paper", overrides=words)
+
+
+@pytest.mark.parametrize("schema", [PretrainConfig, FinetuneConfig])
+def test_every_renamed_setting_names_one_that_there_is(schema):
+    for old, new in schema.renamed.items():
+        words = f"{old} is now {new}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
+            load_config(schema, presets={}, overrides=[f"{old}=1"])
+        name = new.partition(",")[0]
+        assert name.startswith("data.options.") or name in flatten(schema())

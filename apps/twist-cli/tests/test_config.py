@@ -1,8 +1,10 @@
 """Tests of twist_cli.config."""
 
+import re
+
 import pytest
 
-from pcl_run.config import ConfigError, load_config
+from pcl_run.config import ConfigError, flatten, load_config
 from twist_cli.config import PRESETS, RunConfig
 
 
@@ -36,3 +38,13 @@ def test_self_training_needs_unlabeled_scenes():
         load("train.unlabeled_batch_size=0")
     config = load("train.unlabeled_batch_size=0", "twist.pseudo_labels=none")
     assert config.train.unlabeled_batch_size == 0
+
+
+@pytest.mark.parametrize("schema", [RunConfig])
+def test_every_renamed_setting_names_one_that_there_is(schema):
+    for old, new in schema.renamed.items():
+        words = f"{old} is now {new}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
+            load_config(schema, presets={}, overrides=[f"{old}=1"])
+        name = new.partition(",")[0]
+        assert name.startswith("data.options.") or name in flatten(schema())

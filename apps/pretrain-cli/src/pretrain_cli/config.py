@@ -14,7 +14,6 @@ PAIR_METHODS = ("pointcontrast", "csc")
 RENAMED = {
     "model.norm_momentum": "model.bn_momentum",
     "train.scenes": "train.batch_size",
-    "monitor.n_neighbours": "monitor.n_neighbors",
 }
 
 
@@ -89,7 +88,7 @@ class MonitorConfig(Config):
 class PretrainConfig(Config):
     """Everything that decides the numbers of a pre-training run."""
 
-    renamed: ClassVar = RENAMED
+    renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors"}
 
     method: Method = "csc"
     seed: int = Field(0, ge=0)
