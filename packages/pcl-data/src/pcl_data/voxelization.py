@@ -34,8 +34,8 @@ def voxelize(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid:
         voxel_size: edge of a voxel, metres.
 
     Raises:
-        ValueError: if voxel_size is not positive, a coordinate is not finite or its voxel does not
-            fit int32, or the bounding box has 2^63 voxels or more.
+        ValueError: if voxel_size is not positive, or a coordinate is not finite or its voxel does
+            not fit int32.
 
     Example:
         >>> import numpy as np
@@ -119,11 +119,21 @@ def _pack(
         row[:] = cell
         cell -= low
         size.append(int(high - low) + 1)
-        if math.prod(size) >= 2**63:
-            raise ValueError(f"points must span fewer than 2^63 voxels, got {size}")
         key *= size[-1]
         key += cell.astype(np.int64)
-    return key, cells
+    return (key if math.prod(size) < 2**63 else _sparse_key(cells)), cells
+
+
+def _sparse_key(cells: Int32[np.ndarray, "3 n"]) -> Int64[np.ndarray, " n"]:
+    """Number of each cell in the box of the occupied planes alone, however far these lie."""
+    key, size = np.zeros(cells.shape[1], np.int64), []
+    for row in cells:
+        planes, number = np.unique(row, return_inverse=True)
+        size.append(len(planes))
+        key = key * len(planes) + number
+    if math.prod(size) >= 2**63:
+        raise ValueError(f"points must lie in fewer than 2^63 cells of a box, got {size}")
+    return key
 
 
 def _stable_order(key: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

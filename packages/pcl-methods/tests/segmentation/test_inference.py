@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from pcl_data import SCANNET20, Scene, voxelize
+from pcl_data import SCANNET20, Scene
 from pcl_methods.segmentation.inference import (
     Instances,
     ScenePrediction,
@@ -15,6 +15,7 @@ from pcl_methods.segmentation.inference import (
     propose,
 )
 from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction, build_backbone
+from pcl_methods.segmentation.scene_grid import scene_grid
 
 CPU = torch.device("cpu")
 STUFF = tuple(set(range(SCANNET20.n_classes)) - set(SCANNET20.things))
@@ -57,7 +58,7 @@ def test_a_voxel_reads_its_first_point(network, room):
 
 def test_inference_is_in_evaluation_mode(network, room):
     prediction = predict(network.train(), room)
-    coords = torch.from_numpy(np.insert(voxelize(room.points, 0.08).coords, 0, 0, axis=1))
+    coords = torch.from_numpy(np.insert(scene_grid(room.points, 0.08).coords, 0, 0, axis=1))
     with torch.inference_mode():
         expected = network.eval()(coords, prediction.features)
     assert torch.equal(prediction.voxels.logits, expected.logits)

@@ -8,9 +8,10 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from pcl_backbones import SparseTensor
-from pcl_data import Scene, voxelize
+from pcl_data import Scene
 from pcl_methods.segmentation.encoding import VoxelBackbone, device_of, scene_voxels
 from pcl_methods.segmentation.features import FeatureKind
+from pcl_methods.segmentation.scene_grid import scene_grid
 
 T = TypeVar("T", bound=VoxelBackbone)
 
@@ -33,7 +34,7 @@ def fit_norms(
     backbone = deepcopy(backbone)
     device = device_of(backbone)
     voxels = (
-        scene_voxels(scene, voxelize(scene.points, voxel_size), features, device)
+        scene_voxels(scene, scene_grid(scene.points, voxel_size), features, device)
         for scene in scenes
     )
     update_bn(voxels, _Features(backbone))

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pcl_backbones import SparseTensor
-from pcl_data import Scene, VoxelGrid, voxel_labels, voxelize
+from pcl_data import Scene, VoxelGrid, voxel_labels
 from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.scene_grid import scene_grid
 
 
 @runtime_checkable
@@ -55,7 +56,7 @@ def encode_scene(
         voxel_size: metres.
         features: what the backbone reads (`point_features`).
     """
-    grid = voxelize(scene.points, voxel_size)
+    grid = scene_grid(scene.points, voxel_size)
     with untouched(backbone):
         voxels = backbone.features(scene_voxels(scene, grid, features, device_of(backbone)))
     labels = scene.labels if scene.labels is not None else np.full(len(scene.points), -1)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pcl_backbones import SparseTensor, predict_tiled
-from pcl_data import Scene, voxelize
+from pcl_data import Scene
 from pcl_methods.segmentation.features import FeatureKind, point_features
 from pcl_methods.segmentation.network import VoxelPrediction
+from pcl_methods.segmentation.scene_grid import scene_grid
 from pcl_pseudolabel import cluster_proposals, proposal_confidence, vote_proposal_labels
 
 MAX_VOXELS = 1_000_000  # of a scene that is seen whole
@@ -81,7 +82,7 @@ def predict_scene(
         max_voxels: of a scene that is seen whole.
     """
     network.eval()
-    grid = voxelize(scene.points, voxel_size)
+    grid = scene_grid(scene.points, voxel_size)
     arrays = (
         np.insert(grid.coords, 0, 0, axis=1),
         point_features(scene, features)[grid.index],
