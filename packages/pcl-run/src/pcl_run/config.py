@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pcl_run.overrides import parse_override
+from pcl_run.renaming import renamed_overrides, renamed_settings
 
 
 class Config(BaseModel):
@@ -17,7 +18,11 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     renamed: ClassVar[Mapping[str, str]] = {}
-    """Of the root: what to write in place of a setting that had another name, by its path."""
+    """Of the root: what to write in place of a setting that had another name, by its path.
+
+    Where `{}` stands for the old value, the new setting says exactly the same, and the old one is
+    read as the new one with a warning: `"n_labeled": "data.budget={}scenes"`. Else it is an error.
+    """
 
 
 class ConfigError(ValueError):
@@ -45,7 +50,8 @@ def load_config(
         overrides: `group.key=value`, read as `parse_override` does.
 
     Raises:
-        ConfigError: for an unknown preset or key, a wrong value or broken YAML.
+        ConfigError: for an unknown preset or key, a wrong value, broken YAML, or a setting given by
+            its old name and by its new one.
         FileNotFoundError: if there is no such file.
 
     Example:
@@ -61,10 +67,14 @@ def load_config(
         if preset not in presets:
             raise ConfigError(f"preset must be one of {', '.join(presets)}, got {preset}")
         layers.append(presets[preset])
-    if file is not None:
-        layers.append(_read_yaml(file))
     try:
-        layers.extend(parse_override(schema, text) for text in overrides)
+        if file is not None:
+            source = f"{file}: "
+            layers.append(renamed_settings(schema.renamed, _read_yaml(file), source))
+        words = renamed_overrides(schema.renamed, overrides)
+        layers.extend(parse_override(schema, text) for text in words)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
     merged: dict[str, Any] = {}
@@ -140,7 +150,7 @@ def _explain(schema: type[Config], error: ValidationError) -> str:
     message = first["msg"]
     if first["type"] == "extra_forbidden":
         if path in schema.renamed:
-            return f"{path} is now {schema.renamed[path]}"
+            return f"{path} is now {schema.renamed[path].removesuffix('={}')}"
         return f"{path} is no setting{_hint(schema, path)}"
     if first["type"] == "missing":
         return f"{path} must be set"
