@@ -122,7 +122,7 @@ def test_unknown_preset_names_those_there_are():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\ntwist: [1\nx: y\n", r"run.yaml:\d: is not YAML"),
+        ("seed: 1\ntwist: [1\nx: y\n", r"run.yaml: is not YAML in line 3"),
         ("- 1\n", "must hold `key: value` lines, got list"),
         ("sed: 1\n", "did you mean seed"),
     ],
