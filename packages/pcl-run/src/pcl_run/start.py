@@ -102,7 +102,7 @@ class Start:
 
 
 def started_together() -> tuple[int, str]:
-    """How many processes torchrun, SLURM or Lightning started as one, and the variable that says so.
+    """How many processes torchrun, SLURM or Lightning started as one, and what says so.
 
     Example:
         >>> started_together()[0] >= 1
