@@ -1,5 +1,6 @@
 """Tests of pcl_run.run_folder and pcl_run.environment."""
 
+import errno
 import json
 import os
 import random
@@ -8,8 +9,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from pcl_run import files, run_folder
+from pcl_run.checkpoint import save_checkpoint
 from pcl_run.config import Config
 from pcl_run.environment import changes, environment
 from pcl_run.files import temporary_name
@@ -113,6 +116,35 @@ def test_leftovers_of_a_killed_run_go_when_it_is_resumed(tmp_path):
     Run.open(tmp_path, Settings(), resume=True)
     assert not any(path.exists() for path in leftovers)
     assert (tmp_path / "pseudo/scene.npz").exists()
+
+
+def test_everything_in_a_run_has_the_modes_of_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        run = used(tmp_path / "run")
+        run.log("hello")
+        layer = nn.Linear(1, 1)
+        save_checkpoint(run.folder, stage="s", stage_step=1, modules={"a": layer}, optimizers={})
+        write_report(run.folder)
+    finally:
+        os.umask(old)
+    made = [tmp_path / "run", *(tmp_path / "run").rglob("*")]
+    assert len(made) > 12
+    for path in made:
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(tmp_path, monkeypatch):
+    used(tmp_path)
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*env\.json"):
+        Run.open(tmp_path, Settings(), resume=True)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*env\.json"):
+        write_report(tmp_path)
 
 
 def test_a_run_that_was_moved_resumes(tmp_path):

@@ -91,7 +91,7 @@ def test_a_preset_of_its_own_stays(tmp_path):
     begun(tmp_path, "paper")
     assert resumed(tmp_path).steps == 90
     assert resumed(tmp_path, "paper").steps == 90
-    with pytest.raises(ValueError, match="--preset must stay paper to resume, got quick"):
+    with pytest.raises(ValueError, match=r"--preset must stay paper to resume, got quick"):
         resumed(tmp_path, "quick")
 
 
@@ -115,13 +115,13 @@ def test_broken_settings_of_a_run_name_their_file(tmp_path, text, message):
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
-    with pytest.raises(ValueError, match="resume must name a run folder, got .*run"):
+    with pytest.raises(ValueError, match=r"resume must name a run folder, got .*run"):
         resumed(tmp_path)
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**63), str(2**64), "2024-13-45", "1.5", "x: y"])
 def test_a_seed_that_is_none_is_named_with_the_rule(seed):
-    with pytest.raises(ValueError, match="^seed must be .*, got") as caught:
+    with pytest.raises(ValueError, match=r"^seed must be .*, got") as caught:
         Start(overrides=[f"seed={seed}"]).settings(Settings, PRESETS)
     assert "\n" not in str(caught.value)
 
