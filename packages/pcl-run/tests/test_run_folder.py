@@ -16,6 +16,7 @@ from pcl_run.checkpoint import save_checkpoint
 from pcl_run.config import Config
 from pcl_run.environment import changes, environment
 from pcl_run.files import temporary_name
+from pcl_run.lock import lock_folder
 from pcl_run.report import write_report
 from pcl_run.run import Run, is_run
 from pcl_run.run_folder import stored_settings
@@ -104,6 +105,19 @@ def test_files_that_are_no_run_are_never_touched(tmp_path):
         with pytest.raises(ValueError, match=r"is not empty|must name a run folder"):
             Run.open(tmp_path, Settings(), **options)
     assert os.listdir(tmp_path) == ["config.yaml"]
+
+
+def test_what_another_process_did_before_the_lock_is_seen(tmp_path, monkeypatch):
+    def late(folder):
+        with monkeypatch.context() as patch:
+            patch.setattr(run_folder, "lock_folder", lock_folder)
+            used(folder)
+        return lock_folder(folder)
+
+    monkeypatch.setattr(run_folder, "lock_folder", late)
+    with pytest.raises(ValueError, match="is not empty"):
+        Run.open(tmp_path / "run", Settings())
+    assert (tmp_path / "run/pseudo/scene.npz").exists()
 
 
 def test_leftovers_of_a_killed_run_go_when_it_is_resumed(tmp_path):
