@@ -40,6 +40,14 @@ def test_facts_and_metrics_survive(tmp_path):
     assert len(json.loads((tmp_path / "env.json").read_text())["earlier"]) == 1
 
 
+def test_a_fact_is_recalled_as_a_resumed_run_reads_it(tmp_path):
+    run = Run.open(tmp_path, Settings())
+    run.remember("scores", {"ap": float("nan"), "loss": float("inf"), "steps": (1, 2)})
+    expected = {"ap": None, "loss": None, "steps": [1, 2]}
+    assert run.recall("scores") == expected
+    assert Run.open(tmp_path, Settings(), resume=True).recall("scores") == expected
+
+
 def test_no_step_is_there_twice_after_resuming(tmp_path):
     run = Run.open(tmp_path, Settings())
     for step in (2, 4, 6):
@@ -92,8 +100,10 @@ def test_resume_with_other_settings_names_the_first(tmp_path):
 
 
 def test_a_run_killed_before_its_config_was_there_can_resume(tmp_path):
-    Run.open(tmp_path, Settings())
+    Run.open(tmp_path, Settings(seed=1))
     (tmp_path / "config.yaml").unlink()
+    with pytest.raises(ValueError, match="seed must stay 1 to resume, got 2"):
+        Run.open(tmp_path, Settings(seed=2), resume=True)
     Run.open(tmp_path, Settings(seed=1), resume=True)
     assert "seed: 1" in (tmp_path / "config.yaml").read_text()
 
