@@ -46,8 +46,7 @@ class RawScan:
         faces: (f, 3) rows of `points`.
         labels_are_raw: the file itself says that `labels` are raw ids (`nyu40`).
         class_codes: (n,) raw ids of the format (LAS classification), used only on request.
-        origin: (3,) what was taken off the points before they were stored; None leaves it to
-            `far_origin`.
+        origin: (3,) what was taken off the points before they were stored.
         unread: names of the columns that were not understood.
     """
 
@@ -93,11 +92,11 @@ def scene_of_scan(
     n_points, faces = len(scan.points), scan.faces
     scan, valid_rows = _valid_scan(scan, drop_invalid)
     labels, instances = _labels_and_instances(scan, owner, label_set, label_ids)
-    origin = far_origin(scan.points) if scan.origin is None else scan.origin
-    ids = scan.superpoints
+    step = far_origin(scan.points)
+    ids, origins = scan.superpoints, [each for each in (scan.origin, step) if each is not None]
     return Scene(
         name,
-        near_points(scan.points, None if scan.origin is not None else origin),
+        near_points(scan.points, step),
         colors=None if scan.colors is None else eight_bit_colors(scan.colors, owner),
         normals=None if scan.normals is None else known_normals(scan.normals, owner),
         labels=labels,
@@ -107,7 +106,7 @@ def scene_of_scan(
         label_set=label_set,
         intensity=None if scan.intensity is None else unit_intensity(scan.intensity, owner),
         times=None if scan.times is None else scan.times.astype(np.float32, copy=False),
-        origin=None if origin is None or not origin.any() else origin,
+        origin=np.sum(origins, axis=0) if origins else None,
         valid_rows=valid_rows,
     )
 

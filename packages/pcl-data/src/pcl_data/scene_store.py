@@ -152,7 +152,7 @@ def scene_meta(scene: Scene) -> bytes:
     meta = {
         "name": scene.name,
         "label_set": scene.label_set.name if scene.label_set else None,
-        "origin": [0.0] * 3 if scene.origin is None else scene.origin.tolist(),
+        "origin": None if scene.origin is None else scene.origin.tolist(),
     }
     return (json.dumps(meta, indent=2) + "\n").encode()
 
@@ -197,8 +197,14 @@ def scene_of_arrays(
         frames = tuple(_frame(arrays, number) for number in sorted(numbers, key=int))
         if not (others or frames):
             return scene
-        moved = None if meta.origin is not None else scene.origin
-        return replace(scene, **_moved(others, frames, moved))
+        return replace(scene, **_moved(others, frames, _step(meta.origin, scene.origin)))
+
+
+def _step(stored: np.ndarray | None, origin: np.ndarray | None) -> np.ndarray | None:
+    """What is taken off the stored points, if anything is."""
+    if origin is None or np.array_equal(origin, stored):
+        return None
+    return origin if stored is None else origin - stored
 
 
 def _moved(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def guessed_role(name: str) -> str | None:
 
 
 def scan_from_columns(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Any],
     given: Mapping[str, str] | None = None,
     *,
     colors: np.ndarray | None = None,
@@ -121,7 +122,7 @@ def scan_from_columns(
     """The scan of named (n,) columns, as `roles_of` understands them.
 
     Args:
-        columns: by name; only those of a role are asked for.
+        columns: arrays by name; only those of a role are asked for.
         given: column of a role.
         colors: (n, 3), instead of the columns of colours.
         faces: (f, 3) rows of points.
