@@ -135,7 +135,9 @@ def test_what_is_clearly_no_id_counts_as_none(ids, n_known, expected, says):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert whole_ids("labels", ids, "a.ply", n_known).tolist() == expected
-    assert [str(each.message).startswith(f"a.ply: {says}") for each in caught] == [True] * bool(says)
+    assert [str(each.message).startswith(f"a.ply: {says}") for each in caught] == [True] * bool(
+        says
+    )
 
 
 def test_normals_that_are_not_finite_are_zero_and_the_others_stay():

@@ -120,9 +120,7 @@ class ShardFolder(Dataset):
         for stem, part in parts.items():
             with errors_in(f"{shard}: {name}.{stem}"), library_errors("NPY"):
                 arrays[stem.removesuffix(".npy").replace(".", "/")] = view_array(part)
-        return scene_of_arrays(
-            f"{shard}: {name}", meta._replace(name=name), arrays, self.label_set
-        )
+        return scene_of_arrays(f"{shard}: {name}", meta._replace(name=name), arrays, self.label_set)
 
 
 def _with_keys(scenes: Iterable[Scene]) -> Iterator[Scene]:

@@ -232,7 +232,11 @@ def save_image(path, image):
         ("a.txt", lambda p: np.savetxt(p, np.eye(4)), lambda p: read_matrix(p, (4, 4))),
         ("a.png", lambda p: save_image(p, np.zeros((9, 8, 3), np.uint8)), read_image),
         ("a.jpg", lambda p: save_image(p, np.zeros((9, 8, 3), np.uint8)), read_image),
-        ("depth.png", lambda p: save_image(p, np.arange(72, dtype=np.uint16).reshape(9, 8)), read_depth),
+        (
+            "depth.png",
+            lambda p: save_image(p, np.arange(72, dtype=np.uint16).reshape(9, 8)),
+            read_depth,
+        ),
         ("ids.png", lambda p: save_image(p, np.arange(72, dtype=np.uint8).reshape(9, 8)), read_ids),
     ],
 )
@@ -248,7 +252,9 @@ def test_a_scan_of_a_few_bytes_may_not_claim_millions_of_points(tmp_path):
     for place, kind in ((107, "<I"), (247, "<Q")):
         struct.pack_into(kind, content, place, 100_000_000)
     path.write_bytes(bytes(content))
-    with pytest.raises(ValueError, match=r"bomb\.laz: .*100000000 points of .* unpacked, more than"):
+    with pytest.raises(
+        ValueError, match=r"bomb\.laz: .*100000000 points of .* unpacked, more than"
+    ):
         read_scene(path)
 
 

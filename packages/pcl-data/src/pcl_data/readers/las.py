@@ -34,9 +34,7 @@ def read_las(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
         las = reader.read()
         if len(las.points) != reader.header.point_count:
             raise ValueError(f"{reader.header.point_count} points, got {len(las.points)}")
-        return scan_from_columns(
-            {name: np.asarray(las[name]) for name in _names(reader)}, columns
-        )
+        return scan_from_columns({name: np.asarray(las[name]) for name in _names(reader)}, columns)
 
 
 def las_columns(path: Path) -> tuple[str, ...]:

@@ -59,7 +59,9 @@ def _check_chunks(
     for chunk in range(n_chunks):
         sizes_at = start + sum(size for _, size in items) + 4
         file.seek(sizes_at)
-        start = sizes_at + 4 * n_layers + sum(struct.unpack(f"<{n_layers}I", file.read(4 * n_layers)))
+        start = (
+            sizes_at + 4 * n_layers + sum(struct.unpack(f"<{n_layers}I", file.read(4 * n_layers)))
+        )
         if start > n_bytes:
             raise ValueError(f"chunk {chunk} of {n_chunks} up to byte {start} of {n_bytes}")
 

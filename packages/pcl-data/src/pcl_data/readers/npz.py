@@ -70,7 +70,9 @@ class _Columns(Mapping[str, np.ndarray]):
         self._places: dict[str, tuple[str, int | None]] = {}
         for stem, shape in self.shapes.items():
             if len(shape) == 2 and shape[1] > 1:
-                self._places |= {f"{stem}.{axis}": (stem, axis) for axis in range(min(shape[1], 16))}
+                self._places |= {
+                    f"{stem}.{axis}": (stem, axis) for axis in range(min(shape[1], 16))
+                }
             else:
                 self._places[stem] = stem, None
         for roles, stems in _TRIPLES.items():

@@ -31,7 +31,9 @@ def read_ply(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
         header = read_header(path)
         vertex, face = _vertex(header), header.element("face")
         corners = None if face is None else next((n for n in _CORNERS if n in face.lists), None)
-        tables = read_elements(path, header, {"vertex": None, **({"face": corners} if corners else {})})
+        tables = read_elements(
+            path, header, {"vertex": None, **({"face": corners} if corners else {})}
+        )
         faces = _triangles(path, *tables["face"]) if corners else None
     return scan_from_columns(tables["vertex"], columns, faces=faces)
 
