@@ -169,7 +169,8 @@ def test_the_origin_of_any_type_is_whole_metres_near_the_bulk(dtype):
 
 
 def test_an_origin_taken_off_is_not_found_again():
-    points = np.random.default_rng(0).uniform(0, 5, (1001, 3)) + [4e5, 3e6, 0]
+    points = np.random.default_rng(0).uniform(0, 5, (1001, 3))
+    points += [4e5, 3e6, 0]
     points[0] = 0
     near = near_points(points, far_origin(points))
     assert np.abs(near).max() > 1e5  # the stray point

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class NeedsOption(ValueError):
+class NeedsOption(ValueError):  # noqa: N818
     """Data that an option would let through.
 
     Args:

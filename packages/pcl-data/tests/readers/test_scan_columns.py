@@ -22,8 +22,8 @@ def write_ply(path, columns):
 
 
 def write_pcd(path, columns):
-    ones = " ".join("1" * len(columns))
-    header = f"FIELDS {' '.join(columns)}\nSIZE {' '.join('8' * len(columns))}\nTYPE {' '.join('F' * len(columns))}\n"
+    eights, floats, ones = (" ".join(mark * len(columns)) for mark in "8F1")
+    header = f"FIELDS {' '.join(columns)}\nSIZE {eights}\nTYPE {floats}\n"
     header += f"COUNT {ones}\nWIDTH 3\nHEIGHT 1\nPOINTS 3\nDATA binary\n"
     body = np.stack(list(columns.values()), axis=1).astype("<f8").tobytes()
     path.write_bytes(b"# B\xfcro\n" + header.encode() + body)
@@ -160,4 +160,6 @@ def test_arrays_of_three_columns_are_given_by_their_name(tmp_path):
     given = dict.fromkeys("xyz", "vertices") | dict.fromkeys(("red", "green", "blue"), "tint")
     with pytest.warns(UserWarning, match="not understood: extra"):
         scene = read_scene(tmp_path / "a.npz", columns=given)
+    np.savez(tmp_path / "b.npz", coord=points, nyu40=LABELS, extra=points)
+    assert unread_columns(tmp_path / "b.npz") == ("extra",)
     assert scene.points.tolist() == scene.colors.tolist() == points.tolist()

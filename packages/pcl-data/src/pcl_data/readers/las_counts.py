@@ -42,8 +42,9 @@ def check_counts(path: Path) -> None:
 def _check_chunks(
     file: BinaryIO, n_bytes: int, points_at: int, items: list[tuple[int, int]]
 ) -> None:
-    """Where the points begin is the place of the chunk table, or -1 and the place in the last bytes.
+    """Hold the chunks, and the layers of each, against the size of the file.
 
+    Where the points begin is the place of the chunk table, or -1 and the place in the last bytes.
     The table begins with its version and the number of chunks. Each chunk begins with a whole
     point; one of layers goes on with its number of points and the size of each layer.
     """
