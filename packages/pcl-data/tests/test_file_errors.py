@@ -18,9 +18,12 @@ def test_an_error_that_an_option_mends_is_one_for_every_command():
 
 
 def test_it_stays_one_in_a_file_a_library_and_another_process():
-    with pytest.raises(NeedsOption, match=r"^a\.ply: points must be finite") as caught:
-        with errors_in("a.ply"), library_errors("PLY"):
-            raise ERROR
+    with (
+        pytest.raises(NeedsOption, match=r"^a\.ply: points must be finite") as caught,
+        errors_in("a.ply"),
+        library_errors("PLY"),
+    ):
+        raise ERROR
     assert caught.value.option == "drop_invalid=true"
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (copy.problem, copy.effect) == (caught.value.problem, "leaves them out")

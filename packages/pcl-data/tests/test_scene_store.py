@@ -267,7 +267,7 @@ def test_boxes_frames_and_pose_move_with_far_points(tmp_path):
     scene = Scene("a", (points + far).astype(np.float32), boxes=box, frames=(frame,))
     save_scene(replace(scene, sensor_to_world=np.eye(4)), tmp_path / "a")
     loaded = load_scene(tmp_path / "a")
-    origin = far + [1, 2, 0]
+    origin = far + np.array([1.0, 2, 0])
     assert loaded.origin.tolist() == origin.tolist()
     assert (loaded.points + loaded.origin).tolist() == (points + far).tolist()
     assert (loaded.boxes[0, :3] + origin).tolist() == (far + 1).tolist()

@@ -127,10 +127,11 @@ def _check_rows(scan: RawScan) -> None:
 
 def _valid_scan(scan: RawScan, drop_invalid: bool) -> tuple[RawScan, Bool[np.ndarray, " m"] | None]:
     """The scan without the points that have no place; its rows, if it is not the whole one."""
-    is_valid = (np.abs(scan.points) <= _MOST_FLOAT32).all(axis=1)  # false for NaN
-    n_points, n_valid = len(is_valid), int(is_valid.sum())
-    if n_valid == n_points:
+    points = scan.points
+    if not points.size or (points.min() >= -_MOST_FLOAT32 and points.max() <= _MOST_FLOAT32):
         return scan, None
+    is_valid = (np.abs(points) <= _MOST_FLOAT32).all(axis=1)  # false for NaN
+    n_points, n_valid = len(is_valid), int(is_valid.sum())
     if not drop_invalid:
         raise NeedsOption(
             f"points must be finite, got {n_points - n_valid} NaN or infinite ones among "
@@ -165,10 +166,13 @@ def _labels_and_instances(
         train = label_set.to_train(np.where(is_known, labels, 0))
         labels = np.where(is_known, train, IGNORE_INDEX)
     if instances is not None:
-        is_none = instances == 0 if is_raw else np.zeros(len(instances), bool)
+        rows = np.flatnonzero(instances != IGNORE_INDEX)
+        is_none = (instances[rows] == 0) & is_raw
         if labels is not None:
-            is_none |= ~np.isin(labels, label_set.things) & (instances != IGNORE_INDEX)
-        instances = np.where(is_none, IGNORE_INDEX, instances) if is_none.any() else instances
+            is_none |= ~np.isin(labels[rows], label_set.things)
+        if is_none.any():
+            instances = np.array(instances)
+            instances[rows[is_none]] = IGNORE_INDEX
     return labels, instances
 
 

@@ -112,6 +112,11 @@ def test_a_chunk_table_beyond_the_file_is_an_error(tmp_path, place_at_end):
         read_scene(path)
 
 
+def test_intensity_that_was_not_recorded_is_none(tmp_path):
+    write(tmp_path / "tile.las")
+    assert read_scene(tmp_path / "tile.las").intensity is None
+
+
 def test_the_layers_of_laz_are_held_against_the_file(tmp_path):
     """Lazrs would ask for the memory of each layer: 4 GB for 4 bytes."""
     path = tmp_path / "tile.laz"

@@ -5,6 +5,7 @@ Format: ASPRS, "LAS Specification 1.4 - R15", section 2.4 (public header block).
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def read_las(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
     """Points with scale and offset applied, colours, intensity and extra bytes by their names.
 
-    The classification becomes `class_codes`.
+    The classification becomes `class_codes`. Intensity of 0 everywhere is none: section 2.6.
 
     Raises:
         ImportError: if laspy is not installed.
@@ -34,7 +35,9 @@ def read_las(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
         las = reader.read()
         if len(las.points) != reader.header.point_count:
             raise ValueError(f"{reader.header.point_count} points, got {len(las.points)}")
-        return scan_from_columns({name: np.asarray(las[name]) for name in _names(reader)}, columns)
+        scan = scan_from_columns({name: np.asarray(las[name]) for name in _names(reader)}, columns)
+    has_intensity = scan.intensity is not None and scan.intensity.any()
+    return scan if has_intensity else replace(scan, intensity=None)
 
 
 def las_columns(path: Path) -> tuple[str, ...]:
