@@ -168,7 +168,7 @@ def _labels_and_instances(
     if instances is not None:
         rows = np.flatnonzero(instances != IGNORE_INDEX)
         is_none = (instances[rows] == 0) & is_raw
-        if labels is not None:
+        if labels is not None and len(rows):
             is_none |= ~np.isin(labels[rows], label_set.things)
         if is_none.any():
             instances = np.array(instances)

@@ -11,7 +11,8 @@ import numpy as np
 
 from pcl_data.file_errors import library_errors
 from pcl_data.raw_scan import RawScan
-from pcl_data.readers.ply_elements import Element, Header, read_elements, read_header
+from pcl_data.readers.ply_elements import read_elements
+from pcl_data.readers.ply_header import Element, Header, read_header
 from pcl_data.readers.scan_columns import scan_from_columns
 from pcl_data.scan_values import report
 
