@@ -1,4 +1,4 @@
-"""The header of a PLY file: its elements and their properties. It is bytes, whatever the comments."""
+"""The header of a PLY file: its elements and properties. It is bytes, comments of any encoding."""
 
 import re
 from dataclasses import dataclass, field
