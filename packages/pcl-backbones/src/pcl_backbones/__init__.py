@@ -3,6 +3,7 @@
 from pcl_backbones import sparse
 from pcl_backbones.__about__ import __version__
 from pcl_backbones.checkpointing import checkpoint_activations
+from pcl_backbones.compaction import compact_coordinates
 from pcl_backbones.engine import use_engine
 from pcl_backbones.heads import OffsetHead, ProjectionHead, SemanticHead
 from pcl_backbones.lora import add_lora, merge_lora
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "add_lora",
     "checkpoint_activations",
+    "compact_coordinates",
     "load_published_checkpoint",
     "load_weights",
     "merge_lora",
