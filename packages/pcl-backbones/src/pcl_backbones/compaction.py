@@ -59,7 +59,7 @@ def _compact(values: Int64[np.ndarray, " v"], gap: int, multiple: int) -> Int64[
         shifts = np.append(0, too_many.cumsum())
         values = values - shifts[np.searchsorted(places, values)]
     high = int(values.max())
-    if -COORD_LIMIT <= low and high < COORD_LIMIT:
+    if low >= -COORD_LIMIT and high < COORD_LIMIT:
         return values
     shift = -(-(-COORD_LIMIT - low) // multiple) * multiple  # rounded up
     if high + shift >= COORD_LIMIT:
