@@ -42,11 +42,11 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} must hold plain tensors only, got objects that need code to be read: save "
-            f"its state_dict alone where you trust it ({str(error).splitlines()[0]})"
+            f"its state_dict alone where you trust it ({_first_line(error)})"
         ) from error
     except Exception as error:  # a damaged file raises anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"path must name a weights file, got {path}: {reason}") from error
+        problem = _first_line(error)
+        raise ValueError(f"path must name a weights file, got {path}: {problem}") from error
     if not tensors:
         raise ValueError(f"{path} must hold a state_dict, got {type(content).__name__}")
     return tensors
@@ -71,3 +71,7 @@ def _tensors(content: Any) -> dict[str, Tensor]:
         if isinstance(content.get(name), Mapping):
             return _tensors(content[name])
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
