@@ -15,7 +15,8 @@ def check_ids(name: str, values: np.ndarray, low: int, high: int | None = None) 
         high: largest id allowed; without it there is no upper bound.
 
     Raises:
-        ValueError: if `values` is not one-dimensional, not of integers that int64 holds, or out of range.
+        ValueError: if `values` is not one-dimensional, not of integers that int64 holds, or out of
+            range.
     """
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
