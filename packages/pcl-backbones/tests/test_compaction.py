@@ -48,9 +48,7 @@ def test_the_whole_range_is_usable():
     coords[:, 0] = x
     found = compact_coordinates(coords[:-1], 16, 16)
     assert np.array_equal(found[:, 0], np.arange(-LIMIT + 5, LIMIT))
-    with pytest.raises(
-        ValueError, match=r"must fit in \[-32768, 32768\) without .* got 65532 cells"
-    ):
+    with pytest.raises(ValueError, match=r"must fit in .* got 65532 cells"):
         compact_coordinates(coords, 16, 16)
 
 

@@ -1,5 +1,7 @@
 """Tests of pcl_backbones.proposal_encoder."""
 
+import inspect
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -82,7 +84,8 @@ def test_one_point():
         ({"n_proposals": 4}, r"proposal_index must name every proposal, got none of \[3\]"),
         ({"n_proposals": 2}, r"proposal_index must lie in \[0, 2\), got \[0, 2\]"),
         ({"n_proposals": 0}, r"n_proposals must lie in \[1, 4096\], got 0"),
-        ({"features": torch.zeros(200, 3)}, "features must have 2 channels, got 3"),
+        ({"features": torch.zeros(200, 3)}, r"features must have shape \(200, 2\), got"),
+        ({"points": torch.full((200, 3), 1e31)}, "points must be finite and within 1e"),
         ({"points": torch.full((200, 3), torch.nan)}, "points must be finite"),
     ],
 )
@@ -97,10 +100,22 @@ def test_rejects(change, message):
     ("arguments", "message"),
     [
         ({"in_channels": 2}, "in_channels must be at least 3, got 2"),
-        ({"voxel_size": 0.0}, "voxel_size must be above 0, got 0.0"),
+        ({"voxel_size": 0.0}, "voxel_size must be above 0 and finite, got 0.0"),
         ({"max_grid": 1}, r"max_grid must lie in \[2, 32768\), got 1"),
     ],
 )
 def test_rejects_sizes(arguments, message):
     with pytest.raises(ValueError, match=message):
         ProposalEncoder(**({"in_channels": 3} | arguments))
+
+
+def test_lengths_that_differ_are_refused():
+    points, features, index = proposals()
+    forward = inspect.unwrap(ProposalEncoder.forward)  # without the type checker of the tests
+    for arguments, problem in (
+        ((points[:-1], features, index), r"proposal_index must have shape \(199,\), got \(200,\)"),
+        ((points, features[:-1], index), r"features must have shape \(200, 2\), got \(199, 2\)"),
+        ((points[:, :2], features, index), r"points must have shape \(200, 3\), got \(200, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            forward(ProposalEncoder(5), *arguments, 3)

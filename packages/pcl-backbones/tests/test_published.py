@@ -1,6 +1,7 @@
 """Tests of pcl_backbones.published and spunet."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -149,7 +150,7 @@ def test_other_files_are_refused(tmp_path):
     torch.save([1, 2], tmp_path / "b.pth")
     for path, message in (
         (tmp_path / "none.pth", "path must name a weights file"),
-        (tmp_path / "none.safetensors", "path must name a weights file"),
+        (tmp_path / "none.safetensors", "path must name a safetensors file"),
         (tmp_path / "b.pth", "must hold a state_dict, got list"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -195,3 +196,69 @@ def test_spunet_is_the_published_one(tmp_path):
     assert model(x).features.shape == (2, 20)
     with pytest.raises(ValueError, match=r"width must be above 0, got 0\.0"):
         SpUNet(6, 20, width=0.0)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "legacy.pth", "safetensors"])
+@pytest.mark.filterwarnings("ignore")  # torch's, on what it reads
+def test_mutated_files_are_weights_or_refused(tmp_path, mutated, suffix):
+    model, path = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), tmp_path / f"a.{suffix}"
+    if suffix == "safetensors":
+        save_file(model.state_dict(), path)
+    else:
+        is_zip = suffix == "pth"
+        content = {"state_dict": model.state_dict(), "epoch": 3}
+        torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    refusals = []
+    for content in mutated(path.read_bytes(), 400):
+        path.write_bytes(content)
+        try:
+            load_published_checkpoint(model, path)
+        except ValueError as error:
+            refusals.append(str(error))
+    assert refusals
+    assert all(str(path) in refusal for refusal in refusals)
+
+
+def test_a_state_that_holds_itself_is_refused(tmp_path):
+    state: dict = {}
+    state["model"] = state
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"path must name a weights file, got .* recursion"):
+        load_published_checkpoint(network(), tmp_path / "a.pth")
+
+
+def test_records_that_claim_more_than_the_file_are_refused(tmp_path):
+    whole, packed = tmp_path / "whole.pth", tmp_path / "packed.pth"
+    torch.save({"weight": torch.zeros(1 << 20)}, whole)
+    with (
+        zipfile.ZipFile(whole) as records,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out,
+    ):
+        for record in records.infolist():
+            out.writestr(record.filename, records.read(record))
+    assert packed.stat().st_size < 10_000
+    with pytest.raises(ValueError, match=r"its records must fit in its \d+ bytes, got 4194\d+"):
+        load_published_checkpoint(network(), packed)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (torch.zeros(1).expand(1 << 40), "must hold all of its tensors, got weight with .*1099511"),
+        (torch.eye(2).to_sparse(), "must hold plain tensors only, got weight of"),
+        (torch.zeros(2, dtype=torch.complex64), "must hold plain tensors only, got weight of"),
+    ],
+)
+def test_tensors_that_are_not_what_they_seem_are_refused(tmp_path, value, problem):
+    torch.save({"weight": value}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=problem):
+        load_published_checkpoint(nn.Linear(2, 2), tmp_path / "a.pth")
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    model = nn.Linear(2, 2)
+    torch.save({"weight": torch.full((2, 2), torch.nan)}, tmp_path / "a.pth")
+    before = model.weight.clone()
+    with pytest.raises(ValueError, match="must hold finite numbers, got NaN or infinity in weight"):
+        load_published_checkpoint(model, tmp_path / "a.pth")
+    assert torch.equal(model.weight, before)

@@ -113,7 +113,7 @@ def test_one_voxel(training):
 
 
 def test_width_must_be_positive():
-    with pytest.raises(ValueError, match="width must be above 0, got 0"):
+    with pytest.raises(ValueError, match="width must be above 0 and finite, got 0"):
         Res16UNet14A(3, 5, width=0.0)
 
 

@@ -31,7 +31,7 @@ def test_features_have_the_channels_it_names():
 
 
 def test_rejects_a_width_of_nothing():
-    with pytest.raises(ValueError, match=r"width must be above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"width must be above 0 and finite, got 0\.0"):
         SubmanifoldUNet(1, 19, width=0.0)
 
 

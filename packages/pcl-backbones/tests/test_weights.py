@@ -1,5 +1,6 @@
 """Tests of pcl_backbones.weights."""
 
+import errno
 import os
 
 import pytest
@@ -58,11 +59,78 @@ def test_other_files_are_refused(tmp_path):
         load_weights(nn.Linear(1, 1), tmp_path / "a.pt")
 
 
+def test_scores_that_are_no_numbers_are_null_in_the_card(tmp_path):
+    scores = {"ap": float("nan"), "rows": [1.5, float("inf"), -float("inf")]}
+    save_weights(nn.Linear(1, 1), tmp_path / "a.safetensors", {"scores": scores})
+    expected = {"scores": {"ap": None, "rows": [1.5, None, None]}}
+    assert read_card(tmp_path / "a.safetensors") == expected
+    save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors", {"card": '{"ap": NaN}'})
+    assert read_card(tmp_path / "b.safetensors") == {"ap": None}
+
+
 def test_a_card_must_be_json(tmp_path):
-    for card in ({"a": object()}, {"a": float("nan")}):
+    endless: dict = {}
+    endless["a"] = endless
+    for card in ({"a": object()}, endless, {"a": nested(100_000)}):
         with pytest.raises(ValueError, match="card must hold JSON values"):
             save_weights(nn.Linear(1, 1), tmp_path / "a.safetensors", card)
     assert list(tmp_path.iterdir()) == []
+
+
+def nested(depth):
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "card", ["[1]", "7", "null", '"a"', "{", "[" * 100_000, '{"a":' * 100_000, "9" * 5000]
+)
+def test_a_card_that_is_no_object_is_refused(tmp_path, card):
+    path = tmp_path / "a.safetensors"
+    save_file(nn.Linear(1, 1).state_dict(), path, {"card": card})
+    for read in (read_card, lambda path: load_weights(nn.Linear(1, 1), path)):
+        with pytest.raises(
+            ValueError, match=r"path must name a safetensors file, got .*a\.safe"
+        ) as e:
+            read(path)
+        assert len(str(e.value)) < 1000
+
+
+def test_weights_of_any_layout_are_stored(tmp_path):
+    model = nn.Linear(2, 3)
+    model.weight = nn.Parameter(torch.arange(6.0).view(2, 3).T)
+    save_weights(model, tmp_path / "a.safetensors")
+    other = nn.Linear(2, 3)
+    load_weights(other, tmp_path / "a.safetensors")
+    assert torch.equal(other.weight, model.weight)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    save_weights(nn.Linear(1, 1), path)
+
+    def refuse(self, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)  # root may read everything
+    with pytest.raises(ValueError, match=r"Permission denied: '.*a\.safetensors"):
+        read_card(path)
+
+
+def test_mutated_files_are_weights_or_refused(tmp_path, mutated):
+    model, path = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), tmp_path / "a.safetensors"
+    save_weights(model, path, {"kind": "a", "classes": ["b", "c"], "scores": {"ap": 0.5}})
+    refusals = []
+    for content in mutated(path.read_bytes(), 400):
+        path.write_bytes(content)
+        try:
+            assert isinstance(load_weights(model, path), dict)
+        except ValueError as error:
+            refusals.append(str(error))
+    assert refusals
+    assert all(str(path) in refusal for refusal in refusals)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

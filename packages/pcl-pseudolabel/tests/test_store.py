@@ -2,13 +2,16 @@
 
 import dataclasses
 import errno
+import io
 import os
+import random
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from pcl_pseudolabel import Provenance, PseudoLabels, PseudoLabelStore
+from pcl_pseudolabel import Provenance, PseudoLabels, PseudoLabelStore, pseudo_label_file
 
 PROVENANCE = Provenance(weights="9f2c", configuration="01ab", round=1)
 
@@ -90,6 +93,8 @@ def test_a_kill_leaves_no_scene_behind(store):
     assert "a" not in store
     assert store.names == []
     assert len(list(store.root.iterdir())) == 1
+    store = PseudoLabelStore(store.root, PROVENANCE)
+    assert list(store.root.iterdir()) == []
     store.save("a", pseudo_labels(1))
     assert_equal(store.load("a"), pseudo_labels(1))
 
@@ -168,7 +173,9 @@ def test_a_missing_scene_is_not_found(store):
         PseudoLabelStore.open(store.root)
 
 
-@pytest.mark.parametrize("name", ["", "..", "../a", "a/../b", "/etc/a", "a//b", "a\\b", "."])
+@pytest.mark.parametrize(
+    "name", ["", "..", "../a", "a/../b", "/etc/a", "a//b", "a\\b", ".", ".a", "b/.c"]
+)
 def test_names_that_leave_the_folder_are_rejected(store, name):
     for use in (
         lambda: store.save(name, pseudo_labels()),
@@ -192,3 +199,108 @@ def test_summary_counts_trusted_proposals(store):
     assert found.mean_score == pytest.approx(
         float(torch.cat([one.scores[:4] for one in records]).double().mean())
     )
+
+
+def test_what_other_systems_hide_beside_a_scene_is_no_scene(store):
+    store.save("a", pseudo_labels())
+    (store.root / "._a.npz").write_bytes(b"a resource fork")
+    assert PseudoLabelStore.open(store.root).names == ["a"]
+
+
+def mutated(whole: bytes, count: int):
+    rng = random.Random(0)
+    for _ in range(count):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            place, length = rng.randrange(len(data) + 1), rng.choice((1, 4, 8, 30))
+            start = rng.randrange(len(data) + 1)
+            data[place : place + length] = rng.choice(
+                (b"", rng.randbytes(length), b"\xff" * length, data[start : start + length])
+            )
+            if rng.random() < 0.1:
+                del data[place:]
+        yield bytes(data)
+
+
+def unpacked(store: PseudoLabelStore) -> bytes:
+    """The file with its arrays as they are: mutations reach what packing would hide."""
+    file = io.BytesIO()
+    with np.load(store.root / "a.npz") as arrays:
+        np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_mutated_files_are_pseudo_labels_or_refused(store, is_packed):
+    store.save("a", pseudo_labels())
+    path, refusals = store.root / "a.npz", []
+    for content in mutated(path.read_bytes() if is_packed else unpacked(store), 400):
+        path.write_bytes(content)
+        try:
+            PseudoLabelStore.open(store.root).load("a")
+        except ValueError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 300
+    assert all(refusal.startswith(str(path)) for refusal in refusals)
+
+
+def test_arrays_that_the_file_does_not_hold_are_refused_before_memory_is_asked_for(store):
+    """A kilobyte that claims a terabyte, in the header of the array or in that of the zip file."""
+    store.save("a", pseudo_labels())
+    path = store.root / "a.npz"
+    header = io.BytesIO()
+    claim = {"descr": "<i2", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    members = {"provenance": arrays_of(path)["provenance"], "labels": header.getvalue() + b"12"}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+    with pytest.raises(ValueError, match=r"labels must hold \d+ bytes, got int16 of \(10000000000"):
+        store.load("a")
+    content = path.read_bytes()
+    size = len(members["labels"]).to_bytes(4, "little")
+    path.write_bytes(content.replace(2 * size, size + b"\xff\xff\xff\x0f"))
+    with pytest.raises(ValueError, match=r"labels must have at most \d+ bytes, got 268435455"):
+        store.load("a")
+
+
+def test_more_points_than_a_scene_has_are_refused(store, monkeypatch):
+    store.save("a", pseudo_labels())
+    monkeypatch.setattr(pseudo_label_file, "MAX_POINTS", 10)
+    monkeypatch.setattr(pseudo_label_file, "HEADER_BYTES", 0)
+    with pytest.raises(ValueError, match="labels must have at most 60 bytes, got 228"):
+        store.load("a")
+    with pytest.raises(ValueError, match="pseudo must have at most 10 points, got 50"):
+        store.save("a", pseudo_labels())
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        *("[]", "{}", "{", "[" * 10_000),
+        '{"weights": 1, "configuration": "b", "round": 1}',
+        '{"weights": "a", "configuration": "b", "round": true}',
+    ],
+)
+def test_a_foreign_provenance_is_refused(store, provenance):
+    store.save("a", pseudo_labels())
+    with np.load(store.root / "a.npz") as arrays:
+        np.savez(store.root / "a.npz", **{**arrays, "provenance": provenance})
+    with pytest.raises(ValueError, match=r"a\.npz must be a whole pseudo-label file"):
+        PseudoLabelStore.open(store.root)
+
+
+def test_a_scene_that_may_not_be_read_is_not_called_missing(store, monkeypatch):
+    store.save("a", pseudo_labels())
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)  # root may read everything
+    with pytest.raises(ValueError, match=r"a\.npz must be .* Permission denied"):
+        store.load("a")
+
+
+def arrays_of(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as file:
+        return {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}

@@ -79,12 +79,30 @@ class KernelMap:
         n_inputs: rows of the input.
         n_outputs: rows of the output.
         search: where the pairs come from; None if they were not searched for.
+
+    Raises:
+        ValueError: if pairs that were not searched for name rows that are not there.
     """
 
     pairs: tuple[tuple[Tensor, Tensor] | None, ...]
     n_inputs: int
     n_outputs: int
     search: Search | None = None
+
+    def __post_init__(self) -> None:
+        """Check a map that was not searched for: native loops follow it through memory."""
+        sides = (("input", self.n_inputs), ("output", self.n_outputs))
+        for pair in self.pairs if self.search is None else ():
+            if pair is None and self.n_inputs != self.n_outputs:
+                raise ValueError(
+                    f"n_outputs must be {self.n_inputs} for None, got {self.n_outputs}"
+                )
+            if pair and len(pair[0]) != len(pair[1]):
+                raise ValueError(f"pairs must be equally long, got {tuple(map(len, pair))}")
+            for rows, (side, count) in zip(pair or (), sides, strict=bool(pair)):
+                if len(rows) and not 0 <= rows.min() <= rows.max() < count:
+                    bounds = [int(row) for row in rows.aminmax()]
+                    raise ValueError(f"{side} rows must lie in [0, {count}), got {bounds}")
 
     def kept(self, make: "Callable[[KernelMap], Made]") -> "Made":
         """make(self), made once: the form of the map that an engine works with."""

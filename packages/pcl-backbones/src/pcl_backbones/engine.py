@@ -58,8 +58,10 @@ def convolve(
     With an epilogue there are no gradients.
 
     Raises:
-        ValueError: if kernel is on another device, or (without autocast) of another type.
+        ValueError: if kernel is on another device, or (without autocast) of another type, or a
+            size is not that of the kernel map.
     """
+    _check_sizes(features, kernel, kernel_map, epilogue)
     if kernel.device != features.device:
         raise ValueError(f"kernel must be on {features.device} as x is, got {kernel.device}")
     device = features.device.type
@@ -73,6 +75,21 @@ def convolve(
         if _engine == _Convolve.apply and (functions := _functions(features)) is cpu_engine:
             return functions.sum_of_products(features, kernel, kernel_map, epilogue)
         return epilogue.finish(_engine(features, kernel * epilogue.scale, kernel_map))
+
+
+def _check_sizes(
+    features: Tensor, kernel: Tensor, kernel_map: KernelMap, epilogue: Epilogue | None
+) -> None:
+    """What the loops rely on, which read and write memory as the map says."""
+    slots = len(kernel_map.pairs)
+    if kernel.ndim != 3 or len(kernel) != slots:
+        raise ValueError(f"kernel must have shape ({slots}, a, b), got {tuple(kernel.shape)}")
+    _, n_in, n_out = kernel.shape
+    if features.shape != (kernel_map.n_inputs, n_in):
+        wanted = (kernel_map.n_inputs, n_in)
+        raise ValueError(f"features must have shape {wanted}, got {tuple(features.shape)}")
+    if epilogue is not None:
+        epilogue.check(kernel_map.n_outputs, n_out)
 
 
 class _Convolve(torch.autograd.Function):

@@ -92,10 +92,18 @@ class ProjectionHead(nn.Module):
         for name, value in (sizes | {"hidden_channels": hidden}).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        self.in_channels = in_channels
         self.layers = nn.Sequential(
             nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, out_channels)
         )
 
     def forward(self, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n d"]:
-        """Projections, (n, out_channels)."""
+        """Projections, (n, out_channels).
+
+        Raises:
+            ValueError: if the rows have other channels.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.in_channels:
+            wanted, got = self.in_channels, tuple(rows.shape)
+            raise ValueError(f"rows must have shape (n, {wanted}), got {got}")
         return self.layers(rows)

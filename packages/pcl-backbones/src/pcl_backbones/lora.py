@@ -5,6 +5,8 @@ frozen matrix W, with B zero at the start. Here W is a kernel (slots, in, out) s
 slots * in rows, one term over all slots together.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,7 +35,8 @@ def add_lora(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list[nn.
         The new parameters, for the optimizer: the only ones that get gradients.
 
     Raises:
-        ValueError: if rank is below 1, or the model has no such layer or has low-rank terms.
+        ValueError: if rank is below 1, scale is not finite, or the model has no such layer or has
+            low-rank terms.
 
     Example:
         >>> from pcl_backbones import Res16UNet34C
@@ -42,6 +45,8 @@ def add_lora(model: nn.Module, *, rank: int = 8, scale: float = 1.0) -> list[nn.
     """
     if rank < 1:
         raise ValueError(f"rank must be at least 1, got {rank}")
+    if not math.isfinite(scale):
+        raise ValueError(f"scale must be finite, got {scale}")
     layers = _convolutions(model)
     if not layers:
         raise ValueError(f"model must have sparse convolutions, got {type(model).__name__}")

@@ -5,6 +5,8 @@ SparseConv encoder". The paper gives no sizes; three stages of 32, 64 and 128 ch
 pooled maximum and mean are ours.
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from pcl_backbones.coordinates import COORD_LIMIT, N_SCENES, pack, unpack
 from pcl_backbones.sparse import BatchNorm, Conv3d, GlobalPool, ReLU
 from pcl_backbones.sparse_tensor import SparseTensor
+
+FAR = 1e30  # metres: sums over points stay finite in float32
 
 
 class ProposalEncoder(nn.Module):
@@ -47,8 +51,8 @@ class ProposalEncoder(nn.Module):
         super().__init__()
         if in_channels < 3:
             raise ValueError(f"in_channels must be at least 3, got {in_channels}")
-        if voxel_size <= 0:
-            raise ValueError(f"voxel_size must be above 0, got {voxel_size}")
+        if not 0 < voxel_size < math.inf:
+            raise ValueError(f"voxel_size must be above 0 and finite, got {voxel_size}")
         if not 2 <= max_grid < COORD_LIMIT:
             raise ValueError(f"max_grid must lie in [2, {COORD_LIMIT}), got {max_grid}")
         self.in_channels, self.voxel_size, self.max_grid = in_channels, voxel_size, max_grid
@@ -76,7 +80,8 @@ class ProposalEncoder(nn.Module):
             n_proposals: how many there are, at most 4096; each holds a point.
 
         Raises:
-            ValueError: if an argument breaks a rule above, or points are not finite.
+            ValueError: if an argument breaks a rule above, or points are not finite or 10^30 from
+                zero.
         """
         self._check(points, features, proposal_index, n_proposals)
         order = torch.argsort(proposal_index, stable=True)
@@ -100,12 +105,13 @@ class ProposalEncoder(nn.Module):
     def _check(self, points: Tensor, features: Tensor, proposal: Tensor, n: int) -> None:
         if not 1 <= n <= N_SCENES:
             raise ValueError(f"n_proposals must lie in [1, {N_SCENES}], got {n}")
-        if features.shape[1] != self.in_channels - 3:
-            raise ValueError(
-                f"features must have {self.in_channels - 3} channels, got {features.shape[1]}"
-            )
-        if not bool(points.isfinite().all()):
-            raise ValueError("points must be finite, got NaN or infinity")
+        wanted = {"points": (len(points), 3), "proposal_index": (len(points),)}
+        wanted["features"] = (len(points), self.in_channels - 3)
+        for name, got in zip(wanted, (points, proposal, features), strict=True):
+            if got.shape != wanted[name]:
+                raise ValueError(f"{name} must have shape {wanted[name]}, got {tuple(got.shape)}")
+        if not bool((points.abs() < FAR).all()):  # also catches NaN
+            raise ValueError(f"points must be finite and within {FAR:g} of zero, got others")
         if bool(((proposal < 0) | (proposal >= n)).any()):
             bounds = [int(bound) for bound in proposal.aminmax()]
             raise ValueError(f"proposal_index must lie in [0, {n}), got {bounds}")

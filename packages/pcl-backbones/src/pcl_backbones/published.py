@@ -7,22 +7,19 @@ and keep the kernels of residual blocks in another order of slots; loaded as the
 shape and are wrong in every neighbour.
 """
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pcl_backbones.coordinates import kernel_offsets
+from pcl_backbones.published_file import read_published
 
 KernelOrder = Literal["cube", "hybrid"]
 _BLOCK_KERNEL = re.compile(r"(^|\.)block\d+\.\d+\.conv[12]\.kernel$")
-_NESTED = ("state_dict", "model_state_dict", "model_state", "model")
 _CLEAR = 0.05  # of a kernel's mean weight, lost with each unit of squared distance
 
 
@@ -66,8 +63,9 @@ def load_published_checkpoint(
         min_share: of the model's numbers, below which a load is refused.
 
     Raises:
-        ValueError: if the file is missing or no such file, needs code to be read, fits too little,
-            or its kernel order cannot be told and is not given.
+        ValueError: if the file is missing, damaged or no such file, needs code to be read, fits
+            too little, holds a number that is not finite, or its kernel order cannot be told and
+            is not given.
 
     Example:
         >>> import tempfile
@@ -81,7 +79,7 @@ def load_published_checkpoint(
     """
     if not 0 <= min_share <= 1:
         raise ValueError(f"min_share must lie in [0, 1], got {min_share}")
-    stored = _read(path)
+    stored = read_published(Path(path))
     own = model.state_dict()
     is_spconv = any(value.ndim == 5 for value in stored.values())
     if is_spconv:
@@ -95,6 +93,9 @@ def load_published_checkpoint(
         if order == "hybrid":
             found |= {name: found[name][_SLOTS] for name in blocks}
     fits = {name for name in own if name in found and found[name].shape == own[name].shape}
+    for name in fits:
+        if not found[name].isfinite().all():
+            raise ValueError(f"{path} must hold finite numbers, got NaN or infinity in {name}")
     size = sum(own[name].numel() for name in fits)
     total = sum(value.numel() for value in own.values())
     if size < min_share * total:
@@ -136,35 +137,6 @@ def hybrid_offsets() -> list[tuple[int, int, int]]:
 _SLOTS = [hybrid_offsets().index(offset) for offset in kernel_offsets(3)]
 
 
-def _read(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file, by name; nothing is unpickled but plain containers and tensors."""
-    try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} must hold plain tensors only, got objects that need code to be read: save "
-            f"its state_dict alone where you trust it ({str(error).splitlines()[0]})"
-        ) from error
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"path must name a weights file, got {path}: {error}") from error
-    tensors = _tensors(content)
-    if not tensors:
-        raise ValueError(f"{path} must hold a state_dict, got {type(content).__name__}")
-    return tensors
-
-
-def _tensors(content: Any) -> dict[str, Tensor]:
-    """The state_dict of a checkpoint: itself, or under one of the usual names."""
-    if not isinstance(content, Mapping):
-        return {}
-    for name in _NESTED:
-        if isinstance(content.get(name), Mapping):
-            return _tensors(content[name])
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-
-
 def _prefix(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> str:
     """What stands before the model's names in the file: the prefix under which most are found."""
     candidates = {""}
@@ -204,7 +176,7 @@ def _from_spconv(name: str, value: Tensor) -> tuple[str, Tensor]:
     A kernel of size 1 has that shape too, but spconv 2 multiplies by its memory seen as (in, out).
     """
     owner, _, leaf = name.rpartition(".")
-    if value.ndim == 5 and value[0, ..., 0].numel() == 1:
+    if value.ndim == 5 and value.shape[1:4].numel() == 1:
         return f"{owner}.kernel", value.reshape(value.shape[4], value.shape[0])
     if value.ndim == 5:
         return f"{owner}.kernel", value.permute(3, 2, 1, 4, 0).flatten(0, 2)  # x fastest

@@ -23,8 +23,8 @@ def scaled(channels: Iterable[int], width: float) -> list[int]:
     Raises:
         ValueError: if width is not above 0.
     """
-    if width <= 0:
-        raise ValueError(f"width must be above 0, got {width}")
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be above 0 and finite, got {width}")
     return [max(1, round(count * width)) for count in channels]
 
 

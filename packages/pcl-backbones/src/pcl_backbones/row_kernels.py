@@ -43,4 +43,5 @@ def match_sorted(source, target, shift):
             inputs[n_found] = i
             outputs[n_found] = j
             n_found += 1
+            i += 1  # so that no row is found twice, and all of them fit
     return inputs[:n_found].copy(), outputs[:n_found].copy()

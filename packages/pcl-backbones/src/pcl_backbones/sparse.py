@@ -96,6 +96,7 @@ class _Convolution(nn.Module):
         if self.kernel_size == self.stride == 1:
             if epilogue is None:
                 return x.with_features(x.features @ kernel)
+            epilogue.check(len(x), kernel.shape[-1])
             return x.with_features(epilogue.finish(x.features @ (kernel * epilogue.scale)))
         found, stride = self._find(x)
         kernel = kernel if kernel.ndim == 3 else kernel.unsqueeze(0)
@@ -154,14 +155,22 @@ class BatchNorm(nn.Module):
 
     A single row has no variance: when training, it is normalised by the running statistics,
     which stay as they are.
+
+    Raises:
+        ValueError: if n_channels is below 1, or the input has other channels.
     """
 
     def __init__(self, n_channels: int, *, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
         super().__init__()
+        if n_channels < 1:
+            raise ValueError(f"n_channels must be at least 1, got {n_channels}")
         self.bn = nn.BatchNorm1d(n_channels, momentum=momentum, eps=epsilon)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Normalised features on the same voxels."""
+        if x.features.shape[1] != self.bn.num_features:
+            n_channels, got = self.bn.num_features, x.features.shape[1]
+            raise ValueError(f"x must have {n_channels} channels, got {got}")
         if len(x) > 1 or not self.training:
             return x.with_features(self.bn(x.features))
         bn = self.bn

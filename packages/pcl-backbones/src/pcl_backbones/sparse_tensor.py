@@ -77,7 +77,7 @@ class SparseTensor:
         Raises:
             ValueError: if features are not (v, c) with the v of this tensor, or on another device.
         """
-        _check_features(features, len(self), self._features.device)
+        check_features(features, len(self), self._features.device)
         return self._derived(self._cache, features, self._stride)
 
     def __len__(self) -> int:
@@ -106,15 +106,26 @@ def in_raster_order(x: SparseTensor) -> tuple[SparseTensor, Tensor | None]:
 
 
 def _check(coords: Tensor, features: Tensor, stride: int) -> None:
+    check_coords(coords)
+    if stride < 1:
+        raise ValueError(f"stride must be at least 1, got {stride}")
+    check_features(features, len(coords), coords.device)
+    if stride > 1 and bool((coords[:, 1:] % stride).any()):
+        raise ValueError(f"coords must be multiples of the stride, got others than {stride} k")
+
+
+def check_coords(coords: Tensor) -> None:
+    """Return quietly if these are coordinates of a batch of voxels, and one at least.
+
+    Raises:
+        ValueError: if the shape, the type or the range is another.
+    """
     if coords.ndim != 2 or coords.shape[1] != 4:
         raise ValueError(f"coords must have shape (v, 4), got {tuple(coords.shape)}")
     if coords.dtype != torch.int32:
         raise ValueError(f"coords must be int32, got {coords.dtype}")
-    if stride < 1:
-        raise ValueError(f"stride must be at least 1, got {stride}")
     if len(coords) == 0:
         raise ValueError("coords must hold at least one voxel, got 0")
-    _check_features(features, len(coords), coords.device)
     low, high = coords.amin(0).tolist(), coords.amax(0).tolist()
     if low[0] < 0 or high[0] >= N_SCENES:
         raise ValueError(f"coords must have scenes in [0, {N_SCENES}), got [{low[0]}, {high[0]}]")
@@ -123,11 +134,14 @@ def _check(coords: Tensor, features: Tensor, stride: int) -> None:
             f"coords must lie in [-{COORD_LIMIT}, {COORD_LIMIT}), "
             f"got [{min(low[1:])}, {max(high[1:])}]"
         )
-    if stride > 1 and bool((coords[:, 1:] % stride).any()):
-        raise ValueError(f"coords must be multiples of the stride, got others than {stride} k")
 
 
-def _check_features(features: Tensor, n_voxels: int, device: torch.device) -> None:
+def check_features(features: Tensor, n_voxels: int, device: torch.device) -> None:
+    """Return quietly if these are features of so many voxels.
+
+    Raises:
+        ValueError: if the shape, the type or the device is another.
+    """
     if features.ndim != 2 or len(features) != n_voxels:
         raise ValueError(f"features must have shape ({n_voxels}, c), got {tuple(features.shape)}")
     if not features.is_floating_point():

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pcl_backbones.sparse_tensor import SparseTensor
+from pcl_backbones.sparse_tensor import SparseTensor, check_coords, check_features
 
 
 class Tile(NamedTuple):
@@ -59,7 +59,9 @@ def predict_tiled(
         `out`, or a new tensor beside coords.
 
     Raises:
-        ValueError: if a size does not fit, or out is not (v, d).
+        ValueError: if a size does not fit, coords are not those of a `SparseTensor`, features are
+            not one row a voxel, the network changes the rows, or out is not floating point of
+            shape (v, d).
 
     Example:
         >>> coords = torch.tensor([[0, 0, 0, 0], [0, 9, 0, 0]], dtype=torch.int32)
@@ -68,12 +70,18 @@ def predict_tiled(
         tensor([[1.],
                 [2.]])
     """
+    check_coords(coords)
+    check_features(features, len(coords), coords.device)
+    if out is not None and not out.is_floating_point():
+        raise ValueError(f"out must be floating point, got {out.dtype}")
     result = None
     for rows, weights in tiles(coords, tile=tile, blend=blend, context=context):
         alone = coords[rows].to(device)
         alone[:, 0] = 0  # one scene at a time
         x = SparseTensor(alone, features[rows].to(device))
         found = network(x).features.to(coords.device)
+        if len(found) != len(rows):
+            raise ValueError(f"network must keep the rows, got {len(found)} of {len(rows)}")
         if result is None:
             result = _empty(out, found, len(coords)).zero_()
         counts = weights > 0
@@ -103,7 +111,7 @@ def tiles(coords: Int[Tensor, "v 4"], *, tile: int, blend: int, context: int) ->
         context: further voxels around it, with weight 0.
 
     Raises:
-        ValueError: if a size does not fit, or there is no voxel.
+        ValueError: if a size does not fit, or coords are not those of a `SparseTensor`.
     """
     if tile < 1:
         raise ValueError(f"tile must be at least 1, got {tile}")
@@ -111,8 +119,7 @@ def tiles(coords: Int[Tensor, "v 4"], *, tile: int, blend: int, context: int) ->
         raise ValueError(f"blend must lie in [0, tile = {tile}], got {blend}")
     if context < 0:
         raise ValueError(f"context must be at least 0, got {context}")
-    if len(coords) == 0:
-        raise ValueError("coords must hold at least one voxel, got 0")
+    check_coords(coords)
     for strip, along_x in _cut(coords[:, 1], tile, blend, context):
         scenes = coords[strip, 0]
         for scene in torch.unique(scenes):

@@ -20,7 +20,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from pcl_contrastive.argument_shapes import checked
 
+FAR = 1e15  # squares of distances stay finite in the float32 of faiss, which ends the process else
+
+
+@checked
 def select_points_to_label(
     features: Float[Tensor, "n c"],
     points: Float[Tensor, "n 3"],
@@ -49,8 +54,9 @@ def select_points_to_label(
 
     Raises:
         ImportError: if faiss is not installed.
-        ValueError: if n_labels is below 1 or above n, n_iterations < 1, the weight is negative or
-            not finite, or a value is not finite.
+        ValueError: if lengths differ, n_labels is below 1 or above n, n_iterations < 1, the weight
+            is negative or not finite, or a value is not finite or a point, times the weight,
+            10^15 or more from the mean.
 
     Example:
         >>> import torch
@@ -60,10 +66,13 @@ def select_points_to_label(
     """
     if not 0 <= position_weight < math.inf:
         raise ValueError(f"position_weight must be finite and not negative, got {position_weight}")
+    if not features.float().norm(dim=1).isfinite().all():
+        raise ValueError("features must be finite, and their lengths in float32, got others")
     rows = torch.cat([normalize(features.float()), position_weight * _centred(points)], dim=1)
     return _nearest_to_centres(rows, n_labels, n_iterations, seed)
 
 
+@checked
 def select_points_by_input(
     colors: Float[Tensor, "n 3"],
     points: Float[Tensor, "n 3"],
@@ -95,6 +104,7 @@ def select_points_by_input(
     return _nearest_to_centres(rows, n_labels, n_iterations, seed)
 
 
+@checked
 def select_points_csc_reference(
     features: Float[Tensor, "n c"],
     colors: Float[Tensor, "n 3"],
@@ -121,8 +131,8 @@ def select_points_csc_reference(
         Distinct rows in ascending order, at most n_labels, on the device of the features.
 
     Raises:
-        ValueError: if a colour lies outside [0, 1], n_labels is below 1 or above n, n_iterations
-            < 1, or a value is not finite.
+        ValueError: if lengths differ, a colour lies outside [0, 1], n_labels is below 1 or above n,
+            n_iterations < 1, or a value is not finite.
 
     Example:
         >>> import torch
@@ -162,6 +172,7 @@ def select_points_at_random(
     return torch.randperm(n_points, generator=generator)[:n_labels].sort().values
 
 
+@checked
 def object_coverage(selected: Int[Tensor, " m"], instances: Int[Tensor, " n"]) -> float:
     """Share of a scene's instances on which a selected point lies, in [0, 1] (Fig. 7).
 
@@ -172,11 +183,17 @@ def object_coverage(selected: Int[Tensor, " m"], instances: Int[Tensor, " n"]) -
     Returns:
         The share; NaN for a scene without instances.
 
+    Raises:
+        ValueError: if a row is not one of the instances.
+
     Example:
         >>> import torch
         >>> object_coverage(torch.tensor([0, 1, 4]), torch.tensor([7, 7, 9, 3, -1, 5]))
         0.25
     """
+    if len(selected) and not 0 <= selected.min() <= selected.max() < len(instances):
+        low, high = (int(row) for row in selected.aminmax())
+        raise ValueError(f"selected must lie in [0, {len(instances)}), got [{low}, {high}]")
     hit, present = (ids[ids >= 0].unique() for ids in (instances[selected], instances))
     return len(hit) / len(present) if len(present) else math.nan
 
@@ -192,6 +209,8 @@ def _nearest_to_centres(
 ) -> Int[Tensor, " n_labels"]:
     _check_sizes(len(rows), n_labels, n_iterations)
     _check_finite(rows)
+    if rows.abs().max() >= FAR:
+        raise ValueError(f"points must lie within {FAR:g} of their mean, got {rows.abs().max():g}")
     on_cpu = rows.detach().cpu()
     centres = _k_means(on_cpu, n_labels, n_iterations, seed)
     return _distinct_nearest(on_cpu, centres).to(rows.device)

@@ -11,12 +11,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from pcl_contrastive.argument_shapes import checked
+from pcl_contrastive.argument_values import check_ids
+
 VOLUMES_PER_CLUSTER = 4  # of 64 clusters of equal share, one in 60 is missed in a step
 SIMILARITIES_AT_ONCE = 2**24  # 64 MiB in float32
 
 Negatives = Literal["other", "same", "any"]
 
 
+@checked
 def cluster_info_nce(
     student: Float[Tensor, "m d"],
     teacher: Float[Tensor, "m d"],
@@ -55,8 +59,8 @@ def cluster_info_nce(
         generator: source of the random numbers, on the device of `student`.
 
     Raises:
-        ValueError: if the queue is empty or has an entry without a label, temperature is not
-            positive, n_negatives is below 1, or negatives is another word.
+        ValueError: if shapes do not agree, the queue is empty or has an entry without a label,
+            temperature is not positive, n_negatives is below 1, or negatives is another word.
 
     Example:
         >>> import torch
@@ -86,6 +90,7 @@ def cluster_info_nce(
     return losses.sum() / max(len(losses), 1)
 
 
+@checked
 def volume_classification_loss(
     student_logits: Float[Tensor, "m k"],
     teacher_logits: Float[Tensor, "m k"],
@@ -102,6 +107,9 @@ def volume_classification_loss(
         teacher_logits: of the same head on the teacher features, which carry no graph themselves.
         labels: see `nearest_labels`.
 
+    Raises:
+        ValueError: if shapes do not agree, or (on a CPU) a label is outside [-1, k).
+
     Example:
         >>> import torch
         >>> volume_classification_loss(
@@ -109,6 +117,7 @@ def volume_classification_loss(
         ... )
         tensor(1.3863)
     """
+    check_ids(-1, student_logits.shape[1], labels=labels)
     both = torch.stack([student_logits, teacher_logits])  # (2, m, k)
     losses = functional.cross_entropy(
         both.flatten(0, 1), labels.long().repeat(2), ignore_index=-1, reduction="sum"
@@ -116,6 +125,7 @@ def volume_classification_loss(
     return losses / (labels >= 0).sum().clamp(min=1)
 
 
+@checked
 def nearest_labels(
     features: Float[Tensor, "m d"], queue: Float[Tensor, "q d"], queue_labels: Int[Tensor, " q"]
 ) -> Int[Tensor, " m"]:
@@ -129,7 +139,7 @@ def nearest_labels(
         queue_labels: cluster of each entry.
 
     Raises:
-        ValueError: if the queue is empty.
+        ValueError: if shapes do not agree or the queue is empty.
 
     Example:
         >>> import torch

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, distributed, nn
 
+from pcl_contrastive.argument_shapes import checked
+
 
 class FeatureQueue(nn.Module):
     """The last `size` features that were put in, the same ones in every process.
@@ -49,6 +51,7 @@ class FeatureQueue(nn.Module):
         self.register_buffer("n_enqueued", torch.tensor(0))
 
     @torch.no_grad()
+    @checked
     def enqueue(self, features: Float[Tensor, "m dim"]) -> Int[Tensor, " written"]:
         """Write the features of all processes, in the order of their ranks, over the oldest ones.
 

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, pdist
 
+from pcl_contrastive.argument_shapes import checked
+
 COLLAPSED_RANK = 1.5
 COLLAPSED_UNIFORMITY = -0.1  # squared distances are 0.05 on average, of 2 between random rows
 CHANCE_RANK = 0.45  # mean rank of a positive; 0.5 is what unrelated features give
@@ -77,6 +79,7 @@ class RepresentationHealth:
         )
 
 
+@checked
 @torch.no_grad()
 def representation_health(
     queries: Float[Tensor, "n c"],
@@ -110,8 +113,8 @@ def representation_health(
         generator: of that draw, on any device.
 
     Raises:
-        ValueError: if there are fewer than 2 rows or max_rows < 2, the temperature is not
-            positive and finite, or a value is not finite.
+        ValueError: if shapes differ, there are fewer than 2 rows or max_rows < 2, the temperature
+            is not positive and finite, or a value is not finite.
 
     Example:
         >>> import torch

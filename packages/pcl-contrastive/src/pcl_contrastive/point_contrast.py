@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from pcl_contrastive.argument_shapes import checked
+from pcl_contrastive.argument_values import check_ids
 from pcl_contrastive.random_rows import draw_below, draw_rows
 
 
@@ -23,6 +25,7 @@ class HardestContrastive(NamedTuple):
     negative: Float[Tensor, ""]
 
 
+@checked
 def point_info_nce(
     queries: Float[Tensor, "n c"], keys: Float[Tensor, "n c"], *, temperature: float
 ) -> Float[Tensor, ""]:
@@ -41,7 +44,7 @@ def point_info_nce(
         temperature: divisor of the cosines; PointContrast and Contrastive Scene Contexts use 0.4.
 
     Raises:
-        ValueError: if there is no row or temperature is not positive.
+        ValueError: if shapes differ, there is no row or temperature is not positive.
 
     Example:
         >>> import torch
@@ -54,6 +57,7 @@ def point_info_nce(
         return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
+@checked
 def hardest_contrastive_loss(
     features_a: Float[Tensor, "n c"],
     features_b: Float[Tensor, "m c"],
@@ -90,7 +94,8 @@ def hardest_contrastive_loss(
         generator: source of the random numbers, on the device of the tensors.
 
     Raises:
-        ValueError: if there is no match, or a number to draw is below 1.
+        ValueError: if channels differ, there is no match, (on a CPU) a match names a row that is
+            not there, a margin is outside [0, 2] or a number to draw is below 1.
 
     Example:
         >>> import torch
@@ -101,8 +106,13 @@ def hardest_contrastive_loss(
     for name, number in (("n_positives", n_positives), ("n_candidates", n_candidates)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
+    for name, margin in (("positive", positive_margin), ("negative", negative_margin)):
+        if not 0 <= margin <= 2:
+            raise ValueError(f"{name}_margin must lie in [0, 2], got {margin}")
     if len(matches) == 0:
         raise ValueError(f"matches must have at least one row, got shape {tuple(matches.shape)}")
+    check_ids(0, len(features_a), **{"matches[:, 0]": matches[:, 0]})
+    check_ids(0, len(features_b), **{"matches[:, 1]": matches[:, 1]})
     device = features_a.device
     with torch.autocast(device.type, enabled=False):
         a, b = unit_rows(features_a), unit_rows(features_b)
@@ -122,6 +132,7 @@ def hardest_contrastive_loss(
         return HardestContrastive(positive + negative, positive, negative)
 
 
+@checked
 def sample_matches(
     matches: Int[Tensor, "k 2"], n_matches: int, *, generator: torch.Generator | None = None
 ) -> Int[Tensor, "m 2"]:

@@ -12,9 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, normalize
 
+from pcl_contrastive.argument_shapes import checked
+
 CHUNK_VALUES = 1 << 24  # similarities held at once
 
 
+@checked
 @torch.no_grad()
 def knn_probe(
     train_features: Float[Tensor, "n c"],
@@ -38,7 +41,7 @@ def knn_probe(
 
     Raises:
         ValueError: if there are fewer labeled rows than neighbours, n_neighbours < 1, or the
-            temperature is not positive, or a value is not finite.
+            temperature is not positive, a value is not finite, or shapes do not agree.
 
     Example:
         >>> import torch
@@ -65,6 +68,7 @@ def knn_probe(
     return classes[torch.cat(found)]
 
 
+@checked
 def linear_probe(
     train_features: Float[Tensor, "n c"],
     train_labels: Int[Tensor, " n"],
@@ -87,8 +91,8 @@ def linear_probe(
         n_iterations: of L-BFGS at most.
 
     Raises:
-        ValueError: if no row is labeled, the penalty is negative, n_iterations < 1, or a value is
-            not finite.
+        ValueError: if no row is labeled, the penalty is negative, n_iterations < 1, a value is not
+            finite, or shapes do not agree.
 
     Example:
         >>> import torch
@@ -102,6 +106,7 @@ def linear_probe(
     return classify(features)
 
 
+@checked
 def fit_linear_probe(
     train_features: Float[Tensor, "n c"],
     train_labels: Int[Tensor, " n"],
@@ -143,6 +148,9 @@ def fit_linear_probe(
     weight, bias = _fit(rows, target, len(classes), penalty, n_iterations)
 
     def classify(features: Float[Tensor, "m c"]) -> Int[Tensor, " m"]:
+        if features.ndim != 2 or features.shape[1] != len(mean):
+            got = tuple(features.shape)
+            raise ValueError(f"features must have shape (m, {len(mean)}), got {got}")
         _check_finite("features", features)
         logits = linear((features.detach().float() - mean) / deviation, weight, bias)
         return classes[logits.argmax(dim=1)]
@@ -151,8 +159,8 @@ def fit_linear_probe(
 
 
 def _check_finite(name: str, rows: Float[Tensor, "n c"]) -> None:
-    if not rows.isfinite().all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    if not rows.detach().float().norm(dim=1).isfinite().all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity, or rows of that length")
 
 
 def _labeled_rows(

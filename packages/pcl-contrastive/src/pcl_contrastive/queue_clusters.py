@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pcl_contrastive.argument_shapes import checked
 from pcl_contrastive.sinkhorn import sinkhorn_assignment
 
 # Mean of the criterion over rows at which `QueueClusters` stops: 98 to 99.5 % of the labels are
@@ -63,6 +64,7 @@ class QueueClusters(nn.Module):
         self.register_buffer("prototypes", functional.normalize(directions, dim=1))
         self.register_buffer("labels", torch.full((queue_size,), -1))
 
+    @checked
     @torch.no_grad()
     def refresh(self, queue: Float[Tensor, "q dim"]) -> None:
         """Label the queue by `sinkhorn_assignment`, then move the prototypes to their features.
@@ -76,10 +78,11 @@ class QueueClusters(nn.Module):
             queue: all features held, `FeatureQueue.filled`.
 
         Raises:
-            ValueError: if the queue is empty or larger than queue_size.
+            ValueError: if the queue is empty or larger than queue_size, or has other channels.
         """
         if not 1 <= len(queue) <= len(self.labels):
             raise ValueError(f"queue must hold 1 to {len(self.labels)} rows, got {len(queue)}")
+        self._check_width("queue", queue)
         features = functional.normalize(queue.to(self.prototypes), dim=1)
         scores = features @ self.prototypes.T
         labels = sinkhorn_assignment(scores, tolerance=REFRESH_TOLERANCE * len(scores))
@@ -92,6 +95,7 @@ class QueueClusters(nn.Module):
             torch.where(is_used, functional.normalize(sums, dim=1), self.prototypes)
         )
 
+    @checked
     def assign(self, features: Float[Tensor, "m dim"]) -> Int[Tensor, " m"]:
         """The argmax of P for each feature, for those that arrive between two refreshes.
 
@@ -99,5 +103,14 @@ class QueueClusters(nn.Module):
 
         Args:
             features: of any length.
+
+        Raises:
+            ValueError: if they have other channels than the prototypes.
         """
+        self._check_width("features", features)
         return (features.to(self.prototypes) @ self.prototypes.T).argmax(dim=1)
+
+    def _check_width(self, name: str, rows: Tensor) -> None:
+        dim = self.prototypes.shape[1]
+        if rows.shape[1] != dim:
+            raise ValueError(f"{name} must have shape (m, {dim}), got {tuple(rows.shape)}")

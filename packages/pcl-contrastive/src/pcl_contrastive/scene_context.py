@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
+from pcl_contrastive.argument_shapes import checked
 from pcl_contrastive.point_contrast import check_pairs, unit_rows
 
 PARTITION_COUNTS = (1, 2, 4, 8, 16, 32, 64)
@@ -22,6 +23,7 @@ CPU_CHUNK = 2**17  # elements of a chunk of rows, so that the passes over it sta
 DEVICE_CHUNK = 2**21  # enough to fill a GPU, and a small part of the whole
 
 
+@checked
 def scene_context_loss(
     queries: Float[Tensor, "n c"],
     keys: Float[Tensor, "n c"],
@@ -72,6 +74,7 @@ def scene_context_loss(
         return _PartitionedInfoNce.apply(*rows, points, temperature, regions)
 
 
+@checked
 def scene_context_partition(
     points: Float[Tensor, "n 3"],
     *,

@@ -10,7 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from pcl_contrastive.argument_shapes import checked
 
+
+@checked
 def scene_info_nce(
     queries: Float[Tensor, "b d"],
     keys: Float[Tensor, "b d"],
@@ -33,8 +36,8 @@ def scene_info_nce(
         temperature: the divisor tau, positive.
 
     Raises:
-        ValueError: if the queue is empty (there is nothing to discriminate from), or temperature
-            is not positive.
+        ValueError: if shapes do not agree, the queue is empty (there is nothing to discriminate
+            from), or temperature is not positive.
 
     Example:
         >>> import torch
@@ -55,6 +58,7 @@ def scene_info_nce(
     return losses.sum() / max(len(losses), 1)
 
 
+@checked
 def byol_loss(
     predictions: Float[Tensor, "m d"], targets: Float[Tensor, "m d"]
 ) -> Float[Tensor, ""]:
@@ -68,6 +72,9 @@ def byol_loss(
     Args:
         predictions: of the predictor on top of the student; normalised here.
         targets: projections of the teacher; normalised here.
+
+    Raises:
+        ValueError: if shapes differ.
 
     Example:
         >>> import torch

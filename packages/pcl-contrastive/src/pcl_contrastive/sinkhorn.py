@@ -15,12 +15,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, distributed
 
+from pcl_contrastive.argument_shapes import checked
+
 CHECK_EVERY = 10  # iterations between two looks at the stopping criterion, as Asano et al.
 # The kernel is made anew where the logarithm of a scaling beside it exceeds this: with the growth
 # of ten more iterations, at most n each, still far from the 745 at which float64 underflows.
 FAR = 100.0
 
 
+@checked
 @torch.no_grad()
 def sinkhorn_assignment(
     scores: Float[Tensor, "n k"],

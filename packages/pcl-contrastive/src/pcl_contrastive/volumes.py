@@ -12,10 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcl_contrastive.argument_shapes import checked
+from pcl_contrastive.argument_values import check_finite
 from pcl_contrastive.point_contrast import point_info_nce
 from pcl_contrastive.random_rows import draw_below, draw_rows
 
 
+@checked
 def split_volumes(
     points: Float[Tensor, "n 3"],
     *,
@@ -38,8 +41,8 @@ def split_volumes(
         Volumes numbered by their first point; -1 for points of a volume that is not kept.
 
     Raises:
-        ValueError: if an edge is not positive, max_volumes or min_points is below 1, or a point is
-            not finite.
+        ValueError: if there are neither one nor three edges, an edge is not positive, max_volumes
+            or min_points is below 1, or a point is not finite.
 
     Example:
         >>> import torch
@@ -48,6 +51,8 @@ def split_volumes(
         tensor([0, 1, 0, 2])
     """
     size = torch.as_tensor(volume_size, dtype=points.dtype, device=points.device)
+    if size.shape not in ((), (3,)):
+        raise ValueError(f"volume_size must be one edge or three, got {volume_size}")
     if not (size > 0).all():
         raise ValueError(f"volume_size must be positive, got {volume_size}")
     if max_volumes is not None and max_volumes < 1:
@@ -81,6 +86,7 @@ def _cell_keys(scaled: Float[Tensor, "n 3"]) -> Int[Tensor, " n"]:
     return (x * span[1].long() + y) * span[2].long() + z
 
 
+@checked
 def crop_volumes(
     points: Float[Tensor, "n 3"],
     volumes: Int[Tensor, " n"],
@@ -103,7 +109,8 @@ def crop_volumes(
         Rows of `points`, ascending.
 
     Raises:
-        ValueError: if fraction is outside (0, 1].
+        ValueError: if fraction is outside (0, 1], lengths differ, or (on a CPU) a point is not
+            finite.
 
     Example:
         >>> import torch
@@ -113,6 +120,7 @@ def crop_volumes(
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must lie in (0, 1], got {fraction}")
+    check_finite(points=points)
     rows = (volumes >= 0).nonzero().squeeze(1)
     _, volume, counts = volumes[rows].unique(return_inverse=True, return_counts=True)
     start = counts.cumsum(0) - counts
@@ -126,6 +134,7 @@ def crop_volumes(
     return rows[order[rank < n_kept[volume[order]]]].sort().values
 
 
+@checked
 def pool_volumes(
     features: Float[Tensor, "n c"], volumes: Int[Tensor, " n"], n_volumes: int
 ) -> Float[Tensor, "m c"]:
@@ -137,7 +146,7 @@ def pool_volumes(
         n_volumes: how many volumes there are.
 
     Raises:
-        ValueError: if a volume has no point, or a point another volume.
+        ValueError: if lengths differ, a volume has no point, or a point another volume.
 
     Example:
         >>> import torch
@@ -146,6 +155,8 @@ def pool_volumes(
         tensor([[3., 5.],
                 [2., 2.]])
     """
+    if n_volumes < 0:
+        raise ValueError(f"n_volumes must be at least 0, got {n_volumes}")
     inside = volumes >= 0
     features, volumes = features[inside], volumes[inside].long()
     counts = volumes.bincount(minlength=n_volumes)
@@ -159,6 +170,7 @@ def pool_volumes(
     return pooled.scatter_reduce(0, index, features, "amax", include_self=False)
 
 
+@checked
 def volume_info_nce(
     student: Float[Tensor, "m d"], teacher: Float[Tensor, "m d"], *, temperature: float = 0.1
 ) -> Float[Tensor, ""]:
@@ -176,7 +188,7 @@ def volume_info_nce(
         temperature: divisor of the cosines.
 
     Raises:
-        ValueError: if there is no volume or temperature is not positive.
+        ValueError: if shapes differ, there is no volume or temperature is not positive.
 
     Example:
         >>> import torch

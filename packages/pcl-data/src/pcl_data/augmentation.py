@@ -16,7 +16,11 @@ from jaxtyping import Float, Float32, Int, Int64
 from numpy.random import Generator
 from scipy.ndimage import uniform_filter1d
 
+from pcl_data.argument_shapes import checked
+
 ELASTIC_DISTORTIONS = ((0.2, 0.4), (0.8, 1.6))  # granularity and magnitude, metres
+MAX_CELLS = 2**26  # of a noise grid: 0.8 GB
+REACH = 6  # cells over which the noise is smooth
 BLOCK = 2**14  # points; arrays of this size stay in the cache, and in memory that is mapped already
 
 
@@ -94,6 +98,7 @@ def random_flip(
     return np.diag(signs)
 
 
+@checked
 def elastic_distortions(
     points: Float[np.ndarray, "n 3"],
     generator: Generator,
@@ -115,6 +120,7 @@ def elastic_distortions(
     return points
 
 
+@checked
 def elastic_distortion(
     points: Float[np.ndarray, "n 3"], granularity: float, magnitude: float, generator: Generator
 ) -> Float[np.ndarray, "n 3"]:
@@ -130,15 +136,22 @@ def elastic_distortion(
         generator: source of randomness.
 
     Raises:
-        ValueError: if there is no point or granularity is not positive.
+        ValueError: if there is no point or one that is not finite, or granularity is not positive
+            or too small for the extent of the points.
     """
     if len(points) == 0:
         raise ValueError("points must hold at least one point, got 0")
     if not granularity > 0:
         raise ValueError(f"granularity must be positive, got {granularity}")
+    if not (np.isfinite(magnitude) and np.isfinite(points).all()):
+        raise ValueError("points and magnitude must be finite, got NaN or infinity")
     # (3, n), since numpy is several times faster along contiguous axes
     position = np.ascontiguousarray(points.T)
     position = (position - position.min(axis=1, keepdims=True)) / granularity
+    if np.prod(position.max(axis=1) + 3.0) > MAX_CELLS:
+        position = np.stack([_without_gaps(axis) for axis in points.T / float(granularity)])
+        if np.prod(position.max(axis=1) + 3.0) > MAX_CELLS:
+            raise ValueError(f"granularity must suit the extent of the points, got {granularity}")
     position = position.astype(np.float32) + 1  # the noise has a border of one cell
     size = position.max(axis=1).astype(int) + 2
     noise = generator.standard_normal((3, *size), dtype=np.float32)
@@ -149,6 +162,19 @@ def elastic_distortion(
         block = slice(start, start + BLOCK)
         shift[:, block] = magnitude * _interpolate(noise, position[:, block])
     return points + shift.T.astype(points.dtype)
+
+
+def _without_gaps(position: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Positions along an axis, in cells, with empty runs cut to REACH: noise is unrelated beyond.
+
+    One far point would ask for a grid that no memory holds.
+    """
+    position = position.astype(np.float64)
+    cells = np.floor(position - position.min())
+    places = np.unique(cells)
+    too_far = (np.diff(places) - REACH).clip(0)
+    shifts = np.append(0, too_far.cumsum())
+    return position - position.min() - shifts[np.searchsorted(places, cells)]
 
 
 def drop_voxels(
@@ -173,6 +199,7 @@ def drop_voxels(
     return np.sort(generator.choice(n, n_kept, replace=False))
 
 
+@checked
 def chromatic_changes(
     colors: Float[np.ndarray, "n 3"], generator: Generator
 ) -> Float[np.ndarray, "n 3"]:
@@ -187,6 +214,7 @@ def chromatic_changes(
     return chromatic_jitter(colors, generator)
 
 
+@checked
 def chromatic_contrast(
     colors: Float[np.ndarray, "n 3"], generator: Generator, *, probability: float = 0.2
 ) -> Float[np.ndarray, "n 3"]:
@@ -209,6 +237,7 @@ def chromatic_contrast(
     return colors * factor.astype(colors.dtype) - offset.astype(colors.dtype)
 
 
+@checked
 def chromatic_translation(
     colors: Float[np.ndarray, "n 3"],
     generator: Generator,
@@ -229,6 +258,7 @@ def chromatic_translation(
     return np.clip(colors + generator.uniform(-ratio, ratio, 3), 0, 1).astype(colors.dtype)
 
 
+@checked
 def chromatic_jitter(
     colors: Float[np.ndarray, "n 3"],
     generator: Generator,
@@ -250,6 +280,7 @@ def chromatic_jitter(
     return np.clip(colors + deviation * noise, 0, 1).astype(colors.dtype)
 
 
+@checked
 def random_shift(
     coords: Int[np.ndarray, "v 3"], generator: Generator, *, max_shift: int = 99
 ) -> Int[np.ndarray, "v 3"]:
@@ -259,11 +290,18 @@ def random_shift(
         coords: grid coordinates.
         generator: source of randomness.
         max_shift: largest offset, voxels.
+
+    Raises:
+        ValueError: if max_shift is negative.
     """
+    if max_shift < 0:
+        raise ValueError(f"max_shift must be at least 0, got {max_shift}")
     return coords + generator.integers(0, max_shift, 3, dtype=coords.dtype, endpoint=True)
 
 
 def _happens(generator: Generator, probability: float) -> bool:
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability must lie in [0, 1], got {probability}")
     return bool(generator.random() < probability)
 
 

@@ -17,7 +17,8 @@ def collate(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
             is `index`.
 
     Raises:
-        ValueError: if there is no sample, names differ, or a needed array is missing.
+        ValueError: if there is no sample, names differ, a needed array is missing, `coords` are not
+            (v, 3), or an index names a row that its sample does not have.
 
     Example:
         >>> import numpy as np
@@ -39,6 +40,8 @@ def collate(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
         raise ValueError(
             f"samples must have coords, and inverse if there is index, got {sorted(names)}"
         )
+    for i, sample in enumerate(samples):
+        _check_sample(i, sample)
     batch = {
         name: np.concatenate([sample[name] for sample in samples])
         for name in names
@@ -75,7 +78,8 @@ class PointBudgetSampler:
         start: batches of the epoch to leave out because an interrupted run has had them.
 
     Raises:
-        ValueError: if a scene alone is over the budget, or start is outside the epoch.
+        ValueError: if a size is negative, a scene alone is over the budget, or start is outside the
+            epoch.
 
     Example:
         >>> sampler = PointBudgetSampler([4, 4, 2], 6, epoch=7)
@@ -92,6 +96,8 @@ class PointBudgetSampler:
         epoch: int = 0,
         start: int = 0,
     ) -> None:
+        if len(sizes) and not min(sizes) >= 0:  # also catches NaN
+            raise ValueError(f"sizes must be at least 0, got {min(sizes)}")
         batches: list[list[tuple[int, int]]] = []
         room = 0
         for scene in np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist():
@@ -114,6 +120,28 @@ class PointBudgetSampler:
 
     def __len__(self) -> int:
         return len(self.batches)
+
+
+def _check_sample(i: int, sample: Mapping[str, np.ndarray]) -> None:
+    coords = sample["coords"]
+    if coords.ndim != 2 or coords.shape[1] != 3 or coords.dtype.kind != "i":
+        raise ValueError(
+            f"coords must be signed integers of shape (v, 3), got {coords.dtype} of shape "
+            f"{coords.shape} in sample {i}"
+        )
+    if "index" in sample and len(sample["index"]) != len(coords):
+        got = len(sample["index"])
+        raise ValueError(
+            f"index must be as many as coords ({len(coords)}), got {got} in sample {i}"
+        )
+    bounds = {"inverse": len(coords), "index": len(sample.get("inverse", ())), "instances": 2**40}
+    for name in bounds.keys() & sample.keys():
+        low = -1 if name == "instances" else 0
+        ids, high = sample[name], bounds[name] - 1
+        if ids.size and not low <= ids.min() <= ids.max() <= high:
+            raise ValueError(
+                f"{name} must lie in [{low}, {high}], got [{ids.min()}, {ids.max()}] in sample {i}"
+            )
 
 
 def _concatenate_shifted(

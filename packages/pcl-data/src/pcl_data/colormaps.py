@@ -24,7 +24,10 @@ def scene_layers(scene: Scene) -> dict[str, Layer]:
     """Layers of a scene by name, as far as it has them.
 
     `colour`, `labels` (in the colours of the label set, else of their own), `instances`,
-    `superpoints`, `intensity` and, always, `height`.
+    `superpoints`, `intensity` and, always, `height`. What is not known or not finite is grey.
+
+    Raises:
+        ValueError: if a label is none of the label set.
 
     Example:
         >>> import numpy as np
@@ -71,6 +74,10 @@ def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> L
         names = [str(label) for label in present]
         shown = id_colors(present)
     else:
+        if present.size and present[-1] >= label_set.n_classes:
+            rule = f"lie below {label_set.n_classes} of {label_set.name}"
+            raise ValueError(f"labels must {rule}, got {present[-1]}")
+        labels = np.maximum(labels, -1)
         palette = np.array([*label_set.colors, NOTHING], np.uint8)  # -1 picks the last
         colors, shown = palette[labels], palette[present]
         names = [label_set.names[label] for label in present]
@@ -82,14 +89,18 @@ def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> L
 
 def _quantity_layer(values: Float[np.ndarray, " n"], unit: str) -> Layer:
     """A ramp from the 1st to the 99th percentile, so that a stray value does not take it all."""
-    low, high = np.percentile(values, [1, 99])
+    is_known = np.isfinite(values)
+    low, high = np.percentile(values[is_known], [1, 99]) if is_known.any() else (0.0, 0.0)
+    values = np.where(is_known, values, low)
     position = np.clip((values - low) / max(high - low, 1e-9), 0, 1) * (len(_RAMP) - 1)
     steps = np.arange(len(_RAMP))
     channels = [np.interp(position, steps, channel) for channel in _RAMP.T]
     legend = [
         (f"{low + (high - low) * step / steps[-1]:.3g}{unit}", _rgb(_RAMP[step])) for step in steps
     ]
-    return Layer(np.rint(np.stack(channels, axis=1)).astype(np.uint8), legend)
+    colors = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    colors[~is_known] = NOTHING
+    return Layer(colors, legend)
 
 
 def _rgb(color: np.ndarray) -> tuple[int, int, int]:

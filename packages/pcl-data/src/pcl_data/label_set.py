@@ -34,8 +34,9 @@ class LabelSet:
         merged_raw_ids: pairs of a raw id and the raw id of the class that it counts as.
 
     Raises:
-        ValueError: if the tuples differ in length, an id occurs twice or is above `MAX_RAW_ID`, 0
-            is not ignored, or an id is merged into none of `raw_ids`.
+        ValueError: if the tuples differ in length, a name or an id occurs twice, a colour is none,
+            an id is above `MAX_RAW_ID`, 0 is not ignored, or an id is merged into none of
+            `raw_ids`.
 
     Example:
         >>> import numpy as np
@@ -64,6 +65,10 @@ class LabelSet:
                     f"{field} must have one entry for each of the {self.n_classes} names, "
                     f"got {len(values)}"
                 )
+        if len(set(self.names)) < self.n_classes:
+            raise ValueError(f"names must be distinct, got {self.names}")
+        if not all(len(rgb) == 3 and 0 <= min(rgb) <= max(rgb) <= 255 for rgb in self.colors):
+            raise ValueError(f"colors must be three values in [0, 255] each, got {self.colors}")
         ids = (*self.raw_ids, *self.ignored_raw_ids, *(raw for raw, _ in self.merged_raw_ids))
         if len(set(ids)) < len(ids) or min(ids) < 0:
             raise ValueError(

@@ -22,7 +22,12 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_ids
+
 CELLS_PER_RADIUS = 1.7321  # just above sqrt(3), so the diagonal of a cell is below the radius
+MAX_CELLS = 2**36  # along an axis: coordinates are still exact to 1e-5 of a cell
+FEW_CELLS = 2**14  # along an axis: three of them leave room for the groups in a key
 REACH = 2  # cells three apart on an axis are further than the radius
 
 
@@ -36,6 +41,7 @@ class _Cells(NamedTuple):
     step: tuple[int, int]  # difference of keys between neighbours along x and along y
 
 
+@checked
 def cluster_proposals(
     points: Float[Tensor, "n 3"],
     labels: Int[Tensor, " n"],
@@ -63,8 +69,9 @@ def cluster_proposals(
         The proposal of each point, numbered by its first point; -1 is none.
 
     Raises:
-        ValueError: if radius is not positive or too small for the extent of the points,
-            min_points < 1, or a point is not finite.
+        ValueError: if lengths differ, (on a CPU) a label has more than 31 bits or a scene is not in
+            [0, 2^20), radius is not positive or too small for the extent of the points, min_points
+            < 1, or a point is not finite.
 
     Example:
         >>> import torch
@@ -79,6 +86,8 @@ def cluster_proposals(
         raise ValueError(f"min_points must be at least 1, got {min_points}")
     if not points.isfinite().all():
         raise ValueError("points must be finite, got NaN or infinity")
+    check_ids(-(2**31), 2**31, labels=labels)
+    check_ids(0, 2**20, batch_index=batch_index)
 
     wanted = labels >= 0
     if ignore:
@@ -87,7 +96,7 @@ def cluster_proposals(
     if wanted.any():
         xyz = points[wanted].detach().double().cpu().numpy()
         # One number for scene and label: points of different groups are never neighbours.
-        group = batch_index[wanted] * (labels.max() + 1) + labels[wanted]
+        group = batch_index[wanted].long() * (labels.max().long() + 1) + labels[wanted]
         _, group = np.unique(group.cpu().numpy(), return_inverse=True)
         found = _number_by_first(_components(xyz, group, radius), min_points)
         proposals[wanted] = torch.from_numpy(found).to(proposals.device)
@@ -121,18 +130,30 @@ def _components(
 
 def _bin(xyz: NDArray[np.float64], group: NDArray[np.int64], radius: float) -> _Cells:
     """Points sorted into cells, cells into columns along z."""
-    cell = np.floor((xyz - xyz.min(axis=0)) * (CELLS_PER_RADIUS / radius))
+    with np.errstate(over="ignore"):
+        cell = np.floor((xyz - xyz.min(axis=0)) * (CELLS_PER_RADIUS / radius))
+    if not cell.max() < MAX_CELLS:
+        raise ValueError(f"radius must suit the extent of the points, got {radius} (too small)")
+    x, y, z = (_without_gaps(axis) for axis in cell.astype(np.int64).T)
     # Padding, so that stepping off the end of an axis meets no cell of the next row.
-    width_x, width_y, width_z = (int(extent) + 1 + REACH for extent in cell.max(axis=0))
+    width_x, width_y, width_z = (int(axis.max()) + 1 + REACH for axis in (x, y, z))
     if (int(group.max()) + 1) * width_x * width_y * width_z >= 2**62:
         raise ValueError(f"radius must suit the extent of the points, got {radius} (too small)")
-    x, y, z = cell.astype(np.int64).T
     key = ((group * width_x + x) * width_y + y) * width_z + z
     order = np.argsort(key, kind="stable")
     key = key[order]
     start = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
     size = np.diff(np.r_[start, len(key)])
     return _Cells(order, start, size, key[start], (width_y * width_z, width_z))
+
+
+def _without_gaps(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cells along an axis, where one far point would use up the keys: empty runs end at REACH."""
+    if cells.max() < FEW_CELLS:
+        return cells
+    places = np.unique(cells)
+    steps = np.minimum(np.diff(places, prepend=places[0]), REACH + 1)
+    return steps.cumsum()[np.searchsorted(places, cells)]
 
 
 def _neighbouring_cells(cells: _Cells) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

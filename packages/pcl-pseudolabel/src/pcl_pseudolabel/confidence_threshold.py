@@ -10,9 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_finite
 from pcl_pseudolabel.pseudo_labels import PseudoLabels
 
 
+@checked
 def threshold_pseudo_labels(
     probabilities: Float[Tensor, "n c"],
     offsets: Float[Tensor, "n 3"],
@@ -34,7 +37,8 @@ def threshold_pseudo_labels(
         points: metres; all at zero by default, where offsets are centres.
 
     Raises:
-        ValueError: if a probability is outside [0, 1].
+        ValueError: if lengths differ, there is no class, or a probability or the threshold is
+            outside [0, 1].
 
     Example:
         >>> import torch
@@ -43,6 +47,7 @@ def threshold_pseudo_labels(
         tensor([ 0, -1])
     """
     points = torch.zeros_like(offsets) if points is None else points
+    check_finite(offsets=offsets, points=points)
     labels = _confident_labels(probabilities, threshold)
     valid = (labels >= 0) & ~torch.isin(labels, labels.new_tensor(sorted(stuff)))
     centers = (points + offsets)[valid]
@@ -56,6 +61,7 @@ def threshold_pseudo_labels(
     )
 
 
+@checked
 def stuff_pseudo_labels(
     labels: Int[Tensor, " n"],
     probabilities: Float[Tensor, "n c"],
@@ -72,7 +78,8 @@ def stuff_pseudo_labels(
         threshold: a point is confident strictly above it.
 
     Raises:
-        ValueError: if a probability is outside [0, 1].
+        ValueError: if lengths differ, there is no class, or a probability or the threshold is
+            outside [0, 1].
 
     Example:
         >>> import torch
@@ -86,6 +93,10 @@ def stuff_pseudo_labels(
 
 
 def _confident_labels(probabilities: Float[Tensor, "n c"], threshold: float) -> Int[Tensor, " n"]:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must lie in [0, 1], got {threshold}")
+    if probabilities.shape[1] == 0:
+        raise ValueError(f"probabilities must have a class, got {tuple(probabilities.shape)}")
     if len(probabilities):
         low, high = probabilities.aminmax()
         if not (low >= 0 and high <= 1):  # also catches NaN

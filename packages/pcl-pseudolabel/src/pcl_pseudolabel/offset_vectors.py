@@ -9,9 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_finite, check_ids
+
 EPSILON = 1e-8  # metres; keeps the direction of a zero vector finite (it becomes zero)
 
 
+@checked
 def centroid_offsets(
     points: Float[Tensor, "n 3"], instances: Int[Tensor, " n"], batch_index: Int[Tensor, " n"]
 ) -> Float[Tensor, "n 3"]:
@@ -27,6 +31,10 @@ def centroid_offsets(
     Returns:
         Offsets in metres, of the type of `points`.
 
+    Raises:
+        ValueError: if lengths differ, or (on a CPU) a point is not finite, an instance has more
+            than 40 bits or a scene is not in [0, 2^20).
+
     Example:
         >>> import torch
         >>> points = torch.tensor([[0.0, 0, 0], [2, 0, 0], [9, 9, 9]])
@@ -35,12 +43,15 @@ def centroid_offsets(
                 [-1.,  0.,  0.],
                 [ 0.,  0.,  0.]])
     """
+    check_finite(points=points)
+    check_ids(-(2**40), 2**40, instances=instances)  # so that keys have 63 bits
+    check_ids(0, 2**20, batch_index=batch_index)
     offsets = torch.zeros_like(points)
     inside = instances >= 0
     if not inside.any():
         return offsets
-    points, instances = points[inside], instances[inside]
-    key = batch_index[inside] * (instances.max() + 1) + instances
+    points, instances = points[inside], instances[inside].long()
+    key = batch_index[inside].long() * (instances.max() + 1) + instances
     _, instance, counts = key.unique(return_inverse=True, return_counts=True)
     # Summed in double precision: a float sum over a large instance drifts by millimetres.
     sums = points.new_zeros(len(counts), 3, dtype=torch.float64).index_add(
@@ -50,6 +61,7 @@ def centroid_offsets(
     return offsets
 
 
+@checked
 def offset_loss(
     predicted: Float[Tensor, "n 3"],
     target: Float[Tensor, "n 3"],
@@ -77,7 +89,7 @@ def offset_loss(
         not zero.
 
     Raises:
-        ValueError: if there is no such reduction.
+        ValueError: if lengths differ, or there is no such reduction.
 
     Example:
         >>> import torch

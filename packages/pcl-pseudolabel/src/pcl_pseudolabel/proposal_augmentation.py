@@ -11,11 +11,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_finite, check_ids
+
 TILT = 5 * math.pi / 180  # radians about x and about y
 SCALE = (0.8, 1.2)  # factor on each axis
 TRANSLATION = 0.1  # metres on each axis
 
 
+@checked
 def mutate_proposals(
     points: Float[Tensor, "n 3"],
     batch_index: Int[Tensor, " n"],
@@ -45,7 +49,9 @@ def mutate_proposals(
         point_index and proposal_index, sorted by proposal and then by point; overlaps are allowed.
 
     Raises:
-        ValueError: if the ratios are not 0 < low <= high, or probability is outside [0, 1].
+        ValueError: if lengths differ, the ratios are not 0 < low <= high, probability is outside
+            [0, 1], min_points < 1, or (on a CPU) a proposal is not in [-1, n) or a point not
+            finite.
 
     Example:
         >>> import torch
@@ -60,6 +66,10 @@ def mutate_proposals(
         raise ValueError(f"ratio must be (low, high) with 0 < low <= high, got {ratio}")
     if not 0 <= probability <= 1:
         raise ValueError(f"probability must lie in [0, 1], got {probability}")
+    if min_points < 1:
+        raise ValueError(f"min_points must be at least 1, got {min_points}")
+    check_finite(points=points)
+    check_ids(-1, len(points), proposals=proposals)
     n_proposals = int(proposals.max()) + 1 if len(proposals) else 0
     low, high = _boxes(points, proposals, n_proposals)
     draws = torch.rand(2, n_proposals, generator=generator, device=points.device)
@@ -85,6 +95,7 @@ def mutate_proposals(
     return point_index[order], proposal_index[order]
 
 
+@checked
 def transform_proposals(
     points: Float[Tensor, "k 3"],
     proposal_index: Int[Tensor, " k"],
@@ -106,6 +117,10 @@ def transform_proposals(
     Returns:
         New coordinates, metres; the mean of a proposal moves by its translation only.
 
+    Raises:
+        ValueError: if lengths differ, n_proposals is negative, or (on a CPU) an index is not in
+            [0, n_proposals) or a point not finite.
+
     Example:
         >>> import torch
         >>> points, one = torch.tensor([[0.0, 0, 0], [2, 0, 0]]), torch.tensor([0, 0])
@@ -115,6 +130,10 @@ def transform_proposals(
         >>> 1.6 <= (moved[1] - moved[0]).norm() <= 2.4
         tensor(True)
     """
+    if n_proposals < 0:
+        raise ValueError(f"n_proposals must be at least 0, got {n_proposals}")
+    check_finite(points=points)
+    check_ids(0, n_proposals, proposal_index=proposal_index)
     draws = torch.rand(
         n_proposals, 9, generator=generator, device=points.device, dtype=points.dtype
     )

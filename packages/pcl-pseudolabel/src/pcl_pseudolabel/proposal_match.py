@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_ids
+
 
 class ProposalIou(NamedTuple):
     """The best match of each proposal."""
@@ -18,6 +21,7 @@ class ProposalIou(NamedTuple):
     instance: Int[Tensor, " m"]
 
 
+@checked
 def proposal_iou(
     point_index: Int[Tensor, " k"],
     proposal_index: Int[Tensor, " k"],
@@ -38,12 +42,21 @@ def proposal_iou(
     Returns:
         iou in [0, 1], and instance; 0 and -1 for a proposal that touches no instance.
 
+    Raises:
+        ValueError: if lengths differ, n_proposals is negative, or (on a CPU) an index is out of
+            range.
+
     Example:
         >>> import torch
         >>> instances = torch.tensor([7, 7, 7, -1])
         >>> proposal_iou(torch.tensor([1, 2, 3]), torch.tensor([0, 0, 0]), 1, instances)
         ProposalIou(iou=tensor([0.5000]), instance=tensor([7]))
     """
+    if n_proposals < 0:
+        raise ValueError(f"n_proposals must be at least 0, got {n_proposals}")
+    check_ids(0, len(instances), point_index=point_index)
+    check_ids(0, n_proposals, proposal_index=proposal_index)
+    proposal_index = proposal_index.long()
     iou = torch.zeros(n_proposals, device=instances.device)
     best = instances.new_full((n_proposals,), -1)
     ids, of_point = instances.unique(return_inverse=True)
@@ -68,6 +81,7 @@ def proposal_iou(
     return ProposalIou(highest.to(iou.dtype), best)
 
 
+@checked
 def matched_labels(
     instance: Int[Tensor, " m"], instances: Int[Tensor, " n"], labels: Int[Tensor, " n"]
 ) -> Int[Tensor, " m"]:
@@ -81,6 +95,9 @@ def matched_labels(
     Returns:
         Train ids, -1 where `instance` is -1.
 
+    Raises:
+        ValueError: if lengths differ, or an instance is none of `instances`.
+
     Example:
         >>> import torch
         >>> instances, labels = torch.tensor([7, 7, 9]), torch.tensor([2, 2, 5])
@@ -92,5 +109,9 @@ def matched_labels(
     label_of[of_point] = labels
     matched = torch.full_like(instance, -1, dtype=labels.dtype)
     found = instance >= 0
-    matched[found] = label_of[torch.searchsorted(ids, instance[found])]
+    wanted = instance[found]
+    place = torch.searchsorted(ids, wanted.to(ids.dtype)).clamp(max=len(ids) - 1)
+    if len(wanted) and not (len(ids) and (ids[place] == wanted).all()):
+        raise ValueError(f"instance must name instances that there are, got {wanted.tolist()[:9]}")
+    matched[found] = label_of[place]
     return matched

@@ -7,9 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pcl_pseudolabel.pseudo_labels import PseudoLabels
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_finite
+from pcl_pseudolabel.pseudo_labels import MAX_LABEL, PseudoLabels
 
 
+@checked
 def update_pseudo_labels(
     points: Float[Tensor, "n 3"],
     offsets: Float[Tensor, "n 3"],
@@ -39,7 +42,8 @@ def update_pseudo_labels(
         the centres of the proposals.
 
     Raises:
-        ValueError: if a point's proposal has no label.
+        ValueError: if lengths differ, a point's proposal has no label or is below -1, or a value is
+            not finite.
 
     Example:
         >>> import torch
@@ -54,6 +58,7 @@ def update_pseudo_labels(
         tensor([[ 1.,  0.,  0.],
                 [-1.,  0.,  0.]])
     """
+    check_finite(points=points, offsets=offsets)
     centers = proposal_centers(points, offsets, proposals, len(proposal_labels))
     valid = proposals >= 0
     valid[valid.clone()] = (proposal_scores > threshold)[proposals[valid]]
@@ -63,6 +68,7 @@ def update_pseudo_labels(
     return PseudoLabels(labels, trusted, centers, proposal_scores, proposal_labels, points)
 
 
+@checked
 def proposal_centers(
     points: Float[Tensor, "n 3"],
     offsets: Float[Tensor, "n 3"],
@@ -78,7 +84,7 @@ def proposal_centers(
         n_proposals: how many proposals there are; the centre of one without points is zero.
 
     Raises:
-        ValueError: if a proposal is n_proposals or above.
+        ValueError: if lengths differ, or a proposal is not in [-1, n_proposals).
     """
     _check_range(proposals, n_proposals)
     inside = proposals >= 0
@@ -89,6 +95,7 @@ def proposal_centers(
     return (sums.index_add(0, index, shifted.double()) / counts[:, None]).to(points.dtype)
 
 
+@checked
 def vote_proposal_labels(
     labels: Int[Tensor, " n"], proposals: Int[Tensor, " n"], n_proposals: int
 ) -> Int[Tensor, " m"]:
@@ -102,7 +109,7 @@ def vote_proposal_labels(
         n_proposals: how many proposals there are.
 
     Raises:
-        ValueError: if a proposal is n_proposals or above.
+        ValueError: if lengths differ, or a proposal is not in [-1, n_proposals).
 
     Example:
         >>> import torch
@@ -110,6 +117,8 @@ def vote_proposal_labels(
         tensor([ 2, -1])
     """
     _check_range(proposals, n_proposals)
+    if len(labels) and labels.max() >= MAX_LABEL:
+        raise ValueError(f"labels must be below {MAX_LABEL}, got {int(labels.max())}")
     votes = (labels >= 0) & (proposals >= 0)
     if not votes.any():
         return labels.new_full((n_proposals,), -1)
@@ -121,6 +130,7 @@ def vote_proposal_labels(
     return torch.where(most > 0, label, -1).to(labels.dtype)
 
 
+@checked
 def proposal_confidence(
     probabilities: Float[Tensor, "n c"],
     proposals: Int[Tensor, " n"],
@@ -134,7 +144,7 @@ def proposal_confidence(
         proposal_labels: the class of each proposal.
 
     Raises:
-        ValueError: if a proposal has no class, or no point.
+        ValueError: if lengths differ, or a proposal has no class of the probabilities, or no point.
 
     Example:
         >>> import torch
@@ -142,8 +152,11 @@ def proposal_confidence(
         >>> proposal_confidence(probabilities, torch.tensor([0, 0, -1]), torch.tensor([1]))
         tensor([0.7500])
     """
-    n_proposals = len(proposal_labels)
+    n_proposals, n_classes = len(proposal_labels), probabilities.shape[1]
     _check_range(proposals, n_proposals)
+    if n_proposals and not 0 <= proposal_labels.min() <= proposal_labels.max() < n_classes:
+        bounds = [int(label) for label in proposal_labels.aminmax()]
+        raise ValueError(f"proposal_labels must lie in [0, {n_classes}), got {bounds}")
     inside = proposals >= 0
     owner = proposals[inside]
     sizes = owner.bincount(minlength=n_proposals)
@@ -155,6 +168,10 @@ def proposal_confidence(
 
 
 def _check_range(proposals: Int[Tensor, " n"], n_proposals: int) -> None:
+    if n_proposals < 0:
+        raise ValueError(f"n_proposals must be at least 0, got {n_proposals}")
+    if len(proposals) and proposals.min() < -1:
+        raise ValueError(f"proposals must be at least -1, got {int(proposals.min())}")
     if len(proposals) and proposals.max() >= n_proposals:
         highest = int(proposals.max())
         raise ValueError(f"proposals must be below n_proposals = {n_proposals}, got {highest}")

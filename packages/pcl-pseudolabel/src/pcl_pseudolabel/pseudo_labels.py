@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_ids
+
 MAX_LABEL = 2**15  # labels are stored as int16
 
 
@@ -26,8 +29,8 @@ class PseudoLabels:
         points: (n, 3) the points, metres, where they are known; offsets need them.
 
     Raises:
-        ValueError: if a tensor has the wrong shape, a proposal is not in [-1, m), or a label is
-            not in [-1, 32767].
+        ValueError: if a tensor has the wrong shape, a centre or score is not finite, a proposal is
+            not in [-1, m), or a label is not in [-1, 32767].
 
     Example:
         >>> import torch
@@ -61,6 +64,9 @@ class PseudoLabels:
             got = tuple(getattr(self, name).shape)
             if got != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
+        for name in ("centers", "scores"):
+            if not getattr(self, name).isfinite().all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
         _check_bounds("proposals", self.proposals, m)
         _check_bounds("labels", self.labels, MAX_LABEL)
         _check_bounds("proposal_labels", self.proposal_labels, MAX_LABEL)
@@ -89,6 +95,7 @@ class PseudoLabels:
         offsets[inside] = self.centers[self.proposals[inside]] - self.points[inside]
         return offsets
 
+    @checked
     def at(
         self, points: Float[Tensor, "k 3"], inverse: Int[Tensor, " k"] | None = None
     ) -> "PseudoLabels":
@@ -99,7 +106,8 @@ class PseudoLabels:
             inverse: the row of these pseudo-labels for each point; one after the other by default.
 
         Raises:
-            ValueError: if there are more or fewer points than rows.
+            ValueError: if there are more or fewer points than rows, or (on a CPU) a row is not
+                there.
 
         Example:
             >>> import torch
@@ -108,6 +116,8 @@ class PseudoLabels:
             >>> voxels.at(torch.zeros(2, 3), torch.tensor([0, 0])).labels
             tensor([4, 4])
         """
+        if inverse is not None:
+            check_ids(0, len(self.labels), inverse=inverse)
         rows = slice(None) if inverse is None else inverse
         return PseudoLabels(
             self.labels[rows],

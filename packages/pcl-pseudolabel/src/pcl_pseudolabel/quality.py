@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcl_pseudolabel.argument_shapes import checked
 from pcl_pseudolabel.pseudo_labels import PseudoLabels
 
 
@@ -63,6 +64,7 @@ class PseudoLabelQuality:
         return self.covered / self.labeled if self.labeled else math.nan
 
 
+@checked
 def pseudo_label_quality(
     pseudo: PseudoLabels,
     labels: Int[Tensor, " n"],
@@ -78,7 +80,7 @@ def pseudo_label_quality(
         instances: true instances; -1 is left out of the offset error.
 
     Raises:
-        ValueError: if the pseudo-labels do not know their points.
+        ValueError: if lengths differ, or the pseudo-labels do not know their points.
 
     Example:
         >>> import torch
@@ -92,6 +94,8 @@ def pseudo_label_quality(
         >>> one.semantic_accuracy, one.offset_error, one.coverage
         (1.0, 5.0, 0.5)
     """
+    if len(labels) != len(pseudo.labels):
+        raise ValueError(f"labels must have shape ({len(pseudo.labels)},), got ({len(labels)},)")
     has_label = labels >= 0
     covered = has_label & (pseudo.labels >= 0)
     has_offset = pseudo.valid & (instances >= 0)

@@ -12,6 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pcl_pseudolabel.argument_shapes import checked
+from pcl_pseudolabel.argument_values import check_ids
+
 
 class Recorrection(NamedTuple):
     """What the module says of each proposal."""
@@ -103,6 +106,7 @@ class ProposalRecorrector(nn.Module):
         self.class_head = _mlp(encoder_channels, hidden, n_classes)
         self.score_head = _mlp(encoder_channels, hidden, 1)
 
+    @checked
     def forward(
         self,
         points: Float[Tensor, "k 3"],
@@ -117,11 +121,16 @@ class ProposalRecorrector(nn.Module):
             features: backbone features of the same points (or colours: Table 6, row I).
             proposal_index: the proposal of each point, below n_proposals.
             n_proposals: how many proposals there are.
+
+        Raises:
+            ValueError: if lengths differ, or (on a CPU) an index is not in [0, n_proposals).
         """
+        check_ids(0, n_proposals, proposal_index=proposal_index)
         encoded = self.encoder(points, features, proposal_index, n_proposals)
         return Recorrection(self.class_head(encoded), self.score_head(encoded).squeeze(1))
 
 
+@checked
 def recorrection_loss(
     class_logits: Float[Tensor, "m c"],
     score_logits: Float[Tensor, " m"],
@@ -147,7 +156,8 @@ def recorrection_loss(
         iou_threshold: the class is learned strictly above it.
 
     Raises:
-        ValueError: if an IoU is outside [0, 1].
+        ValueError: if lengths differ, an IoU is outside [0, 1], or (on a CPU) a label is outside
+            [-1, c).
 
     Example:
         >>> import torch
@@ -160,6 +170,7 @@ def recorrection_loss(
         raise ValueError(f"iou must lie in [0, 1], got [{low:.3g}, {high:.3g}]")
     score = functional.binary_cross_entropy_with_logits(score_logits, iou, reduction="sum")
     score = score / max(len(iou), 1)
+    check_ids(-1, class_logits.shape[1], target_labels=target_labels)
     is_clean = (iou > iou_threshold) & (target_labels >= 0)
     label = functional.cross_entropy(
         class_logits[is_clean], target_labels[is_clean].long(), reduction="sum"

@@ -4,31 +4,15 @@ A file is written whole or not at all, and says what it was made from, so a run 
 instant finds on return exactly the scenes it had finished, and never another round's.
 """
 
-import json
-import os
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import torch
 
+from pcl_pseudolabel.atomic_files import remove_leftovers, whole_file
 from pcl_pseudolabel.provenance import Provenance
+from pcl_pseudolabel.pseudo_label_file import read_pseudo_labels, write_pseudo_labels
 from pcl_pseudolabel.pseudo_labels import PseudoLabels
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
-_DISK_TYPES = {
-    "labels": np.int16,
-    "proposals": np.int32,
-    "centers": np.float32,
-    "scores": np.float32,
-    "proposal_labels": np.int16,
-}
-_TYPES = {"i": np.int64, "f": np.float32}  # in memory, by the kind of the type on disk
 
 
 @dataclass(frozen=True)
@@ -48,6 +32,8 @@ class StoreSummary:
 class PseudoLabelStore:
     """A folder of pseudo-labels with one provenance, a file a scene.
 
+    Temporary files that killed writers left in the folder are removed.
+
     Args:
         root: the folder; made when the first scene is saved.
         provenance: what the pseudo-labels are made from.
@@ -65,6 +51,7 @@ class PseudoLabelStore:
 
     def __init__(self, root: str | Path, provenance: Provenance) -> None:
         self.root, self.provenance = Path(root), provenance
+        remove_leftovers(list(self.root.rglob(".*.npz.*.tmp")))
 
     @classmethod
     def open(cls, root: str | Path) -> "PseudoLabelStore":
@@ -74,7 +61,7 @@ class PseudoLabelStore:
             FileNotFoundError: if the folder holds no pseudo-labels.
             ValueError: if the file holds none.
         """
-        paths = sorted(Path(root).rglob("*.npz"))
+        paths = _files(Path(root))
         if not paths:
             raise FileNotFoundError(f"root must hold pseudo-labels, got {root}")
         return cls(root, _read(paths[0])[0])
@@ -85,8 +72,9 @@ class PseudoLabelStore:
     @property
     def names(self) -> list[str]:
         """Scenes that have pseudo-labels, sorted."""
-        paths = self.root.rglob("*.npz")
-        return sorted(path.relative_to(self.root).with_suffix("").as_posix() for path in paths)
+        return sorted(
+            path.relative_to(self.root).with_suffix("").as_posix() for path in _files(self.root)
+        )
 
     def save(self, name: str, pseudo: PseudoLabels) -> None:
         """Write the pseudo-labels of a scene, whole or not at all, over those that are there.
@@ -96,14 +84,14 @@ class PseudoLabelStore:
             pseudo: what to write, without its points; labels as int16, reals as float32.
 
         Raises:
-            ValueError: if the name would leave the folder.
+            ValueError: if the name would leave the folder or is hidden, or there are 10^8 points
+                or more.
+            OSError: if the file cannot be written.
         """
-        arrays = {
-            key: getattr(pseudo, key).detach().cpu().numpy().astype(kind)
-            for key, kind in _DISK_TYPES.items()
-        }
-        with _written_whole(self._path(name)) as file:
-            np.savez_compressed(file, provenance=json.dumps(asdict(self.provenance)), **arrays)
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            write_pseudo_labels(file, self.provenance, pseudo)
 
     def load(self, name: str) -> PseudoLabels:
         """The pseudo-labels of a scene, without its points: see `PseudoLabels.at`.
@@ -133,49 +121,23 @@ class PseudoLabelStore:
 
     def _path(self, name: str) -> Path:
         parts = name.split("/")
-        if "\\" in name or any(part in ("", ".", "..") for part in parts):
-            raise ValueError(f"name must be a path below the store's folder, got {name!r}")
+        if "\\" in name or any(part == "" or part.startswith(".") for part in parts):
+            raise ValueError(
+                f"name must be a path below the store's folder, nothing hidden, got {name!r}"
+            )
         return self.root.joinpath(*parts[:-1], f"{parts[-1]}.npz")
+
+
+def _files(root: Path) -> list[Path]:
+    """The files of a store, without those that other systems hide beside them."""
+    return sorted(path for path in root.rglob("*.npz") if not path.name.startswith("."))
 
 
 def _read(path: Path) -> tuple[Provenance, PseudoLabels]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            provenance = Provenance(**json.loads(str(file["provenance"])))
-            arrays = {key: file[key] for key in _DISK_TYPES}
-        tensors = {
-            key: torch.from_numpy(array.astype(_TYPES[array.dtype.kind]))
-            for key, array in arrays.items()
-        }
-        return provenance, PseudoLabels(**tensors)
+        return read_pseudo_labels(path)
     except FileNotFoundError:
         raise
-    except (*_DAMAGE, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} must be a whole pseudo-label file, got: {error}") from error
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when complete and on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, where the system opens folders: Windows does not."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except Exception as error:  # a damaged file raises anything
+        problem = str(error) or type(error).__name__
+        raise ValueError(f"{path} must be a whole pseudo-label file, got: {problem}") from error

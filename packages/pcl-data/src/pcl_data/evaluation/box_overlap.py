@@ -10,6 +10,7 @@ other, so the midpoint of each stretch gives its area exactly.
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+FAR = 1e50  # volumes of boxes and their products stay finite
 CHUNK = 2**14  # pairs at once: about 20 arrays of (pairs, 13) stay small
 
 
@@ -24,7 +25,8 @@ def box_iou(
         others: the same.
 
     Raises:
-        ValueError: if there are fewer than 7 columns, a value is not finite, or a size is negative.
+        ValueError: if there are fewer than 7 columns, a value is not finite or 10^50 from zero, or
+            a size is negative.
 
     Example:
         >>> import numpy as np
@@ -57,7 +59,8 @@ def suppress_boxes(
         max_iou: fraction 0-1; VoteNet uses 0.25.
 
     Raises:
-        ValueError: as `box_iou`, or if the scores are not as many as the boxes.
+        ValueError: as `box_iou`, if max_iou is outside [0, 1], or if the scores are not as many as
+            the boxes.
 
     Example:
         >>> import numpy as np
@@ -65,6 +68,8 @@ def suppress_boxes(
         >>> suppress_boxes(boxes, np.array([0.2, 0.9])).tolist()
         [1]
     """
+    if not 0 <= max_iou <= 1:
+        raise ValueError(f"max_iou must lie in [0, 1], got {max_iou}")
     boxes = checked_boxes("boxes", boxes)
     check_scores(scores, len(boxes))
     around = boxes.copy()
@@ -94,9 +99,12 @@ def checked_boxes(name: str, boxes: np.ndarray) -> Float64[np.ndarray, "k c"]:
         raise ValueError(f"{name} must have shape (k, 7) or more columns, got {boxes.shape}")
     if not np.isfinite(boxes).all():
         raise ValueError(f"{name} must be finite, got {boxes[~np.isfinite(boxes)][0]}")
+    boxes = boxes.astype(np.float64)
+    if boxes.size and np.abs(boxes).max() >= FAR:
+        raise ValueError(f"{name} must lie within {FAR:g} of zero, got {np.abs(boxes).max():g}")
     if boxes.size and boxes[:, 3:6].min() < 0:
         raise ValueError(f"{name} must have sizes of at least 0, got {boxes[:, 3:6].min()}")
-    return boxes.astype(np.float64)
+    return boxes
 
 
 def check_scores(scores: np.ndarray, count: int) -> None:

@@ -15,12 +15,15 @@ def check_ids(name: str, values: np.ndarray, low: int, high: int | None = None) 
         high: largest id allowed; without it there is no upper bound.
 
     Raises:
-        ValueError: if `values` is not one-dimensional, not of integers, or out of range.
+        ValueError: if `values` is not one-dimensional, not of integers that int64 holds, or out of
+            range.
     """
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
             f"{name} must be a vector of integers, got {values.dtype} of shape {values.shape}"
         )
+    if not np.can_cast(values.dtype, np.int64):  # with int64 it would become float64
+        raise ValueError(f"{name} must be of a type that int64 holds, got {values.dtype}")
     if values.size == 0:
         return
     smallest, largest = values.min(), values.max()
