@@ -72,9 +72,9 @@ def check_extent(owner: str, scene: Scene, max_extent: float | None) -> None:
         return
     extent = float(np.ptp(scene.points, axis=0).max())
     if extent > max_extent:
-        problem = f"{owner} spans {extent:g} m, more than max_extent={max_extent:g}"
+        limit = f"more than max_extent={max_extent:g}: are the units metres?"
         option = f"max_extent={np.ceil(extent):.0f}"
-        raise NeedsOption(problem, option, "takes it, if the units are metres")
+        raise NeedsOption(f"{owner} spans {extent:g} m, {limit}", option, "takes it")
 
 
 def check_max_extent(max_extent: float | None) -> None:

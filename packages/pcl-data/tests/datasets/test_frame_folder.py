@@ -67,7 +67,7 @@ def test_what_is_missing_or_wrong_is_named(root):
         FrameFolder(root, "train")
     with pytest.raises(FileNotFoundError, match=r"must hold posed frames: ./pose missing"):
         FrameFolder(root / "notes")
-    with pytest.raises(ValueError, match="split must be a name such as attic, .* got 'cellar'"):
+    with pytest.raises(ValueError, match=r"split must be a name such as attic, .* got 'cellar'"):
         FrameFolder(root, ["cellar"])
     (root / "attic" / "pose" / "0.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"attic must hold pose/\*\.txt, got none"):
