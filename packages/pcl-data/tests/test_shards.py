@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_data import NYU40, SCANNET20, Frame, Scene
-from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS
 from pcl_data.datasets.dataset_yaml import write_dataset_yaml
+from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS
 from pcl_data.shards import ShardFolder, write_shards
 
 
