@@ -12,8 +12,8 @@ from pcl_run.training import TrainingConfig
 Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
 PAIR_METHODS = ("pointcontrast", "csc")
 RENAMED = {
-    "model.norm_momentum": "model.bn_momentum",
-    "train.scenes": "train.batch_size",
+    "model.norm_momentum": "model.bn_momentum={}",
+    "train.scenes": "train.batch_size={}",
 }
 
 
@@ -88,7 +88,7 @@ class MonitorConfig(Config):
 class PretrainConfig(Config):
     """Everything that decides the numbers of a pre-training run."""
 
-    renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors"}
+    renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors={}"}
 
     method: Method = "csc"
     seed: int = Field(0, ge=0)
@@ -151,12 +151,12 @@ class FinetuneConfig(Config):
     """Everything that decides the numbers of a fine-tuning run."""
 
     renamed: ClassVar = RENAMED | {
-        "train.frozen_norm": "train.freeze_bn_fraction",
-        "budget": "data.budget",
-        "budget_seed": "data.budget_seed",
-        "train.rarity": "train.class_weight_exponent",
-        "train.low_rank": "train.lora_rank",
-        "train.scored": "train.n_scored_checkpoints",
+        "train.frozen_norm": "train.freeze_bn_fraction={}",
+        "budget": "data.budget={}",
+        "budget_seed": "data.budget_seed={}",
+        "train.rarity": "train.class_weight_exponent={}",
+        "train.low_rank": "train.lora_rank={}",
+        "train.scored": "train.n_scored_checkpoints={}",
     }
 
     task: Literal["semantic", "instance"] = "semantic"
