@@ -2,6 +2,7 @@
 
 import random
 import time
+from contextlib import suppress
 
 import pytest
 import yaml
@@ -46,11 +47,11 @@ def test_a_date_is_text():
     ],
 )
 def test_bombs_and_broken_text_are_one_quick_error(text, message):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ValueError, match=message) as caught:
         read_yaml(text)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_what_lies_just_within_the_bounds_is_read():
@@ -65,7 +66,5 @@ def test_any_mutation_is_a_value_or_one_error():
         letters = list(text)
         for _ in range(chosen.randint(1, 4)):
             letters[chosen.randrange(len(letters))] = chosen.choice("{}[]:&*!'\"-\n\t<x0,")
-        try:
+        with suppress(ValueError):
             read_yaml("".join(letters))
-        except ValueError:
-            pass

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
+from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
 Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
@@ -91,7 +92,7 @@ class PretrainConfig(Config):
     renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors={}"}
 
     method: Method = "csc"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     init: Path | None = Field(None, description="weights that the backbone starts from")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig(voxel_size=0.025, bn_momentum=0.05)
@@ -160,7 +161,7 @@ class FinetuneConfig(Config):
     }
 
     task: Literal["semantic", "instance"] = "semantic"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     init: Path | None = Field(
         None, description="a run of any app, weights, or a published checkpoint; none: from scratch"
     )

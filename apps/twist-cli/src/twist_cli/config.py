@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
+from pcl_run.seeding import Seed
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
@@ -64,7 +65,7 @@ class RunConfig(Config):
         "train.unlabeled_scenes": "train.unlabeled_batch_size={}",
     }
 
-    seed: int = Field(0, ge=0, description="of weights, batches and training, not of the data")
+    seed: Seed = Field(0, description="of weights, batches and training, not of the data")
     init: Path | None = Field(
         None, description="what round 0 starts from: a run of any app, weights, or a published file"
     )

@@ -52,7 +52,9 @@ def must_be_new(path: Path, overwrite: bool) -> None:
         ValueError: if there is something at `path` and `overwrite` is False.
     """
     if not overwrite and os.path.lexists(path):
-        raise ValueError(f"{path} is there already: give --overwrite to replace it, or another name")
+        raise ValueError(
+            f"{path} is there already: give --overwrite to replace it, or another name"
+        )
 
 
 @contextmanager

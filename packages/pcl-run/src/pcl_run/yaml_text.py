@@ -10,12 +10,21 @@ MAX_DIGITS = 100  # of a number
 
 
 class _Loader(yaml.SafeLoader):
-    """Without dates: no setting is one, and `2024-13-45` would be an error of the calendar."""
+    """Bounded in depth, and without dates: `2024-13-45` would be an error of the calendar."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as in its base
         first: [(tag, form) for tag, form in kinds if not tag.endswith(":timestamp")]
         for first, kinds in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"must have at most {MAX_DEPTH} groups in groups")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def read_yaml(text: str | bytes) -> Any:
@@ -45,9 +54,7 @@ def read_yaml(text: str | bytes) -> Any:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         where = f" in line {mark.line + 1}" if mark else ""
         raise ValueError(f"is not YAML{where}: {problem}") from None
-    except RecursionError:
-        raise ValueError(f"must have at most {MAX_DEPTH} groups in groups") from None
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"is not YAML: {error}") from None  # of a value with a tag, `!!int ""`
 
 
