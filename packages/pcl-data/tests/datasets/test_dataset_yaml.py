@@ -49,7 +49,7 @@ def test_names_of_classes_are_enough(tmp_path):
             "the file must have keys of .*, got 'split': did you mean 'splits'",
         ),
         (SMALL + "columns: {lable: a}\n", "columns must have keys .* did you mean 'label'"),
-        (SMALL + "columns: {label: 1}\n", "columns.label must be of type str, got 1"),
+        (SMALL + "columns: {label: [1]}\n", r"columns.label must be of type str, got \[1\]"),
         (SMALL + "name: twice\n", "the key 'name' twice"),
         (SMALL + f"ignored: [{10**400}]\n", r"ignored must hold ids of at most 2147483647"),
         (SMALL + "xyzzy: 1\n", "the file must have keys of .*, got 'xyzzy'$"),

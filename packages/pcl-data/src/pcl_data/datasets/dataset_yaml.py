@@ -8,7 +8,7 @@ classes:              # in the order of their train ids
 ignored: [1]          # further ids that are known and unlabeled; 0 always is
 merged: {8: 7}        # an id, and the id of the class that it counts as
 label_ids: raw        # what the files hold: raw (the ids above), train, or none
-columns: {label: semanticID, instance: instanceID}  # role and name of columns in the files
+columns: {label: semanticID, instance: instanceID}  # role, and name or place of a column
 splits:
   train: [hall_1, hall_2]
   val: ["hall_3*"]    # a name, or a pattern of names
@@ -32,11 +32,10 @@ from pcl_data.atomic_files import whole_file
 from pcl_data.file_errors import errors_in
 from pcl_data.label_set import NYU40, Frequency, LabelSet
 from pcl_data.plain_yaml import load_yaml
+from pcl_data.readers.scan_columns import ROLES
 from pcl_data.readers.scene_reader import LabelIds
 
 FILE_NAME = "dataset.yaml"
-ROLES = ("x", "y", "z", "red", "green", "blue", "nx", "ny", "nz", "intensity", "label")
-ROLES += ("instance", "superpoint")
 _KEYS = ("name", "classes", "ignored", "merged", "label_ids", "columns", "splits")
 _CLASS_KEYS = ("name", "id", "color", "stuff", "frequency")
 _SHORT = Repr()
@@ -82,7 +81,7 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
             _label_set(table),
             label_ids,
             {str(name): _names(f"splits.{name}", scans) for name, scans in splits.items()},
-            {role: _of_type(f"columns.{role}", name, str) for role, name in columns.items()},
+            {role: _column(f"columns.{role}", name) for role, name in columns.items()},
         )
 
 
@@ -205,6 +204,10 @@ def _ids(owner: str, values: Collection[Any]) -> tuple[int, ...]:
 
 def _names(owner: str, values: Any) -> tuple[str, ...]:
     return tuple(_of_type(owner, value, str) for value in _of_type(owner, values, list))
+
+
+def _column(owner: str, value: Any) -> str:
+    return str(value) if type(value) is int else _of_type(owner, value, str)  # a place, or a name
 
 
 def _color(owner: str, value: Any) -> tuple[int, int, int]:

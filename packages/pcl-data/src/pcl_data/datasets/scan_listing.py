@@ -16,7 +16,7 @@ from pcl_data.readers import READERS, is_readable
 from pcl_data.readers.scene_reader import is_scene_folder
 
 _ARCHIVES = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tar", ".tgz"}
-_OTHER_FORMATS = {".e57", ".pts", ".ptx", ".obj", ".off", ".stl", ".gltf", ".glb", ".drc", ".rcp"}
+_OTHER_FORMATS = {".e57", ".ptx", ".obj", ".off", ".stl", ".gltf", ".glb", ".drc", ".rcp"}
 _TEXT = {".txt", ".csv"}  # suffixes of notes and tables, too
 _HEAD = 2**16  # bytes of a text that are looked at
 _HIDDEN = "hidden"

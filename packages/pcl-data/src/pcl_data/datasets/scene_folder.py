@@ -14,7 +14,7 @@ from pcl_data.datasets.scan_listing import list_scans
 from pcl_data.datasets.selection import chosen_names, few
 from pcl_data.file_errors import NeedsOption, errors_in
 from pcl_data.label_set import LabelSet
-from pcl_data.readers import read_scene
+from pcl_data.readers import read_scene, unread_columns
 from pcl_data.readers.scene_reader import LabelIds
 from pcl_data.scene import Scene
 
@@ -106,11 +106,16 @@ class SceneFolder(Dataset):
             label_set=self.label_set,
             label_ids=self.label_ids,
             drop_invalid=self.drop_invalid,
-            **({"columns": self.columns} if self.columns else {}),
+            columns=self.columns,
         )
         name = self.names[index]
         check_extent(str(path), scene, self.max_extent)
         return scene if scene.name == name else replace(scene, name=name)
+
+    def unread_columns(self, name: str) -> tuple[str, ...]:
+        """Columns in the file of a scan that are not understood."""
+        used = self.columns.values()
+        return tuple(column for column in unread_columns(self._paths[name]) if column not in used)
 
     def _chosen(self, split: str | Sequence[str]) -> tuple[str, ...]:
         with errors_in(self._file if self._splits else self._file.parent):
