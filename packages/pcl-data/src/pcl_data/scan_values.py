@@ -22,24 +22,20 @@ Owner = str | os.PathLike[str]
 
 
 def far_origin(points: Shaped[np.ndarray, "n 3"]) -> Float64[np.ndarray, "3"] | None:
-    """Whole metres near the bulk of the points, on each axis that reaches beyond `FAR`.
+    """Whole metres near the bulk of the points, if a coordinate lies beyond `FAR`.
 
-    None if there is no such axis. It is the median, rounded down, so that a few far points do not
-    move the others.
+    None otherwise, and if it would be zero. It is the median of each axis, rounded down: a few far
+    points do not draw it away from the others.
 
     Example:
         >>> import numpy as np
         >>> far_origin(np.array([[388096.25, 3.0, 0.0], [388100.5, 4.0, 1.0]])).tolist()
-        [388098.0, 0.0, 0.0]
+        [388098.0, 3.0, 0.0]
     """
-    if not points.size:
+    if not points.size or max(abs(float(points.min())), abs(float(points.max()))) <= FAR:
         return None
-    is_far = [max(abs(float(axis.min())), abs(float(axis.max()))) > FAR for axis in points.T]
-    medians = [
-        np.floor(np.median(axis.astype(np.float64))) if far else 0.0
-        for axis, far in zip(points.T, is_far, strict=True)
-    ]
-    return np.array(medians, np.float64) if any(medians) else None
+    origin = np.array([np.floor(np.median(axis.astype(np.float64))) for axis in points.T])
+    return origin if origin.any() else None
 
 
 def near_points(

@@ -1,15 +1,17 @@
-"""Tests of pcl_data.readers.scene_reader and pcl_data.readers.raw_scan."""
-
-import warnings
+"""Tests of pcl_data.readers.scene_reader and pcl_data.raw_scan."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plyfile import PlyData, PlyElement
+
 from pcl_data import SCANNET20, Scene, save_scene
-from pcl_data.file_errors import library_errors
-from pcl_data.readers import is_readable, read_scene, scan_from_columns
+from pcl_data.export import write_ply
+from pcl_data.file_errors import NeedsOption, library_errors
+from pcl_data.readers import is_readable, read_scene, scan_from_columns, unread_columns
+from pcl_data.shards import ShardFolder, write_shards
 
 
 def write(path, **arrays):
@@ -35,9 +37,9 @@ def test_colours_become_eight_bits(tmp_path, values, expected):
     assert scene.colors.tolist() == [expected] * 2
 
 
-@pytest.mark.parametrize("values", [[0, 0, 256], [-1, 0, 0], [0.0, np.nan, 1.0], [0, 0, -0.1]])
+@pytest.mark.parametrize("values", [[-1, 0, 0], [0, 0, -0.1], [0, 70000, 80000], [0, 0.5, 1e6]])
 def test_other_colours_are_an_error(tmp_path, values):
-    with pytest.raises(ValueError, match=r"room\.npz: colors must lie in \[0, 255\]"):
+    with pytest.raises(ValueError, match=r"room\.npz: colors must lie in \[0, 1\] as fractions"):
         read_scene(write(tmp_path / "room.npz", color=np.array([values])))
 
 
@@ -60,10 +62,10 @@ def test_raw_instances_without_labels_lose_only_the_zero(tmp_path):
 
 
 def test_train_ids_stay_as_they_are(tmp_path):
-    path = write(tmp_path / "room.npz", label=np.array([0, 19, -1]), instance=np.array([0, -1, 3]))
-    scene = read_scene(path, label_set=SCANNET20)
+    path = write(tmp_path / "room.npz", label=np.array([0, 19, -1]), instance=np.array([0, 4, 3]))
+    scene = read_scene(path)
     assert scene.labels.tolist() == [0, 19, -1]
-    assert scene.instances.tolist() == [0, -1, 3]
+    assert scene.instances.tolist() == [0, 4, 3]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +73,8 @@ def test_train_ids_stay_as_they_are(tmp_path):
     [
         ([0, 20], {"label_set": SCANNET20}, r"room\.npz: .*labels must lie in \[-1, 20\)"),
         ([0, 255], {"label_set": SCANNET20, "label_ids": "raw"}, r"npz: raw must hold .* \[255\]"),
-        ([0, -2], {}, "labels must be at least -1"),
+        ([0, -2, -3], {}, "labels must be at least -1, got -3"),
         ([0.5, 1], {}, "labels must be whole numbers below 2[*][*]63, got 0.5"),
-        ([np.nan, 1], {}, "labels must be whole numbers"),
         ([1e19, 1], {}, "labels must be whole numbers"),
         ([0, 1], {"label_ids": "raw"}, "label_set must be given with label_ids='raw'"),
     ],
@@ -104,8 +105,10 @@ def test_dropping_points_keeps_rows_and_faces_together(tmp_path):
     assert scene.labels.tolist() == [10, 12, 13, 14]
     assert scene.faces.tolist() == [[0, 1, 2], [3, 2, 1]]
     (tmp_path / "room.ply").write_text(text.replace("3 4 3 2\n", "3 4 3 5\n"))
-    with pytest.raises(ValueError, match=r"faces must lie in \[0, 5\), got \[0, 5\]"):
-        read_scene(tmp_path / "room.ply", drop_invalid=True)
+    with pytest.warns(UserWarning, match=r"1 of 3 faces name points outside \[0, 5\)"):
+        scene = read_scene(tmp_path / "room.ply", drop_invalid=True)
+    assert scene.faces.tolist() == [[0, 1, 2]]
+    assert scene.valid_rows.tolist() == [True, False, True, True, True]
 
 
 def test_no_point_at_all_is_an_error(tmp_path):
@@ -114,17 +117,86 @@ def test_no_point_at_all_is_an_error(tmp_path):
         read_scene(path, drop_invalid=True)
 
 
-def test_only_precision_that_float32_would_lose_moves_the_points(tmp_path):
-    far = np.array([[9000.25, -5.0, 0.0], [9001.5, 5.0, 1.0]])
-    with pytest.warns(UserWarning, match=r"\[9000.0, -5.0, 0.0\] is subtracted"):
-        scene = read_scene(write(tmp_path / "far.npz", coord=far))
-    assert scene.points.tolist() == [[0.25, 0, 0], [1.5, 10, 1]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        scene = read_scene(write(tmp_path / "single.npz", coord=far.astype(np.float32)))
-        assert scene.points.tolist() == far.tolist()
-        near = read_scene(write(tmp_path / "near.npz", coord=far - [1000, 0, 0]))
-        assert near.points.tolist() == (far - [1000, 0, 0]).tolist()
+def stored(path, points, kind):
+    """The points as a scan of a format; numbers of each keep millimetres at 4000 km."""
+    if kind == "folder":
+        path.mkdir()
+        np.save(path / "coord.npy", points)
+    elif kind == "npz":
+        path = write(path.with_suffix(".npz"), coord=points)
+    elif kind == "npy":
+        np.save(path := path.with_suffix(".npy"), points)
+    elif kind == "txt":
+        np.savetxt(path := path.with_suffix(".txt"), points, "%.3f")
+    elif kind == "ply":
+        table = np.empty(len(points), [(axis, points.dtype) for axis in "xyz"])
+        for axis, column in zip("xyz", points.T, strict=True):
+            table[axis] = column
+        PlyData([PlyElement.describe(table, "vertex")]).write(path := path.with_suffix(".ply"))
+    elif kind == "shard":
+        scene = Scene("far", points.astype(np.float32))
+        (path,) = write_shards([scene], path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("kind", ["folder", "npz", "npy", "txt", "ply", "shard"])
+def test_far_points_are_moved_alike_in_every_format(tmp_path, kind, dtype):
+    points = np.array([[388096, -3948996, 30], [388098, -3948994, 31], [388100, -3948992, 32]])
+    path = stored(tmp_path / "far", points.astype(dtype), kind)
+    scene = ShardFolder(path)[0] if kind == "shard" else read_scene(path)
+    assert scene.origin.tolist() == [388098, -3948994, 31]
+    assert scene.points.tolist() == [[-2, -2, -1], [0, 0, 0], [2, 2, 1]]
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "npy", "txt", "ply"])
+def test_a_far_point_costs_the_others_no_precision(tmp_path, kind):
+    points = np.array([[0, 0, 0], [4e6, 0, 0], [0.125, 0, 0], [0.25, 0, 0], [0.375, 1, 1.0]])
+    points += [388096.0, 3948996, 2000]
+    scene = read_scene(stored(tmp_path / "far", points, kind))
+    assert np.array_equal((scene.points + scene.origin)[[0, 2, 3, 4]], points[[0, 2, 3, 4]])
+    assert np.abs(scene.points[2:]).max() <= 1
+
+
+def test_near_points_stay_where_they_are(tmp_path):
+    near = np.array([[1024.0, -5.25, 0], [-1024, 5, 1]])
+    scene = read_scene(write(tmp_path / "near.npz", coord=near))
+    assert scene.origin is None
+    assert scene.points.tolist() == near.tolist()
+    stray = np.concatenate([np.full((9, 3), 0.5), [[5000, 0, 0]]])
+    assert read_scene(write(tmp_path / "stray.npz", coord=stray)).origin is None
+
+
+def test_things_alone_have_instances_in_every_format(tmp_path):
+    labels, instances = np.array([0, 1, 4, -1]), np.array([5, 6, 7, 8])
+    points = np.eye(4, 3, dtype=np.float32)
+    scene = Scene("room", points, labels=labels, instances=instances)
+    save_scene(scene, tmp_path / "room")
+    np.savez(tmp_path / "room.npz", coord=points, label=labels, instance=instances)
+    write_ply(tmp_path / "room.ply", points, labels=labels, instances=instances)
+    table = np.c_[points, np.zeros((4, 3)), labels, instances]
+    np.savetxt(tmp_path / "room.txt", table, "%g", header="x y z r g b label instance")
+    (shard,) = write_shards([scene], tmp_path / "shards")
+    for name in ("room", "room.npz", "room.ply", "room.txt"):
+        assert read_scene(tmp_path / name).instances.tolist() == [5, 6, 7, 8]
+        found = read_scene(tmp_path / name, label_set=SCANNET20).instances
+        assert found.tolist() == [-1, -1, 7, -1], name
+    assert ShardFolder(shard, label_set=SCANNET20)[0].instances.tolist() == [-1, -1, 7, -1]
+
+
+def test_options_reach_scene_folders_too(tmp_path):
+    points = np.array([[0, 0, 0], [np.nan, 0, 0], [1, 1, 1.0]])
+    (tmp_path / "room").mkdir()
+    np.save(tmp_path / "room" / "coord.npy", points)
+    np.save(tmp_path / "room" / "time.npy", np.arange(3, dtype=np.float32))
+    np.save(tmp_path / "room" / "semantics.npy", np.arange(3))
+    with pytest.raises(NeedsOption, match="got 1 NaN or infinite ones among 3"):
+        read_scene(tmp_path / "room")
+    with pytest.warns(UserWarning, match="room: columns that are not understood: semantics: label"):
+        scene = read_scene(tmp_path / "room", drop_invalid=True)
+    assert scene.times.tolist() == [0, 2]
+    assert scene.valid_rows.tolist() == [True, False, True]
+    assert unread_columns(tmp_path / "room") == ("semantics",)
 
 
 def test_scene_folders_are_read_too(tmp_path):
