@@ -243,5 +243,5 @@ def test_a_description_beside_the_shards_gives_meaning_and_splits(tmp_path):
     assert ShardFolder(tmp_path, label_ids="none")[0].labels is None
     with pytest.raises(ValueError, match=r"one of train, a group such as 08, .* got 'trian'; did"):
         ShardFolder(tmp_path, split="trian")
-    with pytest.raises(ValueError, match=r"scene 08/a spans 30 m.*; max_extent=30 takes it"):
+    with pytest.raises(ValueError, match=r"08/a spans 30 m.*; max_extent=30 takes it"):
         ShardFolder(tmp_path, max_extent=20.0)[0]

@@ -82,8 +82,9 @@ class ShardFolder(Dataset):
         split: a split of `dataset.yaml`, a name, a pattern of names, or several of these; None
             takes all.
         pattern: of the names to take, among those of the split.
-        label_ids: "none" leaves out labels and instances; they are train ids.
+        label_ids: what the ids are, as in `read_scene`.
         max_extent: largest width, depth or height of a scene that is believed, metres.
+        drop_invalid: leave out points with a NaN or infinite coordinate, as in `read_scene`.
 
     Raises:
         FileNotFoundError: if there is no shard.
@@ -110,6 +111,7 @@ class ShardFolder(Dataset):
         pattern: str = "*",
         label_ids: LabelIds = "train",
         max_extent: float | None = None,
+        drop_invalid: bool = False,
     ) -> None:
         check_max_extent(max_extent)
         root = Path(root)
@@ -123,6 +125,7 @@ class ShardFolder(Dataset):
         self.label_set = own if label_set is None else label_set
         self.label_ids: LabelIds = label_ids
         self.max_extent = max_extent
+        self.drop_invalid = drop_invalid
         self._members: dict[str, tuple[Path, dict[str, tuple[int, int]]]] = {}
         for shard in shards:
             with errors_in(shard):
@@ -149,10 +152,15 @@ class ShardFolder(Dataset):
         for stem, part in parts.items():
             with errors_in(f"{shard}: {name}.{stem}"), library_errors("NPY"):
                 arrays[stem.removesuffix(".npy").replace(".", "/")] = view_array(part)
-        if self.label_ids == "none":
-            arrays = {stem: arrays[stem] for stem in arrays if stem not in ("segment", "instance")}
         owner = f"{shard}: {name}"
-        scene = scene_of_arrays(owner, meta._replace(name=name), arrays, self.label_set)
+        scene = scene_of_arrays(
+            owner,
+            meta._replace(name=name),
+            arrays,
+            self.label_set,
+            label_ids=self.label_ids,
+            drop_invalid=self.drop_invalid,
+        )
         check_extent(owner, scene, self.max_extent)
         return scene
 

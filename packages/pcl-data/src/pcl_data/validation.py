@@ -5,6 +5,7 @@ label outside the map. A warning is what is legal and seldom meant: millimetres,
 without a point.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -41,6 +42,8 @@ class Finding:
 def validate(dataset: Dataset) -> Iterator[Finding]:
     """Findings of every scene, and of the whole; a scene that cannot be read is one.
 
+    What a reader warns of is a finding too: columns that it does not understand, an origin.
+
     Args:
         dataset: any; it is read once.
     """
@@ -50,10 +53,16 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
     without: list[str] = []
     n_read = 0
     for index, name in enumerate(dataset.names):
-        try:
-            scene = dataset[index]
-        except (ValueError, OSError) as error:
-            yield Finding("error", name, "read", str(error))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                scene: Scene | None = dataset[index]
+            except (ValueError, OSError) as error:
+                scene, problem = None, str(error)
+        for message in dict.fromkeys(str(warning.message) for warning in said):
+            yield Finding("warning", name, "read", message)
+        if scene is None:
+            yield Finding("error", name, "read", problem)
             continue
         yield from validate_scene(scene)
         n_read += 1
