@@ -232,6 +232,50 @@ def test_statistics_without_labels_have_no_classes(scans):
     assert len(said.splitlines()) == 3
 
 
+def test_columns_that_are_not_understood_are_listed_and_can_be_named(tmp_path):
+    for name in "ab":
+        rows = "".join(f"{i % 3} {i % 5} {i % 7} {i % 2 + 6}\n" for i in range(50))
+        (tmp_path / f"{name}.csv").write_text(f"x y z semanticID\n{rows}")
+    assert "columns that are not understood: semanticID (in 2)" in call("stats", tmp_path)
+    assert json.loads(call("stats", tmp_path, "--json"))["unread_columns"] == {"semanticID": 2}
+    said = call("validate", tmp_path)
+    assert said.count("semanticID: label?") == 2
+    assert f"warning: read: a: {tmp_path / 'a.csv'}: columns" in said
+    (tmp_path / "dataset.yaml").write_text(
+        "name: mine\nclasses: [{name: floor, id: 6}, {name: bench, id: 7}]\n"
+        "columns: {label: semanticID}\nsplits: {val: [b]}\n"
+    )
+    said = call("stats", tmp_path, "--split", "val")
+    assert "bench" in said
+    assert "not understood" not in said
+    assert "0 errors, 0 warnings" in call("validate", tmp_path)
+
+
+def test_scans_far_away_and_large_ones_are_warnings_that_name_them(tmp_path):
+    points = np.random.default_rng(0).random((500, 3)) * [250, 1, 1]
+    np.save(tmp_path / "hall.npy", points)
+    np.save(tmp_path / "tile.npy", points / [250, 1, 1] + [388096.0, 3948996, 30])
+    said = call("validate", tmp_path)
+    assert "warning: units: hall: the scene spans 249" in said
+    assert "max_extent=25" in said
+    assert "0 errors" in said
+    error = call("show", tmp_path / "hall.npy", "max_extent=100", code=2)
+    assert "; max_extent=250 takes it" in error
+
+
+def test_a_partial_download_is_counted_and_left_out_on_request(tmp_path):
+    cache = f"cache={tmp_path / 'cache'}"
+    kitti = tmp_path / "kitti"
+    call("synth", "streets", kitti, "--count", 1, "--layout", "semantickitti", *STREETS, cache)
+    (kitti / "sequences" / "00" / "labels" / "000000.label").unlink()
+    words = ("--kind", "semantickitti", "--split", "00")
+    error = call("stats", kitti, *words, code=2)
+    assert "labels/000000.label missing, from semantic-kitti.org" in error
+    assert "; 1 of 2 scenes are not complete; missing=skip leaves those out" in error
+    assert call("stats", kitti, *words, "missing=skip").startswith("1 scenes")
+    assert call("stats", kitti, *words, "label_ids=none").startswith("2 scenes")
+
+
 def test_statistics_count_the_classes(rooms):
     table = call("stats", rooms)
     scenes = [load_scene(path) for path in sorted(rooms.glob("room*"))]
