@@ -14,7 +14,7 @@ def load(name):
 def test_a_scene_without_labels_lists_the_columns_that_may_be_labels():
     budget = LabelBudget("lr-1", ("a",))
     split = SceneSplit("folder:scans", None, ("a",), (), budget, load)
-    with pytest.raises(ValueError, match="scene a must have labels to learn from, got none$"):
+    with pytest.raises(ValueError, match=r"scene a must have labels to learn from, got none$"):
         split.load_labeled("a")
     split = SceneSplit(
         "folder:scans", None, ("a",), (), budget, load, lambda _: ("semanticID", "height")
