@@ -34,6 +34,8 @@ def test_a_full_scene_keeps_the_arrays_it_was_given():
         "intensity": np.zeros(4, np.float32),
         "times": np.zeros(4, np.float32),
         "sensor_to_world": np.eye(4),
+        "origin": np.array([5000.0, 0, 0]),
+        "valid_rows": np.array([True, True, False, True, True]),
     }
     frame = make_frame(labels=np.full((2, 3), 19), instances=np.full((2, 3), -1))
     scene = make_scene(**arrays, frames=(frame,), label_set=SCANNET20)
@@ -141,3 +143,18 @@ def test_lazy_frames_are_read_when_they_are_asked_for():
     assert scene.frames[-1].image.shape == (2, 3, 3)
     assert len(list(scene.frames)) == 100
     assert read == ["2475", *names]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"origin": np.zeros(2)}, r"origin must have shape \(3,\), got \(2,\)"),
+        ({"origin": np.zeros(3, np.float32)}, "origin must be float64, got float32"),
+        ({"origin": np.array([0, np.nan, 0])}, "origin must be finite"),
+        ({"valid_rows": np.ones(5, bool)}, "valid_rows must be true for each of 4 points, got 5"),
+        ({"valid_rows": np.ones(4, int)}, "valid_rows must be bool"),
+    ],
+)
+def test_an_origin_or_rows_that_do_not_fit_are_an_error(change, message):
+    with pytest.raises(ValueError, match=f"scene 'room': {message}"):
+        make_scene(**change)

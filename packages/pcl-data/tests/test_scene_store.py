@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -253,3 +254,49 @@ def test_arrays_of_any_order_and_length_come_back(tmp_path):
     save_scene(Scene("a", points[::2], boxes=boxes), tmp_path / "a")
     assert load_scene(tmp_path / "a").points.tolist() == points[::2].tolist()
     assert np.load(tmp_path / "a" / "box.npy").shape == (0, 8)
+
+
+def test_boxes_frames_and_pose_move_with_far_points(tmp_path):
+    """A scene that was saved far away: what leads to its coordinates leads to the moved ones."""
+    far = np.array([5000.0, 2000, 100])
+    points = np.array([[0.5, 0.25, 0.5], [1, 2, 0], [2, 3, 0.75]])
+    pose = np.eye(4)
+    pose[:3, 3] = far
+    frame = Frame(np.zeros((1, 1, 3), np.uint8), None, np.eye(3), pose)
+    box = np.array([[*(far + 1), 1, 1, 1, 0, 4]], np.float32)
+    scene = Scene("a", (points + far).astype(np.float32), boxes=box, frames=(frame,))
+    save_scene(replace(scene, sensor_to_world=np.eye(4)), tmp_path / "a")
+    loaded = load_scene(tmp_path / "a")
+    origin = far + [1, 2, 0]
+    assert loaded.origin.tolist() == origin.tolist()
+    assert (loaded.points + loaded.origin).tolist() == (points + far).tolist()
+    assert (loaded.boxes[0, :3] + origin).tolist() == (far + 1).tolist()
+    assert loaded.boxes[0, 3:].tolist() == box[0, 3:].tolist()
+    assert (loaded.frames[0].camera_to_world[:3, 3] + origin).tolist() == far.tolist()
+    assert loaded.sensor_to_world[:3, 3].tolist() == origin.tolist()
+    save_scene(loaded, tmp_path / "b")
+    again = load_scene(tmp_path / "b")
+    assert isinstance(again.points, np.memmap)
+    assert again.origin.tolist() == origin.tolist()
+    assert again.boxes.tolist() == loaded.boxes.tolist()
+
+
+@pytest.mark.parametrize("origin", ["1", "[1, 2]", "[1, 2, NaN]", '["a", 2, 3]', "[1, 2, 1e999]"])
+def test_an_origin_that_is_no_place_is_rejected(tmp_path, origin):
+    path = pointcept_folder(tmp_path / "room")
+    (path / "scene.json").write_text(f'{{"name": "a", "label_set": null, "origin": {origin}}}')
+    with pytest.raises(ValueError, match=r"scene\.json must be JSON with name and label_set"):
+        load_scene(path)
+
+
+def test_folders_follow_the_rules_of_files(tmp_path):
+    change = {
+        "color": np.array([[0, 0.5, 1], [1, 0, 0]], np.float32),
+        "segment": np.array([np.nan, 4]),
+        "strength": np.array([0, 255], np.uint8),
+    }
+    with pytest.warns(UserWarning, match="room: 1 of 2 labels are not finite"):
+        scene = load_scene(pointcept_folder(tmp_path / "room", **change), SCANNET20)
+    assert scene.colors.tolist() == [[0, 128, 255], [255, 0, 0]]
+    assert scene.labels.tolist() == [-1, 4]
+    assert scene.intensity.tolist() == [0, 1]

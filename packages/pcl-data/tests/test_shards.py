@@ -210,6 +210,37 @@ def test_a_truncated_shard_is_rejected(tmp_path):
         ShardFolder(tmp_path)
 
 
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_names_longer_than_a_header_come_back(tmp_path, form):
+    name = "site_" * 60 + "1"
+    members = {f"{name}.coord.npy": POINTS, f"{name}.json": META}
+    write_tar(tmp_path / "shard-000000.tar", members, format=form)
+    folder = ShardFolder(tmp_path)
+    assert folder.names == (name,)
+    assert folder[0].points.shape == (2, 3)
+
+
+def test_a_long_extended_header_is_refused_at_once(tmp_path):
+    path = tmp_path / "shard-000000.tar"
+    records = {f"SCHILY.xattr.{i}": "x" * 80 for i in range(2000)}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a.coord.npy")
+        info.size, info.pax_headers = len(POINTS), records
+        tar.addfile(info, io.BytesIO(POINTS))
+    with pytest.raises(ValueError, match=r"an extended header of \d+ bytes"):
+        ShardFolder(tmp_path)
+
+
+@pytest.mark.parametrize("headers", [{"GNU.sparse.major": "1"}, {"size": "-1"}, {"size": "1" * 40}])
+def test_extended_headers_that_hide_content_are_refused(tmp_path, headers):
+    with tarfile.open(tmp_path / "shard-000000.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a.coord.npy")
+        info.pax_headers = headers
+        tar.addfile(info)
+    with pytest.raises(ValueError, match=r"member 'a\.coord\.npy' (is no file|of .* bytes in)"):
+        ShardFolder(tmp_path)
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_shards_with_changed_bytes_give_scenes_or_an_error_that_names_them(tmp_path_factory, data):

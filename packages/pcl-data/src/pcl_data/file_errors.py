@@ -8,7 +8,7 @@ from contextlib import contextmanager
 _LONGEST = 500  # characters of what a library says: it may repeat what is in the file
 
 
-class NeedsOption(ValueError):
+class NeedsOption(ValueError):  # noqa: N818
     """Data that an option would let through.
 
     Args:

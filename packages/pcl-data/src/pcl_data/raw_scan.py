@@ -125,9 +125,7 @@ def _check_rows(scan: RawScan) -> None:
             raise ValueError(f"{field} must hold numbers, got {array.dtype}")
 
 
-def _valid_scan(
-    scan: RawScan, drop_invalid: bool
-) -> tuple[RawScan, Bool[np.ndarray, " m"] | None]:
+def _valid_scan(scan: RawScan, drop_invalid: bool) -> tuple[RawScan, Bool[np.ndarray, " m"] | None]:
     """The scan without the points that have no place; its rows, if it is not the whole one."""
     is_valid = (np.abs(scan.points) <= _MOST_FLOAT32).all(axis=1)  # false for NaN
     n_points, n_valid = len(is_valid), int(is_valid.sum())

@@ -50,9 +50,7 @@ def near_points(
     return moved
 
 
-def eight_bit_colors(
-    colors: Shaped[np.ndarray, "n 3"], owner: Owner
-) -> UInt8[np.ndarray, "n 3"]:
+def eight_bit_colors(colors: Shaped[np.ndarray, "n 3"], owner: Owner) -> UInt8[np.ndarray, "n 3"]:
     """Colours of 0-255, of fractions 0-1, 0-255 or 0-65535.
 
     The scale is the least that nine in ten of the values above 0 do not exceed; whole numbers are
@@ -82,8 +80,11 @@ def eight_bit_colors(
         )
     report(owner, ~is_known, "colours are not finite: they become black")
     outside = is_outside.any(axis=1)
-    report(owner, outside, f"colours lie outside [0, {scale}], like {_first(colors, outside)}: "
-           "they are clipped")
+    report(
+        owner,
+        outside,
+        f"colours lie outside [0, {scale}], like {_first(colors, outside)}: they are clipped",
+    )
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
@@ -118,8 +119,11 @@ def unit_intensity(
     is_outside = (fractions < 0) | (fractions > 1)
     if is_outside.any():
         found = _first(intensity, is_outside)
-        report(owner, is_outside, f"intensities lie outside [0, {scale}], like {found}: "
-               "they are clipped")
+        report(
+            owner,
+            is_outside,
+            f"intensities lie outside [0, {scale}], like {found}: they are clipped",
+        )
         fractions = np.clip(fractions, 0, 1)
     return as_type(fractions, np.float32)
 
@@ -139,9 +143,7 @@ def full_scale(values: np.ndarray, share: float) -> int | None:
     return None
 
 
-def known_normals(
-    normals: Shaped[np.ndarray, "n 3"], owner: Owner
-) -> Float32[np.ndarray, "n 3"]:
+def known_normals(normals: Shaped[np.ndarray, "n 3"], owner: Owner) -> Float32[np.ndarray, "n 3"]:
     """Normals; those that are not finite become 0 0 0, with a warning that counts them."""
     normals = as_type(normals, np.float32)
     is_known = np.isfinite(normals).all(axis=1)

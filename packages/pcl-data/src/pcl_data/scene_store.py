@@ -259,7 +259,14 @@ def parse_meta(owner: str, content: bytes, label_set: LabelSet | None) -> SceneM
             origin = np.array(origin, np.float64)
             if origin.shape != (3,) or not np.isfinite(origin).all():
                 raise ValueError(f"origin must be three finite numbers, got {meta['origin']}")
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"{owner} must be JSON with name and label_set, got {error!r}") from error
     if label_set and saved and label_set.name != saved:
         raise ValueError(

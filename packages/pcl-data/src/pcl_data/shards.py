@@ -23,6 +23,7 @@ from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import LabelSet
 from pcl_data.readers.npy import view_array
 from pcl_data.readers.scene_reader import LabelIds
+from pcl_data.readers.tar_members import tar_members
 from pcl_data.scene import Scene
 from pcl_data.scene_store import parse_meta, scene_arrays, scene_meta, scene_of_arrays
 
@@ -195,20 +196,17 @@ def _add(tar: tarfile.TarFile, name: str, content: memoryview) -> None:
 def _scan(shard: Path) -> dict[str, dict[str, tuple[int, int]]]:
     """Offset and size of each member of each scene, from the headers alone."""
     scenes: dict[str, dict[str, tuple[int, int]]] = {}
-    with library_errors("tar"), tarfile.open(shard, "r:") as tar:
-        for info in tar:
-            found = _MEMBER.fullmatch(info.name)
-            if not (found and info.isreg() and not info.sparse):
-                raise ValueError(f"member {info.name!r} is no file <scene>.<array>.npy or .json")
+    with library_errors("tar"):
+        for name, offset, size in tar_members(shard):
+            found = _MEMBER.fullmatch(name)
+            if not found:
+                raise ValueError(f"member {name!r} is no file <scene>.<array>.npy or .json")
             members = scenes.setdefault(found["name"], {})
             if found["stem"] in members:
-                raise ValueError(f"member {info.name!r} comes twice")
-            members[found["stem"]] = info.offset_data, info.size
-        end = max(
-            (offset + size for m in scenes.values() for offset, size in m.values()), default=0
-        )
-        if not scenes or end > shard.stat().st_size:
-            raise ValueError(f"{len(scenes)} scenes in {shard.stat().st_size} bytes")
+                raise ValueError(f"member {name!r} comes twice")
+            members[found["stem"]] = offset, size
+        if not scenes:
+            raise ValueError(f"0 scenes in {shard.stat().st_size} bytes")
     for name, members in scenes.items():
         if not {"json", "coord.npy"} <= members.keys():
             raise ValueError(f"scene {name!r} must have coord.npy and json, got {sorted(members)}")

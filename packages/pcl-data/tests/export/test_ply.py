@@ -97,6 +97,26 @@ def test_other_shapes_are_an_error(tmp_path, fields, message):
         unchecked(tmp_path / "room.ply", POINTS, **fields)
 
 
+def test_points_with_an_origin_are_doubles(tmp_path):
+    origin = np.array([388096.0, 3948996.0, 30.0])
+    write_ply(tmp_path / "tile.ply", POINTS + np.float32(0.125), origin=origin)
+    vertex = PlyData.read(str(tmp_path / "tile.ply"))["vertex"]
+    assert [p.val_dtype for p in vertex.properties] == ["f8"] * 3
+    assert vertex["y"].tolist() == [3948996.125, 3948998.125]
+    scene = read_scene(tmp_path / "tile.ply")
+    np.testing.assert_array_equal(scene.points + scene.origin, POINTS + 0.125 + origin)
+
+
+def test_a_row_of_nan_is_a_point_without_a_place(tmp_path):
+    points = np.array([[np.nan] * 3, [1, 2, 3]], np.float32)
+    write_ply(tmp_path / "room.ply", points, labels=np.array([-1, 4]))
+    scene = read_scene(tmp_path / "room.ply", drop_invalid=True)
+    assert scene.labels.tolist() == [4]
+    assert scene.valid_rows.tolist() == [False, True]
+    with pytest.raises(ValueError, match="points must be finite"):
+        write_ply(tmp_path / "a.ply", np.array([[np.nan, 0, 0], [1, 2, 3]], np.float32))
+
+
 def test_infinite_points_are_an_error(tmp_path):
     with pytest.raises(ValueError, match="points must be finite"):
         write_ply(tmp_path / "room.ply", np.array([[0, 0, np.inf]]))

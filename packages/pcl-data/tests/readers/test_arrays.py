@@ -84,7 +84,9 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch):
     assert (tmp_path / "room.npz").stat().st_size < 2000
     monkeypatch.setattr(size_bounds, "MAX_ARRAY_BYTES", 100000)
     monkeypatch.setattr(size_bounds, "_WIDENING", 1)
-    with pytest.raises(ValueError, match="arrays up to coord of 240000 bytes unpacked, more than 100000"):
+    with pytest.raises(
+        ValueError, match="arrays up to coord of 240000 bytes unpacked, more than 100000"
+    ):
         read_scene(tmp_path / "room.npz")
 
 
@@ -131,7 +133,9 @@ def test_columns_have_the_known_order(tmp_path, suffix, n_columns):
 @pytest.mark.parametrize("shape", [(5,), (5, 2), (5, 5), (5, 9), (2, 2, 3), ()])
 def test_other_npy_shapes_are_an_error(tmp_path, shape):
     np.save(tmp_path / "room.npy", np.zeros(shape))
-    with pytest.raises(ValueError, match=r"room\.npy: (array must have shape|rows of \d numbers must be)"):
+    with pytest.raises(
+        ValueError, match=r"room\.npy: (array must have shape|rows of \d numbers must be)"
+    ):
         read_scene(tmp_path / "room.npy")
 
 

@@ -112,6 +112,21 @@ def test_a_chunk_table_beyond_the_file_is_an_error(tmp_path, place_at_end):
         read_scene(path)
 
 
+def test_the_layers_of_laz_are_held_against_the_file(tmp_path):
+    """Lazrs would ask for the memory of each layer: 4 GB for 4 bytes."""
+    path = tmp_path / "tile.laz"
+    cloud = laspy.create(point_format=6, file_version="1.4")
+    cloud.xyz = np.random.default_rng(0).random((300, 3))
+    cloud.write(str(path))
+    content = bytearray(path.read_bytes())
+    (points_at,) = struct.unpack_from("<I", content, 96)
+    layer_at = points_at + 8 + 30 + 4  # after the place of the table, a point and their number
+    struct.pack_into("<I", content, layer_at + 4, 2**31)
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"tile\.laz: .*chunk 0 of 1 up to byte 214748"):
+        read_scene(path)
+
+
 def test_the_unpacked_size_of_laz_is_bounded(tmp_path, monkeypatch):
     write(tmp_path / "tile.laz")
     monkeypatch.setattr(size_bounds, "MAX_ARRAY_BYTES", 100)

@@ -133,7 +133,8 @@ def test_line_ends_of_windows_end_the_header_too(tmp_path):
 
 def test_extra_elements_and_lists_are_passed_over(tmp_path):
     lists = PlyElement.describe(
-        np.array([([1.5],), ([2.5, 3.5],)], [("weights", object)]), "material",
+        np.array([([1.5],), ([2.5, 3.5],)], [("weights", object)]),
+        "material",
         val_types={"weights": "f4"},
     )
     for text in (True, False):

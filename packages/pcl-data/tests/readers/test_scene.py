@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from plyfile import PlyData, PlyElement
 
 from pcl_data import SCANNET20, Scene, save_scene

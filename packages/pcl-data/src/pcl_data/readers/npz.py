@@ -29,7 +29,8 @@ def read_npz(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
     """The scan of an archive.
 
     Its arrays are coord | points | xyz, color | colors | rgb, normal | normals, of shape (n, 3);
-    nyu40 (raw ids); and arrays of shape (n,) or (n, 1) with names that `roles_of` understands. Of an (n, 3) array that `columns` names, each role takes its axis.
+    nyu40 (raw ids); and arrays of shape (n,) or (n, 1) with names that `roles_of` understands. Of
+    an (n, 3) array that `columns` names, each role takes its axis.
 
     Raises:
         ValueError: if the file is no complete archive, has no points, or would unpack to more than
@@ -45,9 +46,12 @@ def read_npz(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
 
 
 def npz_columns(path: Path) -> tuple[str, ...]:
-    """Names of the columns of the archive, without reading them."""
+    """Names of the arrays of the archive, those with known names by role; none is read."""
     with library_errors("NPZ"), zipfile.ZipFile(path) as archive:
-        return tuple(_Columns(archive))
+        arrays = _Columns(archive)
+        known = [name for name in arrays if name in _AXES]
+        others = arrays.unread([name for name in arrays if name not in _AXES])
+        return *known, *others
 
 
 class _Columns(Mapping[str, np.ndarray]):
@@ -70,7 +74,9 @@ class _Columns(Mapping[str, np.ndarray]):
         self._places: dict[str, tuple[str, int | None]] = {}
         for stem, shape in self.shapes.items():
             if len(shape) == 2 and shape[1] > 1:
-                self._places |= {f"{stem}.{axis}": (stem, axis) for axis in range(min(shape[1], 16))}
+                self._places |= {
+                    f"{stem}.{axis}": (stem, axis) for axis in range(min(shape[1], 16))
+                }
             else:
                 self._places[stem] = stem, None
         for roles, stems in _TRIPLES.items():

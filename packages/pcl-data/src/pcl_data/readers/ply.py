@@ -29,9 +29,11 @@ def read_ply(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
     """
     with library_errors("PLY"):
         header = read_header(path)
-        vertex, face = _vertex(header), header.element("face")
+        _vertex(header)
+        face = header.element("face")
         corners = None if face is None else next((n for n in _CORNERS if n in face.lists), None)
-        tables = read_elements(path, header, {"vertex": None, **({"face": corners} if corners else {})})
+        wanted = {"vertex": None} | ({"face": corners} if corners else {})
+        tables = read_elements(path, header, wanted)
         faces = _triangles(path, *tables["face"]) if corners else None
     return scan_from_columns(tables["vertex"], columns, faces=faces)
 

@@ -278,9 +278,7 @@ def _typed(values: np.ndarray, kind: str) -> np.ndarray:
     return typed if kind[0] == "f" or np.array_equal(typed, values) else values
 
 
-def _text_lists(
-    element: Element, rows: list[str], wanted: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _text_lists(element: Element, rows: list[str], wanted: str) -> tuple[np.ndarray, np.ndarray]:
     """All values of a property, and how many of them each row has."""
     values: list[str] = []
     lengths = np.zeros(len(rows), np.int64)

@@ -39,14 +39,15 @@ _HINTS = {
     "superpoint": ("segment", "super"),
 }
 # Columns that say nothing a scene could keep.
-_UNWANTED = frozenset(
-    "_ a alpha rgb rgba curvature confidence quality radius flags s t u v time timestamp gps_time "
-    "gpstime ring vertex_index texture_u texture_v camera_index index return_number "
-    "number_of_returns scan_angle scan_angle_rank scan_direction_flag edge_of_flight_line synthetic "
-    "key_point withheld overlap scanner_channel user_data point_source_id nir infrared "
-    "wavepacket_index wavepacket_offset wavepacket_size return_point_wave_location x_t y_t z_t"
-    .split()
-)
+_UNWANTED = {
+    *("_", "a", "alpha", "rgb", "rgba", "nir", "infrared", "curvature", "confidence", "quality"),
+    *("radius", "flags", "index", "vertex_index", "camera_index", "ring"),
+    *("s", "t", "u", "v", "texture_u", "texture_v", "time", "timestamp", "gps_time", "gpstime"),
+    *("return_number", "number_of_returns", "scan_angle", "scan_angle_rank", "edge_of_flight_line"),
+    *("scan_direction_flag", "scanner_channel", "synthetic", "key_point", "withheld", "overlap"),
+    *("user_data", "point_source_id", "wavepacket_index", "wavepacket_offset", "wavepacket_size"),
+    *("return_point_wave_location", "x_t", "y_t", "z_t"),
+}
 
 
 def roles_of(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -131,10 +131,16 @@ def read_scene(
     return scene
 
 
-def unread_columns(path: str | os.PathLike[str]) -> tuple[str, ...]:
+def unread_columns(
+    path: str | os.PathLike[str], columns: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Names of the columns or arrays of a scan that `read_scene` does not understand.
 
     Only the header is read.
+
+    Args:
+        path: of the scan.
+        columns: column of a role, as in `read_scene`.
 
     Raises:
         FileNotFoundError: if there is no such path.
@@ -145,7 +151,7 @@ def unread_columns(path: str | os.PathLike[str]) -> tuple[str, ...]:
         return unread_arrays(path)
     with errors_in(path):
         names = _COLUMNS[_reader(path)](path)
-        return unread_names(names, roles_of(names)) if names else ()
+        return unread_names(names, roles_of(names, columns)) if names else ()
 
 
 def _reader(path: Path) -> Callable[[Path, Mapping[str, str] | None], RawScan]:
@@ -165,8 +171,6 @@ def _tell_unread(path: Path, names: Sequence[str]) -> None:
         return
     guesses = {name: guessed_role(name) for name in names}
     text = ", ".join(f"{name}: {role}?" if role else name for name, role in guesses.items())
-    example = next(((role, name) for name, role in guesses.items() if role), ("label", names[0]))
-    warn_about(
-        path,
-        f"columns that are not understood: {text}; columns={{{example[0]}: {example[1]}}} reads one",
-    )
+    name, role = next((pair for pair in guesses.items() if pair[1]), (names[0], "label"))
+    way_out = f"columns={{{role}: {name}}} reads one"
+    warn_about(path, f"columns that are not understood: {text}; {way_out}")

@@ -101,20 +101,14 @@ def _is_color(columns: np.ndarray) -> bool:
         return False
     top = 65535 if (known.max(axis=0) > 255).all() else 255
     is_inside = (known >= 0) & (known <= top * (1 + 0.5 / 255))
-    is_fraction = [not _are_whole(channel) and channel.max() <= 1.01 for channel in known.T]
-    exceeds = [channel.max() > 1.01 for channel in known.T]
+    has_fractions = any(not _are_whole(channel) and channel.max() <= 1.01 for channel in known.T)
+    exceeds_one = ((known > 1.01).mean(axis=0) > 0.1).any()
     n_values = [len(np.unique(channel)) for channel in known.T]
     return bool(
         is_inside.mean() >= 0.9
-        and not (any(is_fraction) and sum(exceeds) and _typical(known, is_fraction))
+        and not (has_fractions and exceeds_one)
         and (max(n_values) <= _MOST_CLASSES or 4 * min(n_values) >= max(n_values))
     )
-
-
-def _typical(known: np.ndarray, is_fraction: list[bool]) -> bool:
-    """Whether a channel beside one of fractions exceeds 1 in more than a tenth of its values."""
-    others = known[:, [not fraction for fraction in is_fraction]]
-    return bool((others > 1.01).mean() > 0.1)
 
 
 def _is_normal(columns: np.ndarray) -> bool:

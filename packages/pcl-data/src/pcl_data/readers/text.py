@@ -44,10 +44,10 @@ def read_text(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
     with library_errors("text"), path.open("rb") as file:
         layout = _layout(file, columns)
         file.seek(layout.start)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), io.TextIOWrapper(file, encoding="latin-1") as lines:
             warnings.simplefilter("error", UserWarning)  # a file without a line of numbers
             table = np.loadtxt(
-                io.TextIOWrapper(file, encoding="latin-1"),
+                lines,
                 np.float64,
                 comments=_COMMENTS,
                 delimiter=layout.delimiter,
@@ -88,7 +88,7 @@ def _layout(file: io.BufferedReader, columns: Mapping[str, str] | None = None) -
     if names is None:
         asked = set(map(str.lower, (columns or {}).values())) or _XYZ
         found = {each: set(map(str.lower, each)) for each in map(_names, comments)}
-        names = next((each for each, has in found.items() if asked <= has or _XYZ <= has), None)
+        names = next((each for each, has in found.items() if asked <= has or has >= _XYZ), None)
     return _Layout(names, _delimiter(line), n_rows, start)
 
 
