@@ -106,7 +106,7 @@ class SceneFolder(Dataset):
             label_set=self.label_set,
             label_ids=self.label_ids,
             drop_invalid=self.drop_invalid,
-            columns=self.columns,
+            columns=self.columns or None,
         )
         name = self.names[index]
         check_extent(str(path), scene, self.max_extent)
