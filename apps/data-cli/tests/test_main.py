@@ -114,6 +114,89 @@ def test_shards_hold_the_same_scenes(scans, tmp_path):
     assert "workers must be 1 with --shards" in error
 
 
+@pytest.mark.parametrize("shards", [(), ("--shards",)])
+@pytest.mark.parametrize("out", [".", "prepared", "..", "../link"])
+def test_what_is_read_is_never_written_into(scans, out, shards):
+    (scans.parent / "link").symlink_to(scans)
+    before = {path: path.read_bytes() for path in scans.iterdir()}
+    error = call("prepare", scans, scans / out, "label_set=scannet20", *shards, code=2)
+    assert "out must lie apart from the data that are read" in error
+    assert {path: path.read_bytes() for path in scans.iterdir()} == before
+
+
+def test_a_single_scan_is_not_prepared_into_its_own_folder(scans):
+    assert "out must lie apart" in call("prepare", scans / "hall.ply", scans, code=2)
+    assert sorted(path.name for path in scans.iterdir()) == ["hall.ply", "shop.ply"]
+
+
+@pytest.mark.parametrize(
+    "command", [("prepare", "READ"), ("prepare", "READ", "--shards"), ("synth", "rooms")]
+)
+def test_folders_of_other_things_are_not_written_into(scans, tmp_path, command):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "room.ply").write_bytes(b"mine")
+    words = [scans if word == "READ" else word for word in command]
+    words.insert(2, other)
+    if command[0] == "synth":
+        words += ["--count", 1, f"cache={tmp_path / 'cache'}"]
+    assert "got " in (error := call(*words, code=2))
+    assert "which holds room.ply" in error
+    assert [path.name for path in other.iterdir()] == ["room.ply"]
+
+
+def test_a_picture_replaces_no_file_unless_it_is_told_to(scans, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"mine")
+    (tmp_path / "hall.html").write_bytes(b"mine")
+    for words in (["--out", "a.png"], []):
+        assert "give --overwrite to replace it" in call("show", scans, *words, code=2)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "hall.html").read_bytes() == b"mine"
+    assert "out must end in .png" in call(
+        "show", scans, "--out", scans / "hall.ply", "--overwrite", code=2
+    )
+    call("show", scans, "--out", "a.png", "--overwrite")
+    assert Image.open("a.png").size == (1200, 900)
+
+
+def test_two_processes_prepare_into_one_folder(scans, tmp_path):
+    for number in range(20):
+        points = np.full((2, 3), number, np.float32)
+        write_ply(scans / f"scan_{number:02d}.ply", points, labels=np.zeros(2, int))
+    code = "from data_cli.main import app; app()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "prepare",
+        scans,
+        tmp_path / "out",
+        "label_set=scannet20",
+    ]
+    parts = [("--split", "scan_0*"), ("--split", "*")]
+    running = [subprocess.Popen([*command, *part], stdout=subprocess.DEVNULL) for part in parts]
+    assert [process.wait(120) for process in running] == [0, 0]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert len(manifest["scenes"]) == 22
+    assert "22 scenes, 0 errors" in call("validate", tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_shards_describe_themselves(scans, tmp_path):
+    (scans / "dataset.yaml").write_text(
+        "name: mine\nclasses: [{name: floor, id: 2}, {name: bench, id: 7}]\n"
+        f"ignored: {[0, 1, *range(3, 7), *range(8, 20)]}\nsplits: {{train: ['h*']}}\n"
+    )
+    for path in scans.glob("*.ply"):
+        points = np.random.default_rng(0).random((20, 3), np.float32)
+        write_ply(path, points, labels=np.arange(20))
+    out = tmp_path / "shards"
+    call("prepare", scans, out, "--shards", "--split", "train")
+    assert "bench" in call("stats", out, "--kind", "shards", "--split", "train")
+    assert "1 scenes, 0 errors" in call("validate", out, "--kind", "shards")
+    assert "which holds dataset.yaml" in call("prepare", scans, out, "--shards", code=2)
+
+
 def test_sound_rooms_validate(rooms):
     said = call("validate", rooms)
     assert said.endswith("2 scenes, 0 errors, 1 warnings\n")
@@ -147,6 +230,50 @@ def test_statistics_without_labels_have_no_classes(scans):
     said = call("stats", scans, "label_set=scannet20")
     assert said.splitlines()[1] == "points of a scene: 10 to 40, median 25"
     assert len(said.splitlines()) == 3
+
+
+def test_columns_that_are_not_understood_are_listed_and_can_be_named(tmp_path):
+    for name in "ab":
+        rows = "".join(f"{i % 3} {i % 5} {i % 7} {i % 2 + 6}\n" for i in range(50))
+        (tmp_path / f"{name}.csv").write_text(f"x y z semanticID\n{rows}")
+    assert "columns that are not understood: semanticID (in 2)" in call("stats", tmp_path)
+    assert json.loads(call("stats", tmp_path, "--json"))["unread_columns"] == {"semanticID": 2}
+    said = call("validate", tmp_path)
+    assert said.count("semanticID: label?") == 2
+    assert f"warning: read: a: {tmp_path / 'a.csv'}: columns" in said
+    (tmp_path / "dataset.yaml").write_text(
+        "name: mine\nclasses: [{name: floor, id: 6}, {name: bench, id: 7}]\n"
+        "columns: {label: semanticID}\nsplits: {val: [b]}\n"
+    )
+    said = call("stats", tmp_path, "--split", "val")
+    assert "bench" in said
+    assert "not understood" not in said
+    assert "0 errors, 0 warnings" in call("validate", tmp_path)
+
+
+def test_scans_far_away_and_large_ones_are_warnings_that_name_them(tmp_path):
+    points = np.random.default_rng(0).random((500, 3)) * [250, 1, 1]
+    np.save(tmp_path / "hall.npy", points)
+    np.save(tmp_path / "tile.npy", points / [250, 1, 1] + [388096.0, 3948996, 30])
+    said = call("validate", tmp_path)
+    assert "warning: units: hall: the scene spans 249" in said
+    assert "max_extent=25" in said
+    assert "0 errors" in said
+    error = call("show", tmp_path / "hall.npy", "max_extent=100", code=2)
+    assert "; max_extent=250 takes it" in error
+
+
+def test_a_partial_download_is_counted_and_left_out_on_request(tmp_path):
+    cache = f"cache={tmp_path / 'cache'}"
+    kitti = tmp_path / "kitti"
+    call("synth", "streets", kitti, "--count", 1, "--layout", "semantickitti", *STREETS, cache)
+    (kitti / "sequences" / "00" / "labels" / "000000.label").unlink()
+    words = ("--kind", "semantickitti", "--split", "00")
+    error = call("stats", kitti, *words, code=2)
+    assert "labels/000000.label missing, from semantic-kitti.org" in error
+    assert "; 1 of 2 scenes are not complete; missing=skip leaves those out" in error
+    assert call("stats", kitti, *words, "missing=skip").startswith("1 scenes")
+    assert call("stats", kitti, *words, "label_ids=none").startswith("2 scenes")
 
 
 def test_statistics_count_the_classes(rooms):

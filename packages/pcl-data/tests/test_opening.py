@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcl_data import SCANNET20, SCANNET200, Scene, save_scene
-from pcl_data.datasets import NuScenes, SceneFolder
+from pcl_data.datasets import NuScenes, SceneFolder, SevenScenes
 from pcl_data.opening import (
     HELD_OUT,
     KINDS,
@@ -55,7 +55,8 @@ def test_values_are_read_as_yaml():
         ("folder", None, ["pattern"], "options must be key=value, got 'pattern'"),
         ("folder", None, ["patern=*"], r"got 'patern'; did you mean 'pattern'\?"),
         ("folder", None, ["label_set=scannet"], r"label_set must be one of nyu40, .*'scannet"),
-        ("shards", "train", [], "option must be one of label_set, got 'split'"),
+        ("scannet", None, ["mising=skip"], r"one of .*, got 'mising'; did you mean 'missing'\?"),
+        ("waymo", None, ["columns={}"], "option must be one of .*label_set.*, got 'columns'"),
     ],
 )
 def test_words_that_are_not_known_name_the_nearest(scans, kind, split, options, message):
@@ -72,6 +73,11 @@ def test_words_that_are_not_known_name_the_nearest(scans, kind, split, options, 
         (SceneFolder, "max_extent=50", 50.0),
         (SceneFolder, "max_extent=null", None),
         (SceneFolder, "label_ids=raw", "raw"),
+        (SceneFolder, "columns={label: semanticID}", {"label": "semanticID"}),
+        (SceneFolder, f"pattern={'[' * 2000}", "[" * 2000),
+        (SceneFolder, "pattern=2024-13-45", "2024-13-45"),
+        (SevenScenes, "missing=skip", "skip"),
+        (SevenScenes, "frame_step=5", 5),
     ],
 )
 def test_a_value_has_the_type_of_its_option(reader, word, value):
@@ -94,6 +100,14 @@ def test_a_value_has_the_type_of_its_option(reader, word, value):
 def test_a_value_of_another_type_is_named(reader, word, message):
     with pytest.raises(ValueError, match=message):
         read_options(reader, read_words([word]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_layout_takes_the_same_options(kind):
+    common = ["label_ids=none", "label_set=nyu40", "max_extent=50", "pattern=a*", "split=a"]
+    if kind != "shards":
+        common += ["missing=skip"]
+    assert len(read_options(KINDS[kind], read_words(common))) == len(common)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"folder", "shards"}))

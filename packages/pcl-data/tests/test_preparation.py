@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from pcl_data import S3DIS13, SCANNET20, Scene
+from pcl_data import S3DIS13, SCANNET20, Scene, preparation
 from pcl_data.dataset import Dataset
 from pcl_data.datasets import SceneFolder
-from pcl_data.datasets.dataset_yaml import read_dataset_yaml
+from pcl_data.datasets.dataset_yaml import read_dataset_yaml, write_dataset_yaml
 from pcl_data.preparation import changed_files, prepare, read_manifest
 
 
@@ -85,9 +85,11 @@ def test_scenes_before_a_broken_one_stay_and_are_listed(tmp_path):
     assert prepare(Worlds("abc"), tmp_path).keys() == {"a", "b", "c"}
 
 
-def test_a_scene_without_manifest_is_hashed_and_not_read(tmp_path):
+def test_a_scene_that_is_not_in_the_manifest_is_hashed_and_not_read(tmp_path):
     prepare(Worlds("ab"), tmp_path)
-    (tmp_path / "manifest.json").unlink()
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    del content["scenes"]["b"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
     again = Worlds("ab")
     assert prepare(again, tmp_path).keys() == {"a", "b"}
     assert again.reads == []
@@ -103,6 +105,7 @@ def test_a_deleted_scene_is_written_again(tmp_path):
 
 
 def test_something_else_with_the_name_of_a_scene_is_rejected(tmp_path):
+    prepare(Worlds("a"), tmp_path)
     (tmp_path / "b").mkdir()
     with pytest.raises(ValueError, match="out must hold no other things called like a scene"):
         prepare(Worlds("ab"), tmp_path)
@@ -118,6 +121,60 @@ def test_another_process_may_write_the_same_scene_and_others_meanwhile(tmp_path)
 
     assert prepare(Slow("ab"), tmp_path).keys() == {"a", "b", "c"}
     assert read_manifest(tmp_path).keys() == {"a", "b", "c"}
+
+
+def test_processes_that_write_the_manifest_at_the_same_moment_lose_no_entry(tmp_path, monkeypatch):
+    """The other process reads the manifest before ours is written, and writes it after."""
+    real = preparation._replace
+
+    def delayed(path, content):
+        if json.loads(content)["scenes"]:  # not the first, empty one
+            monkeypatch.setattr(preparation, "_replace", real)
+            prepare(Worlds("b"), tmp_path, split="val")  # from its beginning to its end
+        real(path, content)
+
+    monkeypatch.setattr(preparation, "_replace", delayed)
+    assert prepare(Worlds("a"), tmp_path, split="train").keys() == {"a", "b"}
+    assert read_manifest(tmp_path).keys() == {"a", "b"}
+    splits = read_dataset_yaml(tmp_path / "dataset.yaml").splits
+    assert splits == {"train": ("a",), "val": ("b",)}
+
+
+def test_a_split_that_another_process_replaced_is_listed_at_the_end(tmp_path):
+    class Other(Worlds):
+        def __getitem__(self, index):
+            (tmp_path / "dataset.yaml").unlink()
+            write_dataset_yaml(tmp_path / "dataset.yaml", SCANNET20, {"val": ["b"]})
+            return super().__getitem__(index)
+
+    prepare(Other("a"), tmp_path, split="train")
+    splits = read_dataset_yaml(tmp_path / "dataset.yaml").splits
+    assert splits == {"train": ("a",), "val": ("b",)}
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "room.ply").write_bytes(b"ply")
+    with pytest.raises(ValueError, match=r"new, empty or prepared .* which holds room\.ply"):
+        prepare(Worlds("ab"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["room.ply"]
+
+
+def test_what_a_killed_preparation_left_is_removed(tmp_path):
+    prepare(Worlds("a"), tmp_path)
+    for name in ("a", "b", "manifest.json", "foreign"):
+        (tmp_path / f".{name}.{'0' * 32}.tmp").mkdir()
+    prepare(Worlds("ab"), tmp_path)
+    assert [path.name for path in tmp_path.glob(".*")] == [f".foreign.{'0' * 32}.tmp"]
+
+
+def test_a_process_whose_temporary_files_are_removed_finds_what_it_was_writing(tmp_path):
+    class Removed(Worlds):
+        def __getitem__(self, index):
+            scene = super().__getitem__(index)
+            prepare(Worlds("a"), tmp_path)
+            return scene
+
+    assert prepare(Removed("a"), tmp_path).keys() == {"a"}
 
 
 def test_scenes_of_another_source_are_not_added(tmp_path):
@@ -151,9 +208,13 @@ def test_another_label_set_is_rejected(tmp_path):
         prepare(Worlds("a", S3DIS13), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", "{}", '{"scenes": {"a": 1}}', '{"scenes": {"a": {"b": 1}}}']
-)
+BROKEN = ("{", "[]", "{}", "[" * 9999, '{"scenes": {"a": 1}}', '{"scenes": {"a": {"b": 1}}}')
+BROKEN += ('{"scenes": {"a": {"b": [1e999, "x"]}}}', '{"scenes": {"a": {"b": [1, 2]}}}')
+BROKEN += ('{"scenes": {"a": {"../../b": [1, "x"]}}}', '{"scenes": {"/a": {"b": [1, "x"]}}}')
+BROKEN += ('{"scenes": {"a\\u0000": {"b": [1, "x"]}}}',)
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_a_broken_manifest_is_named(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match=r"manifest\.json"):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_data import NYU40, SCANNET20, Frame, Scene
+from pcl_data.datasets.dataset_yaml import write_dataset_yaml
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS
 from pcl_data.shards import ShardFolder, write_shards
 
@@ -256,3 +257,22 @@ def test_shards_with_changed_bytes_give_scenes_or_an_error_that_names_them(tmp_p
     else:
         message = shard.name
     assert shard.name in message
+
+
+def test_a_description_beside_the_shards_gives_meaning_and_splits(tmp_path):
+    points = np.array([[0, 0, 0], [0, 30, 0]], np.float32)
+    labels = np.array([0, -1])
+    write_shards([Scene(name, points, labels=labels) for name in ("08/a", "08/b", "c")], tmp_path)
+    write_dataset_yaml(tmp_path / "dataset.yaml", SCANNET20, {"train": ["08/a", "c"]})
+    shards = ShardFolder(tmp_path, split="train")
+    assert shards.names == ("08/a", "c")
+    assert shards[1].name == "c"
+    assert shards.label_set == SCANNET20
+    assert ShardFolder(tmp_path, split="08").names == ("08/a", "08/b")
+    assert ShardFolder(tmp_path, split="*a").names == ("08/a",)
+    assert ShardFolder(tmp_path, pattern="c").names == ("c",)
+    assert ShardFolder(tmp_path, label_ids="none")[0].labels is None
+    with pytest.raises(ValueError, match=r"one of train, a group such as 08, .* got 'trian'; did"):
+        ShardFolder(tmp_path, split="trian")
+    with pytest.raises(ValueError, match=r"08/a spans 30 m.*; max_extent=30 takes it"):
+        ShardFolder(tmp_path, max_extent=20.0)[0]

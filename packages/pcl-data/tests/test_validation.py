@@ -132,7 +132,7 @@ def test_points_that_repeat_are_found(room):
 
 def test_what_cannot_be_read_is_an_error_and_the_rest_is_still_checked(tmp_path):
     (tmp_path / "a.txt").write_text("0 0 nan\n1 1 1\n")
-    (tmp_path / "b.txt").write_text("0 0 0 255 0 0 77\n1 1 1 0 0 255 0\n")
+    (tmp_path / "b.txt").write_text("x y z r g b label\n0 0 0 255 0 0 77\n1 1 1 0 0 255 0\n")
     (tmp_path / "c.txt").write_text("x y z r g b label\n0 0 0 -3 0 0 0\n1 1 1 0 0 0 0\n")
     (tmp_path / "d.txt").write_text("0 0 0 255 0 0 4\n1 1 1 0 0 255 4\n")
     findings = list(validate(SceneFolder(tmp_path, label_set=SCANNET20)))
@@ -141,6 +141,18 @@ def test_what_cannot_be_read_is_an_error_and_the_rest_is_still_checked(tmp_path)
     assert "points must be finite" in errors["a"]
     assert "labels must lie in [-1, 20) of scannet20, got 77" in errors["b"]
     assert "colors must lie in [0, 1]" in errors["c"]
+
+
+def test_what_a_reader_warns_of_is_a_finding_of_its_scene(tmp_path):
+    (tmp_path / "a.csv").write_text("x y z semanticID\n0 0 0 1\n1 1 1 2\n")
+    np.save(tmp_path / "b.npy", np.array([[0, 0, 0], [0, 250, 0]], np.float32))
+    findings = [(f.level, f.scene, f.rule, f.message) for f in validate(SceneFolder(tmp_path))]
+    assert [finding[:3] for finding in findings] == [
+        ("warning", "a", "read"),
+        ("warning", "b", "units"),
+    ]
+    assert "semanticID: label?" in findings[0][3]
+    assert "spans 250 m; are its units metres?; max_extent=250 lets" in findings[1][3]
 
 
 def test_classes_without_a_point_are_found_in_the_data_set_alone(rooms):

@@ -42,14 +42,18 @@ def print_statistics(
     """Print the numbers of a data set."""
     dataset = open_dataset(root, kind, split, read_words(options))
     statistics = count_dataset((dataset[i] for i in range(len(dataset))), dataset.label_set)
+    unread = Counter(column for name in dataset.names for column in dataset.unread_columns(name))
     if as_json:
-        print_json(_summary(statistics))
+        print_json(_summary(statistics) | {"unread_columns": dict(unread)})
         return
     sizes = sorted(scene.n_points for scene in statistics.scenes)
     extents = [" x ".join(f"{length:.1f}" for length in s.extent) for s in statistics.scenes]
     typer.echo(f"{len(sizes)} scenes, {statistics.n_points:,} points")
     typer.echo(f"points of a scene: {sizes[0]:,} to {sizes[-1]:,}, median {median(sizes):,.0f}")
     typer.echo(f"first scene: {statistics.scenes[0].name}, {extents[0]} m")
+    if unread:
+        columns = ", ".join(f"{column} (in {count})" for column, count in unread.most_common())
+        typer.echo(f"columns that are not understood: {columns}")
     _print_classes(statistics)
 
 

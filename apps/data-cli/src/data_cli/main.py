@@ -23,11 +23,15 @@ Kind = Annotated[
     ),
 ]
 Split = Annotated[
-    str | None, typer.Option(help="an official split, or names: scan_1,scan_2 or scan_1,")
+    str | None,
+    typer.Option(
+        help="an official split, a group of scenes (a sequence, an area), a name or a pattern; "
+        "or several with commas: scan_1,scan_2 or '08,09/0000*'"
+    ),
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Argument(help="options of the reader: label_set=scannet200 frames=sens cameras=true"),
+    typer.Argument(help="options of the reader: label_set=scannet200 missing=skip cameras=true"),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="processes")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -140,7 +144,7 @@ def show(
     split: Split = None,
     scene: Annotated[str | None, typer.Option(help="name of the scene; default: the first")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="a .png or .html file; default: <scene>.html")
+        Path | None, typer.Option(help="a new .png or .html file; default: <scene>.html")
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="colour, labels, instances, intensity, height")
@@ -148,6 +152,9 @@ def show(
     cut_above: Annotated[
         float | None, typer.Option(help="of a PNG: leave out points above this height, metres")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a file that is there")
+    ] = False,
 ) -> None:
     """Write a picture of a scene, or a page to turn and zoom it in any browser.
 
@@ -156,9 +163,18 @@ def show(
     with boundary():
         from data_cli.showing import show_scene
 
-        typer.echo(
-            show_scene(root, kind, split, options or [], scene, out, layer, cut_above=cut_above)
+        path = show_scene(
+            root,
+            kind,
+            split,
+            options or [],
+            scene,
+            out,
+            layer,
+            cut_above=cut_above,
+            overwrite=overwrite,
         )
+        typer.echo(path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pcl_data.colormaps import scene_layers
 from pcl_data.export import write_html
 from pcl_data.opening import chosen, open_dataset, read_words
 from pcl_data.rendering import render_points, write_png
+from pcl_run.files import must_be_new
 
 
 def show_scene(
@@ -19,17 +20,22 @@ def show_scene(
     layer: str | None,
     *,
     cut_above: float | None,
+    overwrite: bool,
 ) -> Path:
     """Write the scene to `out` and return where it is.
 
     Raises:
-        ValueError: if there is no such scene or layer, or the file is no .png or .html.
+        ValueError: if there is no such scene or layer, or the file is no .png or .html, or there
+            already and not to be overwritten.
     """
+    if out is not None:
+        must_be_new(out, overwrite)
     dataset = open_dataset(root, kind, split, read_words(options))
     scene = dataset[0] if name is None else dataset.load(name)
     layers = scene_layers(scene)
     first = chosen("layer", layer, layers) if layer is not None else next(iter(layers))
     out = out or Path(f"{scene.name.replace('/', '_')}.html")
+    must_be_new(out, overwrite)
     if out.suffix == ".png":
         image = render_points(
             scene.points, layers[first].colors, width=1200, height=900, cut_above=cut_above

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST = 500  # characters of what a library says: it may repeat what is in the file
+
 
 class NeedsOption(ValueError):  # noqa: N818
     """Data that an option would let through.
@@ -48,7 +50,7 @@ def library_errors(what: str) -> Iterator[None]:
         # A panic of a library written in Rust (lazrs) is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = str(error).strip().split("\n")[0][:_LONGEST] or type(error).__name__
         raise ValueError(f"must be a complete {what} file, got: {reason}") from error
 
 

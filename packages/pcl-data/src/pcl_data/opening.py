@@ -7,8 +7,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import yaml
-
 from pcl_data import label_set as label_sets
 from pcl_data.dataset import Dataset
 from pcl_data.datasets import (
@@ -23,6 +21,7 @@ from pcl_data.datasets import (
     SunRgbd,
     Waymo,
 )
+from pcl_data.plain_yaml import load_yaml
 from pcl_data.shards import ShardFolder
 
 KINDS: dict[str, Callable[..., Dataset]] = {
@@ -66,7 +65,8 @@ def open_dataset(
     Args:
         root: its folder.
         kind: one of `KINDS`.
-        split: an official split, or names with a comma after each; None takes the usual one.
+        split: an official split, a group of scenes (a sequence, an area), a name, a pattern, or
+            several of these with commas between them; None takes the usual split.
         options: of the reader, as `read_options` takes them.
 
     Raises:
@@ -76,8 +76,8 @@ def open_dataset(
     reader = KINDS[chosen("kind", kind, KINDS)]
     arguments = read_options(reader, options or {})
     if split is not None:
-        names = [name for name in split.split(",") if name]
-        arguments["split"] = names if "," in split else split
+        words = [word for word in split.split(",") if word]
+        arguments["split"] = words if "," in split else split
         check_keys(reader, arguments)
     return reader(root, **arguments)
 
@@ -111,7 +111,7 @@ def read_options(reader: Callable[..., Any], options: Mapping[str, Any]) -> dict
         ValueError: if the reader has no such option, or it takes no such value.
     """
     check_keys(reader, options)
-    parameters = inspect.signature(reader).parameters
+    parameters = _parameters(reader)
     arguments = {key: _fitted(key, value, parameters[key]) for key, value in options.items()}
     if "label_set" in arguments:
         name = str(options["label_set"])
@@ -125,9 +125,21 @@ def check_keys(reader: Callable[..., Any], arguments: Sequence[str] | Mapping[st
     Raises:
         ValueError: naming the nearest option.
     """
-    known = [name for name in inspect.signature(reader).parameters if name not in _ELSEWHERE]
+    known = [name for name in _parameters(reader) if name not in _ELSEWHERE]
     for key in arguments:
         chosen("option", key, known)
+
+
+def _parameters(reader: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Parameters of a reader, and of the classes that it hands its `**options` on to."""
+    makers = inspect.getmro(reader) if inspect.isclass(reader) else (reader,)
+    found: dict[str, inspect.Parameter] = {}
+    for maker in makers:
+        parameters = inspect.signature(maker).parameters
+        found = dict(parameters) | found
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return {key: value for key, value in found.items() if value.kind is not value.VAR_KEYWORD}
 
 
 def _fitted(key: str, given: Any, parameter: inspect.Parameter) -> Any:
@@ -152,8 +164,8 @@ def _fitted(key: str, given: Any, parameter: inspect.Parameter) -> Any:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return load_yaml(text)
+    except ValueError:
         return text
 
 

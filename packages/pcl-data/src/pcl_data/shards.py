@@ -9,17 +9,20 @@ in any order, memory-mapped.
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from pcl_data.atomic_files import whole_file
-from pcl_data.dataset import Dataset
+from pcl_data.dataset import Dataset, check_extent, check_max_extent
+from pcl_data.datasets.dataset_yaml import FILE_NAME, read_dataset_yaml
+from pcl_data.datasets.selection import chosen_names, matching_names
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import LabelSet
 from pcl_data.readers.npy import view_array
+from pcl_data.readers.scene_reader import LabelIds
 from pcl_data.readers.tar_members import tar_members
 from pcl_data.scene import Scene
 from pcl_data.scene_store import parse_meta, scene_arrays, scene_meta, scene_of_arrays
@@ -76,7 +79,13 @@ class ShardFolder(Dataset):
 
     Args:
         root: folder of `shard-*.tar` files, or one such file.
-        label_set: meaning of the labels.
+        label_set: meaning of the labels; None takes that of a `dataset.yaml` beside the shards.
+        split: a split of `dataset.yaml`, a name, a pattern of names, or several of these; None
+            takes all.
+        pattern: of the names to take, among those of the split.
+        label_ids: what the ids are, as in `read_scene`.
+        max_extent: largest width, depth or height of a scene that is believed, metres.
+        drop_invalid: leave out points with a NaN or infinite coordinate, as in `read_scene`.
 
     Raises:
         FileNotFoundError: if there is no shard.
@@ -94,12 +103,30 @@ class ShardFolder(Dataset):
         [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, label_set: LabelSet | None = None) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        label_set: LabelSet | None = None,
+        split: str | Sequence[str] | None = None,
+        pattern: str = "*",
+        label_ids: LabelIds = "train",
+        max_extent: float | None = None,
+        drop_invalid: bool = False,
+    ) -> None:
+        check_max_extent(max_extent)
         root = Path(root)
         shards = sorted(root.glob("shard-*.tar")) if root.is_dir() else [root]
         if not shards or not shards[0].is_file():
             raise FileNotFoundError(f"root must hold shard-000000.tar, got {root}")
-        self.label_set = label_set
+        file = root / FILE_NAME
+        description = read_dataset_yaml(file) if file.is_file() else None
+        own = None if description is None else description.label_set
+        splits = {} if description is None else description.splits
+        self.label_set = own if label_set is None else label_set
+        self.label_ids: LabelIds = label_ids
+        self.max_extent = max_extent
+        self.drop_invalid = drop_invalid
         self._members: dict[str, tuple[Path, dict[str, tuple[int, int]]]] = {}
         for shard in shards:
             with errors_in(shard):
@@ -107,7 +134,13 @@ class ShardFolder(Dataset):
                     if name in self._members:
                         raise ValueError(f"scenes must have distinct names, got {name!r} twice")
                     self._members[name] = shard, members
-        self.names = tuple(self._members)
+        names: Sequence[str] = tuple(self._members)
+        if split is not None:
+            with errors_in(root):
+                names = chosen_names(
+                    split, splits=tuple(splits), names_of=splits.__getitem__, every=lambda: names
+                )
+        self.names = matching_names(names, pattern)
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]
         name = self.names[index]
@@ -120,7 +153,17 @@ class ShardFolder(Dataset):
         for stem, part in parts.items():
             with errors_in(f"{shard}: {name}.{stem}"), library_errors("NPY"):
                 arrays[stem.removesuffix(".npy").replace(".", "/")] = view_array(part)
-        return scene_of_arrays(f"{shard}: {name}", meta._replace(name=name), arrays, self.label_set)
+        owner = f"{shard}: {name}"
+        scene = scene_of_arrays(
+            owner,
+            meta._replace(name=name),
+            arrays,
+            self.label_set,
+            label_ids=self.label_ids,
+            drop_invalid=self.drop_invalid,
+        )
+        check_extent(owner, scene, self.max_extent)
+        return scene
 
 
 def _with_keys(scenes: Iterable[Scene]) -> Iterator[Scene]:

@@ -5,6 +5,7 @@ label outside the map. A warning is what is legal and seldom meant: millimetres,
 without a point.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,8 @@ import numpy as np
 from pcl_data.dataset import Dataset
 from pcl_data.scene import Scene
 
-LARGEST, SMALLEST = 500.0, 0.5  # metres: a scene beyond them is hardly in metres
+LARGEST, SMALLEST = 200.0, 0.5  # metres: a scene beyond them is hardly in metres
+LARGEST_SWEEP = 500.0  # metres, of what one sensor sees from where it is
 SMALLEST_INSTANCE = 10  # points
 # Names of the classes that lie at the bottom of a scene.
 _GROUND = {"floor", "road", "parking", "sidewalk", "driveable_surface", "ground", "terrain"}
@@ -41,6 +43,8 @@ class Finding:
 def validate(dataset: Dataset) -> Iterator[Finding]:
     """Findings of every scene, and of the whole; a scene that cannot be read is one.
 
+    What a reader warns of is a finding too: columns that it does not understand, an origin.
+
     Args:
         dataset: any; it is read once.
     """
@@ -50,10 +54,16 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
     without: list[str] = []
     n_read = 0
     for index, name in enumerate(dataset.names):
-        try:
-            scene = dataset[index]
-        except (ValueError, OSError) as error:
-            yield Finding("error", name, "read", str(error))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                scene: Scene | None = dataset[index]
+            except (ValueError, OSError) as error:
+                scene, problem = None, str(error)
+        for message in _user_warnings(said):
+            yield Finding("warning", name, "read", message)
+        if scene is None:
+            yield Finding("error", name, "read", problem)
             continue
         yield from validate_scene(scene)
         n_read += 1
@@ -87,10 +97,18 @@ def validate_scene(scene: Scene) -> Iterator[Finding]:
             yield Finding("warning", scene.name, rule, message)
 
 
+def _user_warnings(said: list[warnings.WarningMessage]) -> list[str]:
+    """What a reader warned of, each once."""
+    users = [each for each in said if issubclass(each.category, UserWarning)]
+    return list(dict.fromkeys(str(each.message) for each in users))
+
+
 def _units(scene: Scene) -> Iterator[str]:
     extent = float(np.ptp(scene.points, axis=0).max())
-    if not SMALLEST <= extent <= LARGEST:
-        yield f"the scene spans {extent:g} m; are its units metres?"
+    largest = LARGEST if scene.sensor_to_world is None else LARGEST_SWEEP
+    if not SMALLEST <= extent <= largest:
+        hint = f"; max_extent={np.ceil(extent):.0f} lets a training take it"
+        yield f"the scene spans {extent:g} m; are its units metres?{hint * (extent > largest)}"
     far = float(np.abs(scene.points).max())
     if far > 1e4:
         yield f"coordinates reach {far:g} m, where float32 is 1 mm and coarser; move the origin"

@@ -110,8 +110,8 @@ def test_a_sweep_without_objects_has_no_boxes(root):
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ("validation", "split must be training, testing, train or val, got 'validation'"),
-        (["000003"], "split must hold names like training/000001, got '000003'"),
+        ("validation", "split must be one of training, testing, train, val, .* got 'validation'"),
+        (["000003"], "a name such as training/00.* got '000003'"),
     ],
 )
 def test_what_is_no_split_is_an_error(root, split, message):
@@ -128,7 +128,7 @@ def test_missing_files_are_named(root):
         KittiObject(root)
     with pytest.raises(FileNotFoundError, match=r"ImageSets/train\.txt missing"):
         KittiObject(root, "train")
-    with pytest.raises(FileNotFoundError, match=r"training/velodyne/000000\.bin"):
+    with pytest.raises(FileNotFoundError, match=r"training missing"):
         KittiObject(root / "ImageSets")
 
 

@@ -197,9 +197,7 @@ def test_missing_files_are_named_with_their_source(root, scan):
 
 
 def test_options_are_checked(root):
-    with pytest.raises(
-        ValueError, match="label_set must be SCANNET20, NYU40 or SCANNET200, got 's3"
-    ):
+    with pytest.raises(ValueError, match="must be scannet20, nyu40, scannet200, got s3dis13"):
         ScanNet(root, label_set=S3DIS13)
     with pytest.raises(ValueError, match=r"split must be one of .* got 'training'"):
         ScanNet(root, "training")

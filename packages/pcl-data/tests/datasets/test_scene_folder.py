@@ -5,6 +5,7 @@ import pytest
 
 from pcl_data import NYU40, S3DIS13, SCANNET20, SCANNET200, Scene, save_scene
 from pcl_data.datasets import SceneFolder
+from pcl_data.file_errors import NeedsOption
 from pcl_data.testing import check_dataset
 
 
@@ -21,7 +22,8 @@ def test_scans_of_any_kind_come_sorted_by_name(tmp_path):
     save_scene(Scene("y", np.zeros((4, 3), np.float32)), tmp_path / "area" / "d")
     write(tmp_path / ".hidden.txt")
     write(tmp_path / "notes.md")
-    folder = SceneFolder(tmp_path)
+    with pytest.warns(UserWarning, match="passed over hidden files: 1$"):
+        folder = SceneFolder(tmp_path)
     assert folder.names == ("a", "b", "c", "d")
     assert [(scene.name, len(scene.points)) for scene in folder] == [
         ("a", 3),
@@ -38,7 +40,8 @@ def test_scans_two_levels_down_are_not_taken(tmp_path):
     write(tmp_path / "a.txt")
     (tmp_path / "x" / "y").mkdir(parents=True)
     write(tmp_path / "x" / "y" / "b.txt")
-    assert SceneFolder(tmp_path).names == ("a",)
+    with pytest.warns(UserWarning, match=r"passed over x \(a folder without a scan\)"):
+        assert SceneFolder(tmp_path).names == ("a",)
 
 
 def test_a_single_scan_is_a_folder_of_one(tmp_path):
@@ -73,7 +76,9 @@ def test_millimetres_are_noticed(tmp_path):
     write(tmp_path / "a.txt", "0 0 0\n0 5000 0\n")
     assert len(SceneFolder(tmp_path)[0].points) == 2
     assert len(SceneFolder(tmp_path, max_extent=5000.0)[0].points) == 2
-    message = r"a\.txt spans 5000 m, more than max_extent=100 m: are the units metres\?"
+    message = (
+        r"a\.txt spans 5000 m, more than max_extent=100: are the units metres\?; max_extent=5000 t"
+    )
     with pytest.raises(ValueError, match=message):
         SceneFolder(tmp_path, max_extent=100.0)[0]
 
@@ -133,14 +138,41 @@ def test_what_the_caller_gives_goes_before_the_description(described):
 
 
 def test_a_split_that_is_not_there_is_an_error(described):
-    with pytest.raises(ValueError, match=r"split must be one of \['val'\] in .*yaml, got 'train'"):
+    with pytest.raises(ValueError, match=r"yaml: split must be one of val, .* got 'train'"):
         SceneFolder(described, split="train")
-    for split, shown in ((["a", "z"], r"\['z'\]"), (["a", "a"], r"\['a', 'a'\]"), ([], r"\[\]")):
-        with pytest.raises(ValueError, match=f"names of scans, each once, got {shown}"):
+    with pytest.raises(ValueError, match=r"one of val, a name such as a, or a pattern, got 'z'"):
+        SceneFolder(described, split=["a", "z"])
+    for split, shown in ((["a", "a"], r"\['a'\]"), ([], r"\[\]")):
+        with pytest.raises(ValueError, match=f"must hold names, each once, got {shown}"):
             SceneFolder(described, split=split)
     write(described / "dataset.yaml", YAML.replace("merged", "merge"))
     with pytest.raises(ValueError, match=r"dataset\.yaml: .* got 'merge': did you mean 'merged'"):
         SceneFolder(described)
+
+
+def test_a_split_may_be_a_pattern_a_sub_folder_or_several(described):
+    write(described / "area" / "d.txt")
+    assert SceneFolder(described, split="[ab]").names == ("a", "b")
+    assert SceneFolder(described, split="area").names == ("d",)
+    assert SceneFolder(described, split=["d", "val"]).names == ("d", "c", "a")
+    assert SceneFolder(described, split=["d"], pattern="?.txt").names == ("d",)
+    write(described / "dataset.yaml", YAML.replace("[c, a]", "['[bc]']"))
+    assert SceneFolder(described, split="val").names == ("b", "c")
+
+
+def test_scans_that_the_description_lists_and_that_are_not_there_are_left_out_on_request(described):
+    write(described / "dataset.yaml", YAML.replace("[c, a]", "[c, x, y]"))
+    with pytest.raises(
+        NeedsOption,
+        match=r"yaml: 2 of 3 scans of the split 'val' must be .*"
+        "got no x, y; missing=skip leaves those out",
+    ):
+        SceneFolder(described, split="val")
+    with pytest.warns(UserWarning, match=r"yaml: left out 2 of 3 scans .*: x, y missing"):
+        assert SceneFolder(described, split="val", missing="skip").names == ("c",)
+    (described / "c.txt").unlink()
+    with pytest.raises(ValueError, match="'val' must list scans that are there, got c, x, y"):
+        SceneFolder(described, split="val", missing="skip")
 
 
 def pointcept(folder, **arrays):

@@ -54,17 +54,19 @@ def test_points_are_unprojected_turned_upright_and_thinned(root):
 
 
 def test_down_in_the_image_is_down_in_the_world(tmp_path):
-    write(tmp_path / "a", 1)
+    write(tmp_path / "a" / "seq-01", 1)
     depth = np.zeros((480, 640), np.uint16)
     depth[470, 320] = 1000
-    Image.fromarray(depth).save(tmp_path / "a" / "frame-000000.depth.png")
-    np.testing.assert_allclose(SevenScenes(tmp_path, ["a"])[0].points, [[0.5, 1, -230 / 585]])
+    Image.fromarray(depth).save(tmp_path / "a" / "seq-01" / "frame-000000.depth.png")
+    np.testing.assert_allclose(SevenScenes(tmp_path, "a")[0].points, [[0.5, 1, -230 / 585]])
 
 
 def test_intrinsics_of_a_file_and_jpegs_are_taken(tmp_path):
-    write(tmp_path / "a", 1, suffix=".jpg")
-    np.savetxt(tmp_path / "a" / "camera-intrinsics.txt", [[100, 0, 3], [0, 100, 4], [0, 0, 1]])
-    frame = SevenScenes(tmp_path, ["a"])[0].frames[0]
+    write(tmp_path / "a" / "seq-01", 1, suffix=".jpg")
+    np.savetxt(
+        tmp_path / "a" / "seq-01" / "camera-intrinsics.txt", [[100, 0, 3], [0, 100, 4], [0, 0, 1]]
+    )
+    frame = SevenScenes(tmp_path, "a")[0].frames[0]
     assert frame.intrinsics[0].tolist() == [100, 0, 3]
 
 
@@ -78,7 +80,9 @@ def test_frames_with_a_lost_pose_are_left_out(root):
 
 
 def test_what_is_missing_or_wrong_is_named(root):
-    with pytest.raises(ValueError, match=r"split must be one of .* got 'val'"):
+    with pytest.raises(
+        ValueError, match=r"one of train, test, a group such as chess, a name .*, got 'val'"
+    ):
         SevenScenes(root, "val")
     with pytest.raises(ValueError, match="frame_step must be at least 1, got 0"):
         SevenScenes(root, frame_step=0)

@@ -267,8 +267,8 @@ def test_the_promises_of_data_sets_are_kept(root, split):
 @pytest.mark.parametrize(
     ("split", "options", "message"),
     [
-        ("val", {}, "split must be one of training, validation, testing, got 'val'"),
-        (["train/x/1"], {}, "split must hold names like training/SEGMENT/MICROSECONDS"),
+        ("val", {}, "split must be one of training, validation, testing, .* got 'val'"),
+        (["train/x/1"], {}, rf"a name such as training/{SEGMENT}/\d+, or a pattern"),
         ("training", {"n_returns": 3}, "n_returns must be 1 or 2, got 3"),
     ],
 )
@@ -278,9 +278,7 @@ def test_what_is_no_split_is_an_error(root, split, options, message):
 
 
 def test_missing_files_are_named(own_root):
-    with pytest.raises(
-        FileNotFoundError, match=r"validation/lidar_segmentation/\*\.parquet missing"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"validation/lidar_segmentation missing"):
         Waymo(own_root, "validation")
     (own_root / "training" / "lidar_pose" / f"{SEGMENT}.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=rf"training/lidar_pose/{SEGMENT}\.parquet missing"):

@@ -97,3 +97,10 @@ def test_a_list_that_is_no_text_or_missing_is_rejected(tmp_path):
         read_split(tmp_path / "12.txt", ["a"])
     with pytest.raises(FileNotFoundError):
         read_split(tmp_path / "none.txt", ["a"])
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "a\0b", "a\x1bb"])
+def test_what_is_no_name_is_an_error(tmp_path, name):
+    (tmp_path / "list.txt").write_text(f"b\n{name}\n")
+    with pytest.raises(ValueError, match=r"list\.txt must hold names, got 'a"):
+        read_split(tmp_path / "list.txt")

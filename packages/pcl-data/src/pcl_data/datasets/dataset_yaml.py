@@ -8,18 +8,19 @@ classes:              # in the order of their train ids
 ignored: [1]          # further ids that are known and unlabeled; 0 always is
 merged: {8: 7}        # an id, and the id of the class that it counts as
 label_ids: raw        # what the files hold: raw (the ids above), train, or none
+columns: {label: semanticID, instance: instanceID}  # role, and name or place of a column
 splits:
   train: [hall_1, hall_2]
-  val: [hall_3]
+  val: ["hall_3*"]    # a name, or a pattern of names
 ```
 
 Only `name` and `classes` are needed. Of a class only the name is: its id is then its place in the
 list, from 1, and its colour one of those of NYU40. `frequency` (head, common or tail) is given for
-every class or for none.
+every class or for none. Columns whose names say what they are need no mention.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import Repr
@@ -28,15 +29,18 @@ from typing import Any, get_args
 import yaml
 
 from pcl_data.atomic_files import whole_file
-from pcl_data.file_errors import errors_in, library_errors
+from pcl_data.file_errors import errors_in
 from pcl_data.label_set import NYU40, Frequency, LabelSet
+from pcl_data.plain_yaml import load_yaml
+from pcl_data.readers.scan_columns import ROLES
 from pcl_data.readers.scene_reader import LabelIds
 
 FILE_NAME = "dataset.yaml"
-_KEYS = ("name", "classes", "ignored", "merged", "label_ids", "splits")
+_KEYS = ("name", "classes", "ignored", "merged", "label_ids", "columns", "splits")
 _CLASS_KEYS = ("name", "id", "color", "stuff", "frequency")
-_SHORT = Repr()  # a few bytes of YAML, with aliases, make a value whose whole text fills the memory
+_SHORT = Repr()
 _SHORT.maxlevel = 2
+_LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,14 @@ class DatasetDescription:
     Args:
         label_set: of the classes.
         label_ids: what the ids in the files are, as in `read_scene`.
-        splits: scan names of each split.
+        splits: scan names of each split, or patterns of them.
+        columns: name in the files of the column of a role, as in `read_scene`.
     """
 
     label_set: LabelSet
     label_ids: LabelIds
     splits: dict[str, tuple[str, ...]]
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def read_dataset_yaml(path: Path) -> DatasetDescription:
@@ -63,18 +69,19 @@ def read_dataset_yaml(path: Path) -> DatasetDescription:
             the value that is of another kind.
     """
     with errors_in(path):
-        with library_errors("YAML"):
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
         table = _table("the file", content, _KEYS, needed=("name", "classes"))
         label_ids = table.get("label_ids", "raw")
         if label_ids not in get_args(LabelIds):
             got = _SHORT.repr(label_ids)
             raise ValueError(f"label_ids must be 'raw', 'train' or 'none', got {got}")
         splits = _of_type("splits", table.get("splits", {}), dict)
+        columns = _table("columns", table.get("columns", {}), ROLES, needed=())
         return DatasetDescription(
             _label_set(table),
             label_ids,
             {str(name): _names(f"splits.{name}", scans) for name, scans in splits.items()},
+            {role: _column(f"columns.{role}", name) for role, name in columns.items()},
         )
 
 
@@ -82,6 +89,8 @@ def write_dataset_yaml(
     path: Path, label_set: LabelSet, splits: Mapping[str, Sequence[str]]
 ) -> None:
     """Write the description of scans that hold train ids; a file that is there keeps its splits.
+
+    It is left alone if it says the same already.
 
     Args:
         path: the file.
@@ -100,6 +109,8 @@ def write_dataset_yaml(
                 f"got {description.label_set.name} with {description.label_ids} ids"
             )
         known |= description.splits
+        if known == known | {name: tuple(names) for name, names in splits.items()}:
+            return
     columns = {
         "name": label_set.names,
         "id": label_set.raw_ids,
@@ -156,7 +167,7 @@ def _class(
         raise ValueError(f"{owner}.frequency must be head, common or tail, got {got}")
     return (
         _of_type(f"{owner}.name", row["name"], str),
-        _of_type(f"{owner}.id", row.get("id", place + 1), int),
+        _ids(f"{owner}.id", [row.get("id", place + 1)])[0],
         _color(f"{owner}.color", row.get("color", list(NYU40.colors[place % NYU40.n_classes]))),
         _of_type(f"{owner}.stuff", row.get("stuff", False), bool),
         frequency,
@@ -183,11 +194,20 @@ def _of_type(owner: str, value: Any, kind: type) -> Any:
 
 
 def _ids(owner: str, values: Collection[Any]) -> tuple[int, ...]:
-    return tuple(_of_type(owner, value, int) for value in values)
+    ids = tuple(_of_type(owner, value, int) for value in values)
+    if any(abs(value) > _LARGEST_ID for value in ids):
+        raise ValueError(
+            f"{owner} must hold ids of at most {_LARGEST_ID}, got {_SHORT.repr(max(ids))}"
+        )
+    return ids
 
 
 def _names(owner: str, values: Any) -> tuple[str, ...]:
     return tuple(_of_type(owner, value, str) for value in _of_type(owner, values, list))
+
+
+def _column(owner: str, value: Any) -> str:
+    return str(value) if type(value) is int else _of_type(owner, value, str)  # a place, or a name
 
 
 def _color(owner: str, value: Any) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +27,15 @@ class FrameFolder(FusedFrames):
 
     Args:
         root: folder of scenes, such as `scannet_frames_25k/`.
-        split: names of scenes; None takes all, sorted.
+        split: names of scenes, or a pattern; None takes all, sorted.
         frame_step: every frame_step-th frame is taken.
         voxel_size: least distance between points, as the edge of a voxel, metres.
+        **options: as of `FileDataset`.
 
     Raises:
         FileNotFoundError: if files are missing: which ones.
-        ValueError: if split is a word, frame_step is below 1 or voxel_size not positive.
+        ValueError: if split names nothing, an option is wrong, frame_step is below 1 or voxel_size
+            not positive.
     """
 
     title = "posed frames"
@@ -45,12 +48,18 @@ class FrameFolder(FusedFrames):
         *,
         frame_step: int = 1,
         voxel_size: float = 0.02,
+        **options: Any,
     ) -> None:
-        if isinstance(split, str):
-            raise ValueError(f"split must be names of scenes, got {split!r}")
-        names = split or sorted(folder.parent.name for folder in Path(root).glob("*/pose"))
-        self.require(Path(root), [] if names else [Path(root) / "<scene>" / "pose"])
-        super().__init__(root, names, frame_step=frame_step, voxel_size=voxel_size)
+        split = "*" if split is None else split
+        super().__init__(root, split, frame_step=frame_step, voxel_size=voxel_size, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """There are none."""
+        raise AssertionError(split)
+
+    def every_name(self) -> Sequence[str]:
+        """Folders with poses."""
+        return [folder.parent.name for folder in self.listed([self.root], "*/pose")]
 
     def files(self, name: str) -> tuple[Path, ...]:
         """The intrinsics, and the images and poses of the frames that are taken."""

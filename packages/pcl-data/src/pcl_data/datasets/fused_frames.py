@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from os import PathLike
+from typing import Any
 
 from pcl_data.datasets.file_dataset import FileDataset
 from pcl_data.pairs import fuse_frames
@@ -14,22 +15,24 @@ class FusedFrames(FileDataset):
 
     Args:
         root: folder of the data set.
-        names: names of the scenes.
+        split: as of `FileDataset`.
         frame_step: every frame_step-th frame is taken.
         voxel_size: least distance between points, as the edge of a voxel, metres.
+        **options: as of `FileDataset`.
 
     Raises:
         FileNotFoundError: if files are missing: which ones, and where they come from.
-        ValueError: if frame_step is below 1 or voxel_size not positive.
+        ValueError: if frame_step is below 1, voxel_size not positive, or an option wrong.
     """
 
     def __init__(
         self,
         root: str | PathLike[str],
-        names: Sequence[str],
+        split: str | Sequence[str],
         *,
         frame_step: int,
         voxel_size: float,
+        **options: Any,
     ) -> None:
         if frame_step < 1:
             raise ValueError(f"frame_step must be at least 1, got {frame_step}")
@@ -37,7 +40,7 @@ class FusedFrames(FileDataset):
             raise ValueError(f"voxel_size must be positive, got {voxel_size}")
         self.frame_step = frame_step
         self.voxel_size = voxel_size
-        super().__init__(root, names, None)
+        super().__init__(root, split, **options)
 
     @abstractmethod
     def frames(self, name: str) -> LazyFrames:

@@ -4,16 +4,16 @@ Geiger et al., "Are we ready for Autonomous Driving? The KITTI Vision Benchmark 
 formats as in the readme of the object development kit and the header of its `run_demoTest`.
 """
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import KITTI8
 from pcl_data.readers.kitti_calibration import pinhole, read_kitti_calibration
@@ -38,17 +38,20 @@ class KittiObject(FileDataset):
 
     Args:
         root: folder that holds `training` and `testing`.
-        split: `training`, `testing`, `train`, `val`, or names of sweeps.
+        split: `training`, `testing`, `train`, `val`, names or a pattern of sweeps.
         cameras: whether scenes have the image of the left colour camera as a frame.
+        **options: as of `FileDataset`.
 
     Raises:
-        ValueError: if `split` is no split, a name in it is no name of a sweep, or its list is
-            broken.
+        ValueError: if `split` or an option is none of the above, or its list is broken.
         FileNotFoundError: if files are missing.
     """
 
     title = "the KITTI object benchmark"
     source = "cvlibs.net/datasets/kitti"
+    splits = ("training", "testing", "train", "val")
+    label_sets = (KITTI8,)
+    name_form = r"(training|testing)/\d{6}"
 
     def __init__(
         self,
@@ -56,15 +59,32 @@ class KittiObject(FileDataset):
         split: str | Sequence[str] = "training",
         *,
         cameras: bool = False,
+        **options: Any,
     ) -> None:
-        self.root = Path(root)
         self.cameras = cameras
-        super().__init__(root, self._names(split), KITTI8)
+        super().__init__(root, split, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """Sweeps of a folder, or of a list in `ImageSets`."""
+        if split in ("training", "testing"):
+            return _sweeps(self.listed([self.root / split], "velodyne/*.bin"))
+        path = self.root / "ImageSets" / f"{split}.txt"
+        self.require(self.root, [path])
+        numbers = read_split(path)
+        wrong = [number for number in numbers if not (number.isdecimal() and len(number) == 6)]
+        if wrong:
+            raise ValueError(f"{path}: must hold numbers like 000001, got {wrong[0]!r}")
+        return [f"training/{number}" for number in numbers]
+
+    def every_name(self) -> Sequence[str]:
+        """Sweeps of both folders."""
+        folders = (self.root / "training", self.root / "testing")
+        return _sweeps([path for each in folders for path in visible(each, "velodyne/*.bin")])
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Sweep, calibration, boxes and image, as far as needed."""
         folders = {"velodyne": "bin", "calib": "txt"}
-        folders |= {"label_2": "txt"} if name.startswith("training") else {}
+        folders |= {"label_2": "txt"} if self._is_labeled(name) else {}
         folders |= {"image_2": "png"} if self.cameras else {}
         return tuple(self._path(name, folder, suffix) for folder, suffix in folders.items())
 
@@ -77,7 +97,7 @@ class KittiObject(FileDataset):
         points, intensity = read_sweep(self._path(name, "velodyne", "bin"), 4, 1)
         camera_to_lidar, _ = _calibration(self._path(name, "calib", "txt"))
         boxes = None
-        if name.startswith("training"):
+        if self._is_labeled(name):
             boxes = read_kitti_boxes(self._path(name, "label_2", "txt"), camera_to_lidar)
         return Scene(
             name,
@@ -87,6 +107,9 @@ class KittiObject(FileDataset):
             label_set=self.label_set,
             intensity=intensity,
         )
+
+    def _is_labeled(self, name: str) -> bool:
+        return self.has_labels and name.startswith("training")
 
     def _path(self, name: str, folder: str, suffix: str) -> Path:
         part, number = name.split("/")
@@ -100,23 +123,9 @@ class KittiObject(FileDataset):
         image = read_image(self._path(name, camera, "png"))
         return Frame(image, None, intrinsics, camera_to_lidar @ camera_offset)
 
-    def _names(self, split: str | Sequence[str]) -> tuple[str, ...]:
-        if not isinstance(split, str):
-            names = tuple(split)
-        elif split in ("training", "testing"):
-            paths = sorted((self.root / split / "velodyne").glob("*.bin"))
-            numbers = [path.stem for path in paths] or ["000000"]  # found missing, and named, later
-            names = tuple(f"{split}/{number}" for number in numbers)
-        elif split in ("train", "val"):
-            path = self.root / "ImageSets" / f"{split}.txt"
-            self.require(self.root, [path])
-            names = tuple(f"training/{number}" for number in read_split(path))
-        else:
-            raise ValueError(f"split must be training, testing, train or val, got {split!r}")
-        wrong = [name for name in names if not re.fullmatch(r"(training|testing)/\d{6}", name)]
-        if wrong:
-            raise ValueError(f"split must hold names like training/000001, got {wrong[0]!r}")
-        return names
+
+def _sweeps(paths: Sequence[Path]) -> list[str]:
+    return [f"{path.parent.parent.name}/{path.stem}" for path in paths]
 
 
 def read_kitti_boxes(path: Path, camera_to_lidar: np.ndarray) -> Float32[np.ndarray, "k 8"]:

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from pcl_data.datasets.file_dataset import FileDataset
-from pcl_data.datasets.nuscenes_tables import TABLES, Reading, load_key_frames
+from pcl_data.datasets.nuscenes_splits import SPLITS, scene_names
+from pcl_data.datasets.nuscenes_tables import TABLES, Reading, load_key_frames, load_samples
+from pcl_data.datasets.selection import few
 from pcl_data.file_errors import errors_in
 from pcl_data.label_set import IGNORE_INDEX, NUSCENES16
 from pcl_data.readers.lidar_labels import check_length, read_nuscenes_lidarseg
@@ -48,18 +51,22 @@ class NuScenes(FileDataset):
     Args:
         root: folder of the data set.
         split: `train`, `val`, `test`, `mini_train`, `mini_val`, the name of a scene
-            (`scene-0061`), or tokens of samples.
+            (`scene-0061`), or tokens of samples, or a pattern of either.
         version: `v1.0-trainval`, `v1.0-test` or `v1.0-mini`, the one that has the split.
         n_sweeps: sweeps of a scene, the key frame included.
         cameras: whether scenes have the six images as frames.
+        **options: as of `FileDataset`.
 
     Raises:
-        ValueError: if `split` is none, `n_sweeps` is below 1, or a table is broken.
+        ValueError: if `split` or an option is none of the above, `n_sweeps` is below 1, or a table
+            is broken.
         FileNotFoundError: if files are missing.
     """
 
     title = "nuScenes"
     source = "nuscenes.org (full dataset and nuScenes-lidarseg)"
+    splits = SPLITS
+    label_sets = (NUSCENES16,)
 
     def __init__(
         self,
@@ -69,16 +76,46 @@ class NuScenes(FileDataset):
         version: str = "v1.0-trainval",
         n_sweeps: int = 1,
         cameras: bool = False,
+        **options: Any,
     ) -> None:
         if n_sweeps < 1:
             raise ValueError(f"n_sweeps must be at least 1, got {n_sweeps}")
-        self.root = Path(root)
         self.version = version
         self.n_sweeps = n_sweeps
-        folder = self.root / version
-        self.require(self.root, (folder / f"{table}.json" for table in TABLES))
-        self._key_frames = load_key_frames(folder, split, n_sweeps=n_sweeps, cameras=cameras)
-        super().__init__(root, tuple(self._key_frames), NUSCENES16)
+        self.cameras = cameras
+        self._folder = Path(root) / version
+        self.require(Path(root), (self._folder / f"{table}.json" for table in TABLES))
+        self._scene_of = load_samples(self._folder)
+        super().__init__(root, split, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """Samples of the scenes of an official split."""
+        scenes = set(scene_names(split))
+        absent = sorted(scenes - set(self._scene_of.values()))
+        if absent:
+            raise ValueError(
+                f"{self._folder / 'scene.json'}: must hold a row for {few(absent)} of the split "
+                f"{split!r}, got none; is it in another version than {self.version}?"
+            )
+        return [sample for sample, scene in self._scene_of.items() if scene in scenes]
+
+    def every_name(self) -> Sequence[str]:
+        """All samples."""
+        return list(self._scene_of)
+
+    def group_of(self, name: str) -> str:
+        """The scene."""
+        return self._scene_of[name]
+
+    def load_tables(self) -> None:
+        """Join the tables to the key frames of the chosen samples."""
+        self._key_frames = load_key_frames(
+            self._folder,
+            self.names,
+            self._scene_of,
+            n_sweeps=self.n_sweeps,
+            cameras=self.cameras,
+        )
 
     def lidar_token(self, name: str) -> str:
         """Token of the LiDAR sweep of a scene, by which submissions name it."""
@@ -125,7 +162,7 @@ class NuScenes(FileDataset):
         )
 
     def _labels(self, name: str) -> Path | None:
-        if self.version == "v1.0-test":
+        if self.version == "v1.0-test" or not self.has_labels:
             return None
         return self.root / "lidarseg" / self.version / f"{self.lidar_token(name)}_lidarseg.bin"
 

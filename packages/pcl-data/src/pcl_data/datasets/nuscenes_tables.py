@@ -6,7 +6,7 @@ needed: those of the whole data set hold millions of rows.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.nuscenes_splits import scene_names
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import NUSCENES16
 from pcl_data.label_tables import NUSCENES_CATEGORIES
@@ -107,14 +106,35 @@ class KeyFrame:
     boxes: Float64[np.ndarray, "k 11"] | None
 
 
+def load_samples(folder: Path) -> dict[str, str]:
+    """Name of the scene of each sample token, in the order of scenes and times.
+
+    Raises:
+        FileNotFoundError: if a table is missing.
+        ValueError: naming the table that is broken, or lacks a row or a field that is needed.
+    """
+    path = folder / "scene.json"
+    scenes = {row["token"]: row["name"] for row in read_table(path, ("name", "token"))}
+    rows = read_table(folder / "sample.json", ("token", "timestamp", "scene_token"))
+    named = [(_find(scenes, row["scene_token"], path), row["timestamp"], row) for row in rows]
+    named.sort(key=lambda sample: sample[:2])
+    return {row["token"]: name for name, _, row in named}
+
+
 def load_key_frames(
-    folder: Path, split: str | Sequence[str], *, n_sweeps: int, cameras: bool
+    folder: Path,
+    samples: Sequence[str],
+    scene_of: Mapping[str, str],
+    *,
+    n_sweeps: int,
+    cameras: bool,
 ) -> dict[str, KeyFrame]:
-    """Key frames by sample token, in the order of scenes and times, or of `split`.
+    """Key frames by sample token, in the order that is given.
 
     Args:
         folder: the tables.
-        split: name of an official split or of a scene, or sample tokens.
+        samples: tokens of the samples.
+        scene_of: scene of each sample there is, as of `load_samples`.
         n_sweeps: sweeps of a key frame, itself included; there are fewer when its scene begins.
         cameras: whether key frames have `cameras`.
 
@@ -122,8 +142,9 @@ def load_key_frames(
         FileNotFoundError: if a table is missing.
         ValueError: naming the table that is broken, or lacks a row or a field that is needed.
     """
-    samples, neighbours = _samples(folder, split)
     wanted = set(samples)
+    scenes = {scene_of[sample] for sample in samples}
+    neighbours = {sample for sample, scene in scene_of.items() if scene in scenes}
     channels = (LIDAR, *CAMERAS) if cameras else (LIDAR,)
     sensors = _sensors(folder, channels)
 
@@ -185,25 +206,6 @@ def read_table(
             if type(value) is not kind:
                 raise ValueError(f"{path}: {field} must be of type {kind.__name__}, got {value!r}")
     return rows
-
-
-def _samples(folder: Path, split: str | Sequence[str]) -> tuple[list[str], set[str]]:
-    """Samples that are wanted, in order, and all the samples of their scenes."""
-    rows = read_table(folder / "sample.json", ("token", "timestamp", "scene_token"))
-    if isinstance(split, str):
-        scenes = {
-            row["name"]: row["token"]
-            for row in read_table(folder / "scene.json", ("name", "token"))
-        }
-        names = (split,) if split in scenes else scene_names(split)
-        order = {_find(scenes, name, folder / "scene.json"): name for name in names}
-        rows = [row for row in rows if row["scene_token"] in order]
-        rows.sort(key=lambda row: (order[row["scene_token"]], row["timestamp"]))
-        samples = [row["token"] for row in rows]
-        return samples, set(samples)
-    scene_of = {row["token"]: row["scene_token"] for row in rows}
-    scene_tokens = {_find(scene_of, sample, folder / "sample.json") for sample in split}
-    return list(split), {sample for sample, scene in scene_of.items() if scene in scene_tokens}
 
 
 def _sensors(folder: Path, channels: Iterable[str]) -> dict[str, Sensor]:

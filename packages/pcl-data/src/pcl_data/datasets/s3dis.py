@@ -8,12 +8,12 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.label_set import S3DIS13
 from pcl_data.scene import Scene
 
@@ -39,35 +39,50 @@ class S3DIS(FileDataset):
 
     Args:
         root: folder with `Area_1` to `Area_6`.
-        split: train (all areas but 5), val (area 5), an area, or rooms: `Area_1/office_1`.
+        split: train (all areas but 5), val (area 5), an area, rooms (`Area_1/office_1`), or a
+            pattern of them.
+        **options: as of `FileDataset`.
 
     Raises:
         FileNotFoundError: if areas or annotations are missing: which ones, and their source.
-        ValueError: if split is none of the above.
+        ValueError: if split or an option is none of the above.
     """
 
     title = "S3DIS"
     source = "http://buildingparser.stanford.edu, Stanford3dDataset_v1.2_Aligned_Version"
 
-    def __init__(self, root: str | os.PathLike[str], split: str | Sequence[str] = "train") -> None:
-        super().__init__(root, self._names(Path(root), split), S3DIS13)
+    splits = tuple(SPLITS)
+    label_sets = (S3DIS13,)
+    name_form = r"Area_\d_.+"
 
-    @classmethod
-    def _names(cls, root: Path, split: str | Sequence[str]) -> Sequence[str]:
-        if not isinstance(split, str):
-            return [room.replace("/", "_") for room in split]
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {tuple(SPLITS)} or rooms, got {split!r}")
-        areas = [root / area for area in SPLITS[split]]
-        cls.require(root, areas)
-        rooms = [room for area in areas for room in sorted(area.iterdir()) if room.is_dir()]
+    def __init__(
+        self, root: str | os.PathLike[str], split: str | Sequence[str] = "train", **options: Any
+    ) -> None:
+        super().__init__(root, split, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """Rooms of the areas of a split."""
+        rooms = self.listed([self.root / area for area in SPLITS[split]], "*/")
         return [f"{room.parent.name}_{room.name}" for room in rooms]
+
+    def every_name(self) -> Sequence[str]:
+        """Rooms of the areas that are there."""
+        rooms = [room for area in AREAS for room in visible(self.root / area, "*/")]
+        return [f"{room.parent.name}_{room.name}" for room in rooms]
+
+    def group_of(self, name: str) -> str:
+        """The area."""
+        return name[: len(AREAS[0])]
+
+    def full_name(self, word: str) -> str:
+        """`Area_1/office_1` is called `Area_1_office_1`."""
+        return word.replace("/", "_")
 
     def files(self, name: str) -> tuple[Path, ...]:
         """The annotation files of a room; the folder itself if there is none."""
         area, room = name[: len(AREAS[0])], name[len(AREAS[0]) + 1 :]
         folder = self.root / area / room / "Annotations"
-        return tuple(sorted(folder.glob("*.txt"))) or (folder,)
+        return tuple(visible(folder, "*.txt")) or (folder,)
 
     def read(self, name: str) -> Scene:
         """The scene of a name.

@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.datasets.scannet_annotation import (
     TABLE_NAME,
     groups_file,
@@ -45,39 +45,38 @@ class ScanNet(FileDataset):
     Args:
         root: folder with `scans/`, `scans_test/`, `scannetv2_{train,val,test}.txt` and
             `scannetv2-labels.combined.tsv`.
-        split: train, val, test, or scene names, which are looked for in `scans/` and then in
-            `scans_test/`.
-        label_set: SCANNET20, NYU40 or SCANNET200.
+        split: train, val, test, names (`scene0000_00`), a place with all its scans (`scene0000`),
+            or a pattern; names are looked for in `scans/` and then in `scans_test/`.
         frames: none; the stream `<id>.sens`; exported "folders" of `color/ depth/ pose/` in
             `frames/<id>/` or in the folder of the scan; or "25k", `scannet_frames_25k/<id>/` with
             labels (of NYU40 or SCANNET20) and instances, whose ids hold within one image. Frames
             whose pose is lost are left out; poses are aligned as the points are.
         frame_step: of a stream, every frame_step-th frame is taken.
+        **options: as of `FileDataset`; `label_set` is SCANNET20, NYU40 or SCANNET200.
 
     Raises:
         FileNotFoundError: if files are missing: which ones, and where they come from.
-        ValueError: if split, label_set, frames or frame_step is none of the above.
+        ValueError: if split, frames, frame_step or an option is none of the above.
     """
 
     title = "ScanNet v2"
     source = "http://www.scan-net.org, on signed terms"
+    splits = SPLITS
+    label_sets = (SCANNET20, NYU40, SCANNET200)
+    name_form = r"scene\d{4}_\d{2}"
 
     def __init__(
         self,
         root: str | os.PathLike[str],
         split: str | Sequence[str] = "train",
         *,
-        label_set: LabelSet = SCANNET20,
         frames: FrameSource = "none",
         frame_step: int = 25,
+        **options: Any,
     ) -> None:
-        if label_set not in (SCANNET20, NYU40, SCANNET200):
-            raise ValueError(
-                f"label_set must be SCANNET20, NYU40 or SCANNET200, got {label_set.name!r}"
-            )
         if frames not in get_args(FrameSource):
             raise ValueError(f"frames must be one of {get_args(FrameSource)}, got {frames!r}")
-        if frames == "25k" and label_set is SCANNET200:
+        if frames == "25k" and options.get("label_set") is SCANNET200:
             raise ValueError(
                 "label_set must be SCANNET20 or NYU40 with frames='25k', whose images hold NYU40 "
                 "ids, got 'scannet200'"
@@ -86,26 +85,31 @@ class ScanNet(FileDataset):
             raise ValueError(f"frame_step must be at least 1, got {frame_step}")
         self.frames: FrameSource = frames
         self.frame_step = frame_step
-        self._id_column = _COLUMNS[label_set.name]
-        super().__init__(root, self._names(Path(root), split), label_set)
+        super().__init__(root, split, **options)
 
-    @classmethod
-    def _names(cls, root: Path, split: str | Sequence[str]) -> Sequence[str]:
-        if not isinstance(split, str):
-            return split
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS} or scene names, got {split!r}")
-        path = root / f"scannetv2_{split}.txt"
-        cls.require(root, [path])
+    def split_names(self, split: str) -> Sequence[str]:
+        """Scans of an official list."""
+        path = self.root / f"scannetv2_{split}.txt"
+        self.require(self.root, [path])
         return read_split(path)
+
+    def every_name(self) -> Sequence[str]:
+        """Scans that are there."""
+        folders = (self.root / "scans", self.root / "scans_test")
+        return [scan.name for folder in folders for scan in visible(folder, "*/")]
+
+    def group_of(self, name: str) -> str:
+        """The place, which has several scans: `scene0000`."""
+        return name.rpartition("_")[0]
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Mesh, alignment, segments, groups, label table; the stream or intrinsics of frames."""
         folder = self._folder(name)
         files = [folder / f"{name}_vh_clean_2.ply"]
+        if folder.parent.name == "scans":
+            files.append(folder / f"{name}.txt")
         if self._is_labeled(name):
-            files += [folder / f"{name}.txt", segments_file(folder), groups_file(folder)]
-            files += [self.root / TABLE_NAME]
+            files += [segments_file(folder), groups_file(folder), self.root / TABLE_NAME]
         return (*files, *scannet_frame_files(self.frames, self.root, folder))
 
     def read(self, name: str) -> Scene:
@@ -142,7 +146,7 @@ class ScanNet(FileDataset):
         return next((folder for folder in folders if folder.is_dir()), folders[0])
 
     def _is_labeled(self, name: str) -> bool:
-        return self._folder(name).parent.name == "scans"
+        return self.has_labels and self._folder(name).parent.name == "scans"
 
     def _read_frames(
         self, folder: Path, alignment: Float64[np.ndarray, "4 4"], label_set: LabelSet
@@ -155,7 +159,8 @@ class ScanNet(FileDataset):
 
     @cached_property
     def _raw_ids(self) -> dict[str, int]:
-        return read_label_table(self.root / TABLE_NAME, self._id_column)
+        assert self.label_set is not None
+        return read_label_table(self.root / TABLE_NAME, _COLUMNS[self.label_set.name])
 
 
 def _read_alignment(file: Path) -> Float64[np.ndarray, "4 4"]:

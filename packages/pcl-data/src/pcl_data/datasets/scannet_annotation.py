@@ -89,7 +89,7 @@ def groups_file(folder: Path) -> Path:
 
 def _raw_id(raw_ids: dict[str, int], category: str) -> int:
     if category not in raw_ids:
-        raise ValueError(f"label must be a raw_category of {TABLE_NAME}, got {category!r}")
+        raise ValueError(f"label must be a raw_category of {TABLE_NAME}, got {category!r:.80}")
     return raw_ids[category]
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
+from pcl_data.datasets.file_dataset import visible
 from pcl_data.file_errors import errors_in
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.readers.posed_frames import (
@@ -101,7 +102,7 @@ def read_exported_frames(
 
 def exported_frame_files(folder: Path, step: int = 1) -> dict[str, FrameFiles]:
     """The files of every step-th frame by name, in order."""
-    poses = sorted(folder.glob("pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
+    poses = sorted(visible(folder, "pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
     return {path.stem: _files(folder, path) for path in poses[::step]}
 
 

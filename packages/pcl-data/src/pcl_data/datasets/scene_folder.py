@@ -1,18 +1,21 @@
 """A folder of scans as a sequence of scenes."""
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
-
-from pcl_data.dataset import Dataset
-from pcl_data.datasets.dataset_yaml import FILE_NAME, DatasetDescription, read_dataset_yaml
+from pcl_data.dataset import Dataset, check_extent, check_max_extent
+from pcl_data.datasets.dataset_yaml import FILE_NAME, read_dataset_yaml
+from pcl_data.datasets.file_dataset import Missing
+from pcl_data.datasets.scan_listing import list_scans
+from pcl_data.datasets.selection import chosen_names, few
+from pcl_data.file_errors import NeedsOption, errors_in
 from pcl_data.label_set import LabelSet
-from pcl_data.readers import READERS, is_readable, read_scene
-from pcl_data.readers.scene_reader import LabelIds, is_scene_folder
+from pcl_data.readers import read_scene, unread_columns
+from pcl_data.readers.scene_reader import LabelIds
 from pcl_data.scene import Scene
 
 
@@ -22,8 +25,8 @@ class SceneFolder(Dataset):
     Scans are files of any readable format and folders of `save_scene` or of Pointcept, in the
     folder itself and in its sub-folders, one level down. The name of a scan is its file name
     without suffix; if two sub-folders have the same one (the rooms of Pointcept's S3DIS), the
-    scans of all sub-folders are called `<sub-folder>_<name>`. Names that begin with a dot are
-    passed over.
+    scans of all sub-folders are called `<sub-folder>_<name>`. What is no scan is passed over, with
+    a warning that names it (`scan_listing`).
 
     A file `dataset.yaml` in the folder gives the meaning of the labels and splits; its form is
     described in `pcl_data.datasets.dataset_yaml`.
@@ -33,11 +36,16 @@ class SceneFolder(Dataset):
         label_set: meaning of the labels; None takes that of `dataset.yaml`, if it is there.
         label_ids: what the ids in the files are, as in `read_scene`; None takes those of
             `dataset.yaml`, if its label set is taken, and otherwise train ids.
-        pattern: file names to take, as in a shell: `*_vh_clean_2.ply`.
+        pattern: file names, or names of scans, to take, as in a shell: `*_vh_clean_2.ply`.
         max_extent: largest width, depth or height of a scan that is believed, metres; None takes
             any. Millimetres mistaken for metres are found with it.
-        split: a split of `dataset.yaml`, or scan names; None takes all scans, sorted.
+        split: a split of `dataset.yaml`, a sub-folder, a scan, a pattern of scans, or several of
+            these; None takes all scans, sorted.
         drop_invalid: leave out points with a NaN or infinite coordinate, as in `read_scene`.
+        missing: "skip" leaves out scans that `dataset.yaml` lists and that are not there, with a
+            warning that counts them.
+        columns: name in the files of the column of a role, as in `read_scene`, before those of
+            `dataset.yaml`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
@@ -65,21 +73,23 @@ class SceneFolder(Dataset):
         max_extent: float | None = None,
         split: str | Sequence[str] | None = None,
         drop_invalid: bool = False,
+        missing: Missing = "error",
+        columns: Mapping[str, str] | None = None,
     ) -> None:
-        if max_extent is not None and not max_extent > 0:
-            raise ValueError(f"max_extent must be positive, got {max_extent}")
-        root = Path(root)
-        file = root / FILE_NAME
-        description = read_dataset_yaml(file) if file.is_file() else None
+        check_max_extent(max_extent)
+        self._file = Path(root) / FILE_NAME
+        description = read_dataset_yaml(self._file) if self._file.is_file() else None
+        self._splits = {} if description is None else description.splits
         if label_set is None and description is not None:
             label_set, label_ids = description.label_set, label_ids or description.label_ids
         self.label_set = label_set
         self.label_ids: LabelIds = label_ids or "train"
         self.max_extent = max_extent
         self.drop_invalid = drop_invalid
-        paths = _scans(root, pattern)
-        self._paths = {name: paths[name] for name in _chosen(paths, split, description, file)}
-        self.names = tuple(self._paths)
+        self.missing: Missing = missing
+        self.columns = ({} if description is None else description.columns) | dict(columns or {})
+        self._paths = list_scans(Path(root), pattern)
+        self.names = tuple(self._paths) if split is None else self._chosen(split)
 
     def path(self, name: str) -> Path:
         """Where the scan of this name is.
@@ -96,80 +106,45 @@ class SceneFolder(Dataset):
             label_set=self.label_set,
             label_ids=self.label_ids,
             drop_invalid=self.drop_invalid,
+            columns=self.columns or None,
         )
         name = self.names[index]
-        scene = scene if scene.name == name else replace(scene, name=name)
-        extent = float(np.ptp(scene.points, axis=0).max())
-        if self.max_extent is not None and extent > self.max_extent:
-            raise ValueError(
-                f"{path} spans {extent:g} m, more than max_extent={self.max_extent:g} m: "
-                "are the units metres?"
+        check_extent(str(path), scene, self.max_extent)
+        return scene if scene.name == name else replace(scene, name=name)
+
+    def unread_columns(self, name: str) -> tuple[str, ...]:
+        """Columns in the file of a scan that are not understood."""
+        used = self.columns.values()
+        return tuple(column for column in unread_columns(self._paths[name]) if column not in used)
+
+    def _chosen(self, split: str | Sequence[str]) -> tuple[str, ...]:
+        with errors_in(self._file if self._splits else self._file.parent):
+            return chosen_names(
+                split,
+                splits=tuple(self._splits),
+                names_of=self._split_names,
+                every=lambda: tuple(self._paths),
+                group_of=self._group_of,
             )
-        return scene
 
+    def _group_of(self, name: str) -> str:
+        folder = self._paths[name].parent
+        return "" if folder == self._file.parent else folder.name
 
-def _scans(root: Path, pattern: str) -> dict[str, Path]:
-    """Path of each scan by name, ascending."""
-    if not root.exists():
-        raise FileNotFoundError(f"root must exist, got {root}")
-    if is_readable(root):
-        return {_name(root): root}
-    below = _children(root) if root.is_dir() else []
-    paths = [path for path in below if _is_scan(path, pattern)]
-    deeper = [
-        path
-        for folder in below
-        if folder.is_dir() and not is_scene_folder(folder)
-        for path in _children(folder)
-        if _is_scan(path, pattern)
-    ]
-    if not paths and not deeper:
-        raise ValueError(
-            f"root must hold scans ({' '.join(READERS)} or scene folders) that match {pattern!r}, "
-            f"got {root}"
-        )
-    folders_of = {(_name(path), path.parent) for path in deeper}
-    is_repeated = len({name for name, _ in folders_of}) < len(folders_of)
-    found: dict[str, Path] = {}
-    for path in [*paths, *deeper]:
-        prefix = f"{path.parent.name}_" if is_repeated and path.parent != root else ""
-        first = found.setdefault(prefix + _name(path), path)
-        if first != path:
-            raise ValueError(f"root must have one scan of a name, got {first} and {path}")
-    return dict(sorted(found.items()))
-
-
-def _is_scan(path: Path, pattern: str) -> bool:
-    return fnmatch(path.name, pattern) and is_readable(path)
-
-
-def _chosen(
-    paths: dict[str, Path],
-    split: str | Sequence[str] | None,
-    description: DatasetDescription | None,
-    file: Path,
-) -> Sequence[str]:
-    """Names of the scans of the split."""
-    if split is None:
-        return tuple(paths)
-    if isinstance(split, str):
-        splits = {} if description is None else description.splits
-        if split not in splits:
-            raise ValueError(f"split must be one of {list(splits)} in {file}, got {split!r}")
-        split = splits[split]
-    unknown = [name for name in split if name not in paths]
-    if unknown or not split or len(set(split)) < len(split):
-        raise ValueError(
-            f"split must hold names of scans, each once, got {unknown[:10] or list(split)[:10]}"
-        )
-    return split
-
-
-def _children(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _name(path: Path) -> str:
-    return path.name if path.is_dir() else path.stem
+    def _split_names(self, split: str) -> Sequence[str]:
+        """Scans of a split of `dataset.yaml`, by name or pattern."""
+        found: dict[str, None] = {}
+        absent = []
+        for word in self._splits[split]:
+            names = [name for name in self._paths if name == word or fnmatchcase(name, word)]
+            found |= dict.fromkeys(names)
+            absent += [] if names else [word]
+        listed = f"{len(absent):,} of {len(self._splits[split]):,} scans of the split {split!r}"
+        if not found:
+            raise ValueError(f"split {split!r} must list scans that are there, got {few(absent)}")
+        if absent and self.missing == "error":
+            problem = f"{listed} must be there, got no {few(absent)}"
+            raise NeedsOption(problem, "missing=skip", "leaves those out")
+        if absent:
+            warnings.warn(f"{self._file}: left out {listed}: {few(absent)} missing", stacklevel=2)
+        return tuple(found)

@@ -4,18 +4,18 @@ Behley et al., "SemanticKITTI: A Dataset for Semantic Scene Understanding of LiD
 2019; layout, splits and poses as in semantic-kitti-api at commit a9c749e.
 """
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.file_errors import errors_in
-from pcl_data.label_set import SEMANTICKITTI19, LabelSet
+from pcl_data.label_set import SEMANTICKITTI19, SEMANTICKITTI25
 from pcl_data.readers.kitti_calibration import pinhole, read_kitti_calibration, read_kitti_poses
 from pcl_data.readers.lidar_labels import check_length, read_semantickitti_labels
 from pcl_data.readers.lidar_sweep import read_sweep
@@ -44,37 +44,49 @@ class SemanticKitti(FileDataset):
 
     Args:
         root: folder that holds `sequences`.
-        split: `train` (00-07, 09, 10), `val` (08), `test` (11-21), a sequence (`08`), or names of
-            sweeps (`08/000000`).
-        label_set: `SEMANTICKITTI25` tells moving from standing.
+        split: `train` (00-07, 09, 10), `val` (08), `test` (11-21), a sequence (`08`), a name
+            (`08/000000`) or a pattern (`08/0000*`) of sweeps, or several of these.
         cameras: whether scenes have the image of the left colour camera as a frame.
+        **options: as of `FileDataset`; `label_set=SEMANTICKITTI25` tells moving from standing.
 
     Raises:
-        ValueError: if `split` is no split, or a name in it is no name of a sweep.
+        ValueError: if `split` or an option is none of the above.
         FileNotFoundError: if files are missing; an official split takes every sweep in `velodyne`
             of its sequences, so each must have its label.
     """
 
     title = "SemanticKITTI"
     source = "semantic-kitti.org (labels) and the KITTI odometry benchmark (the other files)"
+    splits = tuple(SEQUENCES)
+    label_sets = (SEMANTICKITTI19, SEMANTICKITTI25)
+    name_form = r"\d\d/\d{6}"
 
     def __init__(
         self,
         root: str | PathLike[str],
         split: str | Sequence[str] = "train",
         *,
-        label_set: LabelSet = SEMANTICKITTI19,
         cameras: bool = False,
+        **options: Any,
     ) -> None:
         self.cameras = cameras
         self._trajectories: dict[str, np.ndarray] = {}  # poses of the sequences read so far
-        super().__init__(root, _names(Path(root), split), label_set)
+        super().__init__(root, split, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """Sweeps of the sequences of a split."""
+        folders = [self.root / "sequences" / sequence for sequence in SEQUENCES[split]]
+        return _sweeps(self.listed(folders, "velodyne/*.bin"))
+
+    def every_name(self) -> Sequence[str]:
+        """Sweeps of all sequences."""
+        return _sweeps(visible(self.root / "sequences", "*/velodyne/*.bin"))
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Sweep, calibration, poses, labels and image, as far as needed."""
         folder, number = self._place(name)
         paths = [folder / "velodyne" / f"{number}.bin", folder / "calib.txt", folder / "poses.txt"]
-        if folder.name not in SEQUENCES["test"]:
+        if self._is_labeled(folder):
             paths.append(folder / "labels" / f"{number}.label")
         if self.cameras:
             paths.append(folder / "image_2" / f"{number}.png")
@@ -90,7 +102,7 @@ class SemanticKitti(FileDataset):
         points, intensity = read_sweep(folder / "velodyne" / f"{number}.bin", 4, 1)
         labels = instances = None
         assert self.label_set is not None
-        if folder.name not in SEQUENCES["test"]:
+        if self._is_labeled(folder):
             path = folder / "labels" / f"{number}.label"
             labels, instances = read_semantickitti_labels(path, self.label_set)
             check_length(path, labels, len(points))
@@ -104,6 +116,9 @@ class SemanticKitti(FileDataset):
             intensity=intensity,
             sensor_to_world=self._pose(folder, int(number)),
         )
+
+    def _is_labeled(self, folder: Path) -> bool:
+        return self.has_labels and folder.name not in SEQUENCES["test"]
 
     def _place(self, name: str) -> tuple[Path, str]:
         sequence, number = name.split("/")
@@ -139,18 +154,5 @@ def _calibration(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         return rigid(matrices["Tr"][:, :3], matrices["Tr"][:, 3]), matrices["P2"]
 
 
-def _names(root: Path, split: str | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(split, str):
-        wrong = [name for name in split if not re.fullmatch(r"\d\d/\d{6}", name)]
-        if wrong:
-            raise ValueError(f"split must hold names like 08/000000, got {wrong[0]!r}")
-        return tuple(split)
-    if split not in SEQUENCES:
-        raise ValueError(f"split must be train, val, test or a sequence 00 to 21, got {split!r}")
-    return tuple(name for sequence in SEQUENCES[split] for name in _sweeps(root, sequence))
-
-
-def _sweeps(root: Path, sequence: str) -> list[str]:
-    paths = sorted((root / "sequences" / sequence / "velodyne").glob("*.bin"))
-    numbers = [path.stem for path in paths] or ["000000"]  # found missing, and named, later
-    return [f"{sequence}/{number}" for number in numbers]
+def _sweeps(paths: Sequence[Path]) -> list[str]:
+    return [f"{path.parent.parent.name}/{path.stem}" for path in paths]

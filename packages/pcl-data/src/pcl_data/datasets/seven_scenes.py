@@ -10,10 +10,12 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from pcl_data.datasets.file_dataset import visible
 from pcl_data.datasets.fused_frames import FusedFrames
 from pcl_data.readers.posed_frames import FrameFiles, read_posed_frame, tracked_poses
 from pcl_data.readers.records import read_matrix
@@ -39,17 +41,21 @@ class SevenScenes(FusedFrames):
     Args:
         root: folder with a folder for each of the seven rooms.
         split: train, test (by the `TrainSplit.txt` and `TestSplit.txt` of the rooms that are
-            there), or sequences: `chess/seq-01`.
+            there), a room (`chess`), sequences (`chess/seq-01`), or a pattern of them.
         frame_step: every frame_step-th frame is taken.
         voxel_size: least distance between points, as the edge of a voxel, metres.
+        **options: as of `FileDataset`.
 
     Raises:
         FileNotFoundError: if files are missing: which ones, and where they come from.
-        ValueError: if split is none of the above, frame_step is below 1 or voxel_size not positive.
+        ValueError: if split or an option is none of the above, frame_step is below 1 or voxel_size
+            not positive.
     """
 
     title = "7-Scenes"
     source = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes"
+    splits = tuple(SPLITS)
+    name_form = r"\w+_seq-\d\d"
 
     def __init__(
         self,
@@ -58,23 +64,32 @@ class SevenScenes(FusedFrames):
         *,
         frame_step: int = 25,
         voxel_size: float = 0.02,
+        **options: Any,
     ) -> None:
-        names = self._names(Path(root), split)
-        super().__init__(root, names, frame_step=frame_step, voxel_size=voxel_size)
+        super().__init__(root, split, frame_step=frame_step, voxel_size=voxel_size, **options)
 
-    @classmethod
-    def _names(cls, root: Path, split: str | Sequence[str]) -> Sequence[str]:
-        if not isinstance(split, str):
-            return [sequence.replace("/", "_") for sequence in split]
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {tuple(SPLITS)} or sequences, got {split!r}")
-        lists = sorted(root.glob(f"*/{SPLITS[split]}"))
-        cls.require(root, [] if lists else [root / "chess" / SPLITS[split]])
+    def split_names(self, split: str) -> Sequence[str]:
+        """Sequences in the lists of the rooms that are there."""
+        lists = visible(self.root, f"*/{SPLITS[split]}")
+        self.require(self.root, [] if lists else [self.root / "chess" / SPLITS[split]])
         return [
             f"{file.parent.name}_seq-{_number(file, line):02d}"
             for file in lists
             for line in read_split(file)
         ]
+
+    def every_name(self) -> Sequence[str]:
+        """Sequences that are there."""
+        folders = visible(self.root, "*/seq-*/")
+        return [f"{folder.parent.name}_{folder.name}" for folder in folders]
+
+    def group_of(self, name: str) -> str:
+        """The room."""
+        return name.rpartition("_seq-")[0]
+
+    def full_name(self, word: str) -> str:
+        """`chess/seq-01` is called `chess_seq-01`."""
+        return word.replace("/", "_")
 
     def files(self, name: str) -> tuple[Path, ...]:
         """The images and poses of the frames that are taken; the first pose if there is none."""

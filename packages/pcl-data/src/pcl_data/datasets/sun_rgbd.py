@@ -9,11 +9,12 @@ import zipfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.datasets.sun_rgbd_toolbox import read_toolbox_boxes, read_toolbox_points
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SUNRGBD10
@@ -45,37 +46,49 @@ class SunRgbd(FileDataset):
     Args:
         root: folder that holds `sunrgbd_pc_bbox_votes_50k_v1_train` and `..._val`, or `train` and
             `val`, or the files themselves, or `sunrgbd_trainval`.
-        split: train, val, or six-digit ids.
+        split: train, val, six-digit ids, or a pattern of them.
+        **options: as of `FileDataset`.
 
     Raises:
         FileNotFoundError: if files are missing: which ones, and where they come from.
-        ValueError: if split is none of the above.
+        ValueError: if split or an option is none of the above.
     """
 
     title = "SUN RGB-D, as VoteNet exports it or the toolbox extracts it"
     source = "https://rgbd.cs.princeton.edu, by the scripts of facebookresearch/votenet"
 
-    def __init__(self, root: str | os.PathLike[str], split: str | Sequence[str] = "train") -> None:
+    splits = SPLITS
+    label_sets = (SUNRGBD10,)
+    name_form = r"\d{6}"
+
+    def __init__(
+        self, root: str | os.PathLike[str], split: str | Sequence[str] = "train", **options: Any
+    ) -> None:
         root = Path(root)
-        if isinstance(split, str) and split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS} or ids, got {split!r}")
-        splits = (split,) if isinstance(split, str) else SPLITS
+        splits = (split,) if split in SPLITS else SPLITS
         places = [place for name in splits for place in _places(root, name)]
-        self._folders = [place for place in places if any(place.glob("*_pc.npz"))]
+        self._folders = [place for place in places if visible(place, "*_pc.npz")]
         self._toolbox = root / "sunrgbd_trainval"
         if not self._folders and not (self._toolbox / "depth").is_dir():
             self.require(root, [places[0] / "*_pc.npz"])
-        names = self._names(split) if isinstance(split, str) else split
-        super().__init__(root, names, SUNRGBD10)
+        super().__init__(root, split, **options)
 
-    def _names(self, split: str) -> Sequence[str]:
+    def split_names(self, split: str) -> Sequence[str]:
+        """Exported views of a split, or those of its list."""
         if self._folders:
-            files = self._folders[0].glob("*_pc.npz")
-            return sorted(file.name.removesuffix("_pc.npz") for file in files)
+            place = next((p for p in _places(self.root, split) if p in self._folders), None)
+            self.require(self.root, [] if place else [_places(self.root, split)[0] / "*_pc.npz"])
+            return [] if place is None else _exported([place])
         path = self._toolbox / f"{split}_data_idx.txt"
         self.require(self._toolbox.parent, [path])
         with errors_in(path):
             return [f"{int(line):06d}" for line in read_split(path)]
+
+    def every_name(self) -> Sequence[str]:
+        """Views that are there."""
+        if self._folders:
+            return _exported(self._folders)
+        return [path.stem for path in visible(self._toolbox / "depth", "*.mat")]
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Points and boxes of a view."""
@@ -119,6 +132,11 @@ class SunRgbd(FileDataset):
         if not all(file.is_file() for file in _frame_files(self.root, name)):
             return ()
         return LazyFrames([name], partial(_read_frame, self.root, points))
+
+
+def _exported(folders: Sequence[Path]) -> list[str]:
+    files = [file.name for folder in folders for file in visible(folder, "*_pc.npz")]
+    return sorted({name.removesuffix("_pc.npz") for name in files})
 
 
 def _frame_files(root: Path, name: str) -> tuple[Path, Path]:

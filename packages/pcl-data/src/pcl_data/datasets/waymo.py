@@ -4,16 +4,16 @@ Sun et al., "Scalability in Perception for Autonomous Driving: Waymo Open Datase
 components and columns as in `v2/perception` of its code at commit 9d0be7c.
 """
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from pcl_data.datasets.file_dataset import FileDataset
+from pcl_data.datasets.file_dataset import FileDataset, visible
 from pcl_data.datasets.waymo_parquet import Row, key_values
 from pcl_data.datasets.waymo_range_image import range_image_points, uniform_inclinations
 from pcl_data.file_errors import errors_in
@@ -50,19 +50,23 @@ class Waymo(FileDataset):
 
     Args:
         root: folder that holds the splits.
-        split: `training`, `validation`, `testing`, or names of scenes.
+        split: `training`, `validation`, `testing`, a segment (`training/SEGMENT`), names of scenes
+            or a pattern of them.
         n_returns: 1 for the first return of each laser pulse; 2 appends the points of the second.
         cameras: whether scenes have the five images as frames.
+        **options: as of `FileDataset`.
 
     Raises:
         ImportError: if pyarrow is not installed.
-        ValueError: if `split` is none, a name in it is no name of a scene, or `n_returns` is
-            neither 1 nor 2.
+        ValueError: if `split` or an option is none of the above, or `n_returns` is neither 1 nor 2.
         FileNotFoundError: if files are missing.
     """
 
     title = "the Waymo Open Dataset, version 2"
     source = "waymo.com/open"
+    splits = SPLITS
+    label_sets = (WAYMO22,)
+    name_form = rf"({'|'.join(SPLITS)})/[^/]+/\d+"
 
     def __init__(
         self,
@@ -71,17 +75,27 @@ class Waymo(FileDataset):
         *,
         n_returns: int = 1,
         cameras: bool = False,
+        **options: Any,
     ) -> None:
         if n_returns not in (1, 2):
             raise ValueError(f"n_returns must be 1 or 2, got {n_returns}")
-        self.root = Path(root)
         self.n_returns = n_returns
         self.cameras = cameras
-        super().__init__(root, self._names(split), WAYMO22)
+        super().__init__(root, split, **options)
+
+    def split_names(self, split: str) -> Sequence[str]:
+        """Frames of a split that have labels, or all where there are none."""
+        folder = self.root / split / ("lidar" if split == "testing" else "lidar_segmentation")
+        return _frames(self.listed([folder], "*.parquet"))
+
+    def every_name(self) -> Sequence[str]:
+        """Such frames of all splits that are there."""
+        parts = [f"{split}/lidar_segmentation" for split in SPLITS[:2]] + ["testing/lidar"]
+        return _frames([path for p in parts for path in visible(self.root / p, "*.parquet")])
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Files of the components that are needed."""
-        components = (*_LIDAR, *(() if name.startswith("testing") else ("lidar_segmentation",)))
+        components = (*_LIDAR, *(("lidar_segmentation",) if self._is_labeled(name) else ()))
         components += ("camera_image", "camera_calibration") if self.cameras else ()
         return tuple(self._path(name, component) for component in components)
 
@@ -98,7 +112,7 @@ class Waymo(FileDataset):
         points = self._points(name, ranges, vehicle_to_world)
         strengths = np.concatenate([image[image[..., 0] > 0, 1] for image in ranges])
         labels = instances = None
-        if not name.startswith("testing"):
+        if self._is_labeled(name):
             labels, instances = self._labels(name, images, ranges)
         return Scene(
             name,
@@ -110,6 +124,9 @@ class Waymo(FileDataset):
             intensity=np.tanh(strengths),
             sensor_to_world=vehicle_to_world,
         )
+
+    def _is_labeled(self, name: str) -> bool:
+        return self.has_labels and not name.startswith("testing")
 
     def _points(
         self, name: str, ranges: list[np.ndarray], vehicle_to_world: np.ndarray
@@ -174,23 +191,14 @@ class Waymo(FileDataset):
         split, segment, _ = name.split("/")
         return self.root / split / component / f"{segment}.parquet"
 
-    def _names(self, split: str | Sequence[str]) -> tuple[str, ...]:
-        if not isinstance(split, str):
-            pattern = rf"({'|'.join(SPLITS)})/[^/]+/\d+"
-            wrong = [name for name in split if not re.fullmatch(pattern, name)]
-            if wrong:
-                raise ValueError(
-                    f"split must hold names like training/SEGMENT/MICROSECONDS, got {wrong[0]!r}"
-                )
-            return tuple(split)
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-        folder = self.root / split / ("lidar" if split == "testing" else "lidar_segmentation")
-        paths = sorted(folder.glob("*.parquet"))
-        if not paths:
-            self.require(self.root, [folder / "*.parquet"])
-        times = {path.stem: np.unique(key_values(path, "frame_timestamp_micros")) for path in paths}
-        return tuple(f"{split}/{segment}/{time}" for segment in times for time in times[segment])
+
+def _frames(paths: Sequence[Path]) -> list[str]:
+    """`training/SEGMENT/MICROSECONDS` of the rows of each file."""
+    return [
+        f"{path.parent.parent.name}/{path.stem}/{time}"
+        for path in paths
+        for time in np.unique(key_values(path, "frame_timestamp_micros"))
+    ]
 
 
 def _frame_key(name: str) -> dict[str, int]:

@@ -53,7 +53,7 @@ def scan_from_table(
     if table.ndim != 2 or table.shape[1] < 3:
         raise ValueError(f"array must have shape (n, 3) or more columns, got {table.shape}")
     named = {str(place + 1): column for place, column in enumerate(table.T)}
-    if columns is not None:
+    if columns:
         return scan_from_columns(named, {"x": "1", "y": "2", "z": "3"} | dict(columns))
     orders = _fitting_orders(table)
     names = ("x", "y", "z", *_names(orders[0]))

@@ -1,6 +1,6 @@
 """The scenes of a run by role: to learn from, with labels and without, and held out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pcl_data.label_set import LabelSet
@@ -19,6 +19,7 @@ class SceneSplit:
         validation: held-out scenes.
         budget: which labels of the training scenes may be learned from.
         load: reads the scene of a name, with all the labels that it has.
+        unread_columns: of a name, those in its file that were not understood: labels, maybe.
 
     Raises:
         ValueError: if a scene is to be learned from and held out, or the budget is of others.
@@ -40,6 +41,7 @@ class SceneSplit:
     validation: tuple[str, ...]
     budget: LabelBudget
     load: Callable[[str], Scene]
+    unread_columns: Callable[[str], Sequence[str]] = lambda _: ()
 
     def __post_init__(self) -> None:
         both = sorted(set(self.training) & set(self.validation))
@@ -79,5 +81,7 @@ class SceneSplit:
         scene = self.load(name)
         for field in ("labels", "instances") if instances else ("labels",):
             if getattr(scene, field) is None:
-                raise ValueError(f"scene {name} must have {field} to learn from, got none")
+                unread = ", ".join(self.unread_columns(name))
+                hint = f"; not understood in its file: {unread}" if unread else ""
+                raise ValueError(f"scene {name} must have {field} to learn from, got none{hint}")
         return self.budget.limit(scene)

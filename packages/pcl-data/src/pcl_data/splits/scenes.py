@@ -11,6 +11,7 @@ import numpy as np
 from pcl_data.file_errors import errors_in
 
 # As LaserMix's lists name the sweeps of SemanticKITTI; `SemanticKitti` calls this one 00/000012.
+_LONGEST_NAME = 255  # characters: names become those of files
 _SWEEP_PATH = re.compile(r"(?:.*/)?(\d\d)/velodyne/(\d{6})\.bin")
 
 
@@ -70,13 +71,17 @@ def read_split(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the list is empty, repeats a name, or holds one that is not in `names`.
+        ValueError: if the list is empty, repeats a name, or holds one that is not in `names`, or
+            none: with control characters, or longer than that of a file.
     """
     with errors_in(path):
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     listed = tuple(_SWEEP_PATH.sub(r"\1/\2", line.strip()) for line in lines if line.strip())
     if not listed:
         raise ValueError(f"{path} must hold at least one scene name, got none")
+    odd = [name for name in listed if len(name) > _LONGEST_NAME or not name.isprintable()]
+    if odd:
+        raise ValueError(f"{path} must hold names, got {odd[0]!r:.80}")
     _check_distinct(str(path), listed)
     known = set(listed if names is None else names)
     unknown = [name for name in listed if name not in known]
