@@ -226,7 +226,7 @@ def test_pseudo_shows_the_scenes_of_a_round(finished, tmp_path):
 
 def test_doctor_and_report(finished):
     assert json.loads(call("doctor", "--json"))["engine"] == "torch"
-    assert call("report", finished).strip().endswith("index.html")
+    assert call("report", finished, "--overwrite").strip().endswith("index.html")
 
 
 def test_dry_run_writes_nothing(scans, small, tmp_path):
