@@ -105,4 +105,3 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     memory = summary["peak_memory_bytes"] / 2**30
     typer.echo(f"{summary['seconds']:.0f} s, {memory:.1f} GiB at the most, in {summary['folder']}")
     return None
-

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +76,7 @@ def read_label_set(values: Mapping[str, Any]) -> LabelSet:
 
     Example:
         >>> import json
+        >>> from dataclasses import asdict
         >>> from pcl_data import SCANNET20
         >>> read_label_set(json.loads(json.dumps(asdict(SCANNET20)))) == SCANNET20
         True

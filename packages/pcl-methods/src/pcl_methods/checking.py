@@ -33,19 +33,23 @@ class SceneNeeds:
         features: what the network reads of a point; None: nothing.
         learned: of `labels` and `instances`, those that labeled scenes must have.
         scored: those that held-out scenes must have.
+        frames: whether there must be camera frames.
     """
 
     voxel_size: float | None = None
     features: FeatureKind | None = None
     learned: tuple[str, ...] = ()
     scored: tuple[str, ...] = ()
+    frames: bool = False
 
     def check(self, scene: Scene) -> None:
         """Return quietly if a network can read the scene.
 
         Raises:
-            ValueError: if it lacks the features, or spans too many voxels.
+            ValueError: if it lacks the features or frames, or spans too many voxels.
         """
+        if self.frames and not len(scene.frames):
+            raise ValueError(f"scene {scene.name} must have frames with depth, got none")
         if self.features is not None:
             point_features(scene, self.features)
         if self.voxel_size is not None:
@@ -199,9 +203,7 @@ def _in_parallel(
         yield names[number], one
 
 
-def _examine_numbered(
-    examine: "partial[_Finding]", names: Sequence[str], number: int
-) -> _Finding:
+def _examine_numbered(examine: "partial[_Finding]", names: Sequence[str], number: int) -> _Finding:
     return examine(names[number])
 
 
@@ -215,9 +217,7 @@ def _raise_first(
         raise ValueError(f"{problems[0]}{more}")
 
 
-def _change(
-    name: str, facts: SceneFacts | None, known: Mapping[str, SceneFacts]
-) -> str | None:
+def _change(name: str, facts: SceneFacts | None, known: Mapping[str, SceneFacts]) -> str | None:
     if facts is None or name not in known or known[name].content == facts.content:
         return None
     return f"scene {name} must stay as it was when the run began, got other content"

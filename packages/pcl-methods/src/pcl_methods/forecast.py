@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pcl_data.splits import SceneSplit
 from pcl_run.checkpoint import KEPT, newest_checkpoint
 from pcl_run.config import Config
 from pcl_run.memory import peak_memory_bytes
@@ -26,6 +27,25 @@ class Measured(NamedTuple):
     def disk_bytes(self, n_stages: int) -> int:
         """Of a run's checkpoints: the newest, the last of each stage, and its weights."""
         return self.checkpoint_bytes * (KEPT + n_stages)
+
+    def forecast(self, n_steps: int, split: SceneSplit, n_predicted: float = 0) -> dict[str, Any]:
+        """What a training of one stage is going to take, as JSON values.
+
+        Args:
+            n_steps: of the training.
+            split: its scenes.
+            n_predicted: batches of scenes that are scored.
+        """
+        return {
+            "dry_run": True,
+            **{role: list(getattr(split, role)) for role in ("labeled", "unlabeled", "validation")},
+            "seconds_per_step": self.seconds_per_step,
+            "training_minutes": n_steps * self.seconds_per_step / 60,
+            "scoring_minutes": n_predicted * self.seconds_per_step * PREDICTION / 60,
+            "peak_memory_bytes": self.memory_bytes,
+            "device_memory_bytes": self.device_memory_bytes,
+            "disk_bytes": self.disk_bytes(1),
+        }
 
 
 def measure_steps(train: Callable[[Run], object], config: Config) -> Measured:
