@@ -133,14 +133,14 @@ def test_points_that_repeat_are_found(room):
 def test_what_cannot_be_read_is_an_error_and_the_rest_is_still_checked(tmp_path):
     (tmp_path / "a.txt").write_text("0 0 nan\n1 1 1\n")
     (tmp_path / "b.txt").write_text("0 0 0 255 0 0 77\n1 1 1 0 0 255 0\n")
-    (tmp_path / "c.txt").write_text("0 0 0 300 0 0 0\n1 1 1 0 0 0 0\n")
+    (tmp_path / "c.txt").write_text("x y z r g b label\n0 0 0 -3 0 0 0\n1 1 1 0 0 0 0\n")
     (tmp_path / "d.txt").write_text("0 0 0 255 0 0 4\n1 1 1 0 0 255 4\n")
     findings = list(validate(SceneFolder(tmp_path, label_set=SCANNET20)))
     errors = {f.scene: f.message for f in findings if f.level == "error"}
     assert set(errors) == {"a", "b", "c"}
     assert "points must be finite" in errors["a"]
     assert "labels must lie in [-1, 20) of scannet20, got 77" in errors["b"]
-    assert "colors must lie in [0, 255]" in errors["c"]
+    assert "colors must lie in [0, 1]" in errors["c"]
 
 
 def test_classes_without_a_point_are_found_in_the_data_set_alone(rooms):

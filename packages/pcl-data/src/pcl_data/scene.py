@@ -25,6 +25,8 @@ SCENE_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
     "intensity": (("n",), np.float32),
     "times": (("n",), np.float32),
     "sensor_to_world": ((4, 4), np.floating),
+    "origin": ((3,), np.float64),
+    "valid_rows": (("m",), np.bool_),
 }
 FRAME_ARRAYS: dict[str, tuple[tuple[str | int, ...], type]] = {
     "image": (("h", "w", 3), np.uint8),
@@ -122,11 +124,16 @@ class Scene:
         times: (n,) float32 seconds from the scene's reference time to the measurement.
         sensor_to_world: (4, 4) pose of the scene in its sequence, where `points` are in the frame
             of the sensor and not of the world.
+        origin: (3,) float64 metres that the coordinates of the input were moved by: `points +
+            origin`, as float64, are those of the input. None is zero.
+        valid_rows: (m,) bool, which rows of the file are points of the scene, in their order; None
+            if all are.
 
     Raises:
         ValueError: naming scene, field, rule and value, if an array has the wrong shape or type,
             there is no point, a coordinate is not finite, an id is below -1, a label is outside
-            the label set, or a face names a point that does not exist.
+            the label set, a face names a point that does not exist, or `valid_rows` is true for
+            another number of rows than there are points.
 
     Example:
         >>> import numpy as np
@@ -149,17 +156,25 @@ class Scene:
     intensity: np.ndarray | None = None
     times: np.ndarray | None = None
     sensor_to_world: np.ndarray | None = None
+    origin: np.ndarray | None = None
+    valid_rows: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         owner = f"scene {self.name!r}"
         _check_arrays(owner, self, SCENE_ARRAYS)
         if len(self.points) == 0:
             raise ValueError(f"{owner}: points must hold at least one point, got 0")
-        for field in ("points", "normals", "boxes", "intensity", "times", "sensor_to_world"):
+        floats = ("points", "normals", "boxes", "intensity", "times", "sensor_to_world", "origin")
+        for field in floats:
             if getattr(self, field) is not None:
                 _check_finite(owner, field, getattr(self, field))
         _check_ids(owner, self, ("labels", "instances", "superpoints"))
         _check_faces(owner, self)
+        if self.valid_rows is not None and self.valid_rows.sum() != len(self.points):
+            raise ValueError(
+                f"{owner}: valid_rows must be true for each of {len(self.points)} points, "
+                f"got {self.valid_rows.sum()}"
+            )
         if self.label_set is not None:
             _check_labels(owner, self, self.label_set)
 

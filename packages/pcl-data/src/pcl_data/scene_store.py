@@ -2,21 +2,22 @@
 
 `coord.npy color.npy normal.npy strength.npy segment.npy instance.npy superpoint.npy` are shared
 with Pointcept; `face.npy`, `box.npy`, `time.npy`, `pose.npy`, `frames/0000/*.npy` and `scene.json`
-(name, name of the label set) are ours.
+(name, name of the label set, origin) are ours.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from pcl_data.atomic_files import flush_folder, flushed_file, whole_folder
 from pcl_data.file_errors import errors_in, library_errors
-from pcl_data.label_set import IGNORE_INDEX, LabelSet
+from pcl_data.label_set import LabelSet
+from pcl_data.raw_scan import LabelIds, RawScan, scene_of_scan
 from pcl_data.scene import FRAME_ARRAYS, SCENE_ARRAYS, Frame, Scene
 
 FILE_NAMES = {
@@ -32,6 +33,8 @@ FILE_NAMES = {
     "times": "time",
     "sensor_to_world": "pose",
 }
+# Fields whose values follow the conventions of scans.
+_SCAN_FIELDS = {field.name for field in fields(RawScan)}
 META_NAME = "scene.json"
 
 
@@ -74,38 +77,56 @@ def _write_array(stream: BinaryIO, array: np.ndarray) -> None:
     stream.write(array.data)
 
 
-def load_scene(path: str | os.PathLike[str], label_set: LabelSet | None = None) -> Scene:
+def load_scene(
+    path: str | os.PathLike[str],
+    label_set: LabelSet | None = None,
+    *,
+    label_ids: LabelIds = "train",
+    drop_invalid: bool = False,
+) -> Scene:
     """Read a scene folder; the arrays are memory-mapped and read-only.
 
-    Folders of Pointcept load as they are: float64 coordinates are rounded to float32, other integer
-    types become int64, and (n, 1) segments and instances become (n,); such arrays are read into
-    memory. Without `segment.npy`, `segment20.npy` or `segment200.npy` is read, whichever has the
-    number of classes of `label_set`. -1 is unlabeled there as here. Pointcept numbers walls and
-    unlabeled objects as instances too: with a label set, those of things alone are kept.
+    Folders of Pointcept load as they are, by the rules of `read_scene`, and (n, 1) arrays become
+    (n,); arrays of another type than ours are read into memory. Without `segment.npy`,
+    `segment20.npy` or `segment200.npy` is read, whichever has the number of classes of `label_set`.
+    -1 is unlabeled there as here.
 
     Args:
         path: the folder.
         label_set: meaning of the labels; they are checked against it.
+        label_ids: what the ids are, as in `read_scene`.
+        drop_invalid: leave out points with a NaN or infinite coordinate, as in `read_scene`.
 
     Raises:
         FileNotFoundError: if the folder or its `coord.npy` is missing.
+        NeedsOption: if a coordinate is not finite, without `drop_invalid`.
         ValueError: naming the file that is truncated, no array, or of the wrong shape or type;
             or if `label_set` is not the one that the scene was saved with.
     """
     path = Path(path)
     if not (path / "coord.npy").is_file():
         raise FileNotFoundError(f"path must be a scene folder with coord.npy, got {path}")
-    meta = path / META_NAME
-    is_ours = meta.exists()
-    name = parse_meta(str(meta), meta.read_bytes(), label_set) if is_ours else path.name
+    file = path / META_NAME
+    of_labels = label_set if label_ids == "train" else None
+    meta = SceneMeta(path.name)
+    if file.exists():
+        meta = parse_meta(str(file), file.read_bytes(), of_labels)
     patterns = (*(f"{stem}.npy" for stem in FILE_NAMES.values()), "segment[0-9]*.npy")
     arrays = {
         file.relative_to(path).with_suffix("").as_posix(): _open_array(file)
         for pattern in (*patterns, "frames/[0-9]*/*.npy")
         for file in path.glob(pattern)
     }
-    scene = scene_of_arrays(str(path), name, arrays, label_set)
-    return scene if is_ours or label_set is None else _with_things_alone(scene, label_set)
+    return scene_of_arrays(
+        str(path), meta, arrays, label_set, label_ids=label_ids, drop_invalid=drop_invalid
+    )
+
+
+def unread_arrays(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in a scene folder that are no part of a scene."""
+    stems = sorted(file.stem for file in path.glob("*.npy"))
+    known = FILE_NAMES.values()
+    return tuple(stem for stem in stems if stem not in known and not stem.startswith("segment"))
 
 
 def scene_arrays(scene: Scene) -> Iterator[tuple[str, np.ndarray]]:
@@ -119,14 +140,31 @@ def scene_arrays(scene: Scene) -> Iterator[tuple[str, np.ndarray]]:
                 yield f"frames/{i:04d}/{field}", getattr(frame, field)
 
 
+class SceneMeta(NamedTuple):
+    """What a scene is besides its arrays."""
+
+    name: str
+    origin: np.ndarray | None = None
+
+
 def scene_meta(scene: Scene) -> bytes:
-    """Name and label set of a scene as JSON."""
-    label_set = scene.label_set.name if scene.label_set else None
-    return (json.dumps({"name": scene.name, "label_set": label_set}, indent=2) + "\n").encode()
+    """Name, label set and origin of a scene as JSON."""
+    meta = {
+        "name": scene.name,
+        "label_set": scene.label_set.name if scene.label_set else None,
+        "origin": None if scene.origin is None else scene.origin.tolist(),
+    }
+    return (json.dumps(meta, indent=2) + "\n").encode()
 
 
 def scene_of_arrays(
-    owner: str, name: str, arrays: Mapping[str, np.ndarray], label_set: LabelSet | None
+    owner: str,
+    meta: SceneMeta,
+    arrays: Mapping[str, np.ndarray],
+    label_set: LabelSet | None,
+    *,
+    label_ids: LabelIds = "train",
+    drop_invalid: bool = False,
 ) -> Scene:
     """The scene of arrays by stem, as `scene_arrays` gives them; stems not known are left out.
 
@@ -134,15 +172,60 @@ def scene_of_arrays(
         ValueError: beginning with `owner`, if an array has the wrong shape or type.
     """
     with errors_in(owner):
-        stems = FILE_NAMES | {"labels": _label_stem(arrays, label_set)}
-        fields = {
-            field: _fitted(stem, arrays[stem], *SCENE_ARRAYS[field])
+        of_labels = label_set if label_ids == "train" else None
+        stems = FILE_NAMES | {"labels": _label_stem(arrays, of_labels)}
+        rows = {
+            field: _column(arrays[stem], SCENE_ARRAYS[field][0])
             for field, stem in stems.items()
-            if stem in arrays
+            if stem in arrays and field in _SCAN_FIELDS
+        }
+        scan = RawScan(**rows, origin=meta.origin)
+        scene = scene_of_scan(
+            scan,
+            meta.name,
+            owner,
+            label_set=label_set,
+            label_ids=label_ids,
+            drop_invalid=drop_invalid,
+        )
+        others = {
+            field: _fitted(FILE_NAMES[field], arrays[FILE_NAMES[field]], *SCENE_ARRAYS[field])
+            for field in ("boxes", "sensor_to_world")
+            if FILE_NAMES[field] in arrays
         }
         numbers = {stem.split("/")[1] for stem in arrays if stem.startswith("frames/")}
         frames = tuple(_frame(arrays, number) for number in sorted(numbers, key=int))
-        return Scene(name=name, frames=frames, label_set=label_set, **fields)
+        if not (others or frames):
+            return scene
+        return replace(scene, **_moved(others, frames, _step(meta.origin, scene.origin)))
+
+
+def _step(stored: np.ndarray | None, origin: np.ndarray | None) -> np.ndarray | None:
+    """What is taken off the stored points, if anything is."""
+    if origin is None or np.array_equal(origin, stored):
+        return None
+    return origin if stored is None else origin - stored
+
+
+def _moved(
+    others: dict[str, np.ndarray], frames: tuple[Frame, ...], origin: np.ndarray | None
+) -> dict[str, Any]:
+    """Boxes, poses and frames in the coordinates of points that were moved to their origin."""
+    if origin is None:
+        return {**others, "frames": frames}
+    shift = np.eye(4)
+    shift[:3, 3] = origin
+    moved: dict[str, Any] = {}
+    if "boxes" in others:
+        step = np.concatenate([origin, np.zeros(5)])
+        moved["boxes"] = (others["boxes"] - step).astype(np.float32)
+    if "sensor_to_world" in others:
+        moved["sensor_to_world"] = others["sensor_to_world"] @ shift
+    back = np.linalg.inv(shift)
+    moved["frames"] = tuple(
+        replace(frame, camera_to_world=back @ frame.camera_to_world) for frame in frames
+    )
+    return moved
 
 
 def _label_stem(arrays: Mapping[str, np.ndarray], label_set: LabelSet | None) -> str:
@@ -162,15 +245,8 @@ def _label_stem(arrays: Mapping[str, np.ndarray], label_set: LabelSet | None) ->
     return stem
 
 
-def _with_things_alone(scene: Scene, label_set: LabelSet) -> Scene:
-    if scene.labels is None or scene.instances is None:
-        return scene
-    is_thing = np.isin(scene.labels, label_set.things)
-    return replace(scene, instances=np.where(is_thing, scene.instances, IGNORE_INDEX))
-
-
-def parse_meta(owner: str, content: bytes, label_set: LabelSet | None) -> str:
-    """Name of a scene in the bytes of `scene_meta`.
+def parse_meta(owner: str, content: bytes, label_set: LabelSet | None) -> SceneMeta:
+    """Name and origin of a scene in the bytes of `scene_meta`; the origin is None if it has none.
 
     Raises:
         ValueError: beginning with `owner`, if it is something else, or the scene was saved with
@@ -178,15 +254,19 @@ def parse_meta(owner: str, content: bytes, label_set: LabelSet | None) -> str:
     """
     try:
         meta = json.loads(content)
-        name, saved = str(meta["name"]), meta["label_set"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        name, saved, origin = str(meta["name"]), meta["label_set"], meta.get("origin")
+        if origin is not None:
+            origin = np.array(origin, np.float64)
+            if origin.shape != (3,) or not np.isfinite(origin).all():
+                raise ValueError(f"origin must be three finite numbers, got {meta['origin']}")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{owner} must be JSON with name and label_set, got {error!r}") from error
     if label_set and saved and label_set.name != saved:
         raise ValueError(
             f"{owner}: label_set must be {saved!r}, the one the scene was saved with, "
             f"got {label_set.name!r}"
         )
-    return name
+    return SceneMeta(name, origin)
 
 
 def _open_array(file: Path) -> np.ndarray:
@@ -194,10 +274,14 @@ def _open_array(file: Path) -> np.ndarray:
         return np.lib.format.open_memmap(file, mode="r")
 
 
+def _column(array: np.ndarray, shape: tuple[str | int, ...]) -> np.ndarray:
+    """(n, 1) arrays of ids and the like as (n,)."""
+    return array[:, 0] if len(shape) == 1 and array.shape[1:] == (1,) else array
+
+
 def _fitted(stem: str, array: np.ndarray, shape: tuple[str | int, ...], dtype: type) -> np.ndarray:
     """The array in the type of its field; other types of Pointcept are converted."""
-    if len(shape) == 1 and array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = _column(array, shape)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if np.issubdtype(array.dtype, dtype):
         return array
@@ -211,12 +295,12 @@ def _fitted(stem: str, array: np.ndarray, shape: tuple[str | int, ...], dtype: t
 
 def _frame(arrays: Mapping[str, np.ndarray], number: str) -> Frame:
     stems = {field: f"frames/{number}/{field}" for field in FRAME_ARRAYS}
-    fields = {
+    found = {
         field: _fitted(stem, arrays[stem], *FRAME_ARRAYS[field])
         for field, stem in stems.items()
         if stem in arrays
     }
-    missing = {"image", "intrinsics", "camera_to_world"} - fields.keys()
+    missing = {"image", "intrinsics", "camera_to_world"} - found.keys()
     if missing:
         raise ValueError(f"frames/{number} must hold {sorted(missing)[0]}.npy")
-    return Frame(depth=fields.pop("depth", None), **fields)
+    return Frame(depth=found.pop("depth", None), **found)

@@ -113,12 +113,15 @@ class ShardFolder(Dataset):
         shard, members = self._members[name]
         content = np.memmap(shard, mode="r")
         parts = {stem: content[start : start + size] for stem, (start, size) in members.items()}
-        parse_meta(f"{shard}: {name}.json", parts.pop("json").tobytes(), self.label_set)
+        content = parts.pop("json").tobytes()
+        meta = parse_meta(f"{shard}: {name}.json", content, self.label_set)
         arrays = {}
         for stem, part in parts.items():
             with errors_in(f"{shard}: {name}.{stem}"), library_errors("NPY"):
                 arrays[stem.removesuffix(".npy").replace(".", "/")] = view_array(part)
-        return scene_of_arrays(f"{shard}: {name}", name, arrays, self.label_set)
+        return scene_of_arrays(
+            f"{shard}: {name}", meta._replace(name=name), arrays, self.label_set
+        )
 
 
 def _with_keys(scenes: Iterable[Scene]) -> Iterator[Scene]:

@@ -200,6 +200,6 @@ def test_s3dis_of_pointcept_is_read_as_it_is(tmp_path):
 
 def test_points_without_a_place_are_left_out_on_request(tmp_path):
     (tmp_path / "a.txt").write_text("0 0 nan\n1 2 3\n")
-    with pytest.raises(ValueError, match="drop_invalid=True leaves them out"):
+    with pytest.raises(ValueError, match="drop_invalid=true leaves them out"):
         SceneFolder(tmp_path)[0]
     assert SceneFolder(tmp_path, drop_invalid=True)[0].points.tolist() == [[1, 2, 3]]

@@ -75,7 +75,7 @@ def test_missing_points_are_counted_or_dropped(tmp_path, data):
     table = cloud()
     table["z"][[1, 4]] = np.nan
     (tmp_path / "table.pcd").write_bytes(pcd(table, data))
-    with pytest.raises(ValueError, match="got 2 NaN or infinite ones among 6; drop_invalid=True"):
+    with pytest.raises(ValueError, match="got 2 NaN or infinite ones among 6; drop_invalid=true"):
         read_scene(tmp_path / "table.pcd")
     scene = read_scene(tmp_path / "table.pcd", drop_invalid=True)
     assert scene.labels.tolist() == [0, 2, 3, 2**31]

@@ -103,10 +103,44 @@ def test_a_cut_file_is_an_error(tmp_path):
         read_scene(path)
 
 
-def test_a_face_of_two_corners_is_an_error(tmp_path):
-    PlyData([vertices(), polygons((0, 1))]).write(str(tmp_path / "room.ply"))
-    with pytest.raises(ValueError, match="a face with 2 corners"):
-        read_scene(tmp_path / "room.ply")
+@pytest.mark.parametrize("text", [True, False])
+@pytest.mark.parametrize("odd", [(0, 1), (), (0, 1, 5)])
+def test_an_odd_face_is_left_out_and_counted(tmp_path, odd, text):
+    faces = polygons((0, 1, 2), odd, (2, 3, 4))
+    PlyData([vertices(), faces], text=text).write(str(tmp_path / "room.ply"))
+    with pytest.warns(UserWarning, match=r"room\.ply: 1 of 3 faces .*: they are left out"):
+        scene = read_scene(tmp_path / "room.ply")
+    assert scene.faces.tolist() == [[0, 1, 2], [2, 3, 4]]
+
+
+@pytest.mark.parametrize("comment", ["comment möbel".encode(), "obj_info möbel".encode("latin-1")])
+def test_comments_are_of_any_encoding(tmp_path, comment):
+    header = HEADER.format(1).replace("float y\n", "float y\nproperty float z\n").encode()
+    content = header.replace(b"element", comment + b" end_header\nelement", 1)
+    (tmp_path / "room.ply").write_bytes(content + b"end_header\n1 2 3\n")
+    assert read_scene(tmp_path / "room.ply").points.tolist() == [[1, 2, 3]]
+
+
+def test_line_ends_of_windows_end_the_header_too(tmp_path):
+    header = HEADER.format(1).replace("float y\n", "float y\nproperty float z\n")
+    header = header.replace("ascii", "binary_little_endian") + "end_header\n"
+    points = np.array([[1, 2, 3]], "<f4")
+    for end in ("\n", "\r\n", "\r"):
+        content = header.replace("\n", end).encode() + points.tobytes()
+        (tmp_path / "room.ply").write_bytes(content)
+        assert read_scene(tmp_path / "room.ply").points.tolist() == [[1, 2, 3]]
+
+
+def test_extra_elements_and_lists_are_passed_over(tmp_path):
+    lists = PlyElement.describe(
+        np.array([([1.5],), ([2.5, 3.5],)], [("weights", object)]), "material",
+        val_types={"weights": "f4"},
+    )
+    for text in (True, False):
+        PlyData([lists, vertices(), polygons((0, 1, 2))], text=text).write(str(tmp_path / "a.ply"))
+        scene = read_scene(tmp_path / "a.ply")
+        assert len(scene.points) == 5
+        assert scene.faces.tolist() == [[0, 1, 2]]
 
 
 @pytest.mark.real

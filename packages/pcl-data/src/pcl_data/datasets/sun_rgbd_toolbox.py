@@ -13,7 +13,7 @@ from scipy.io import loadmat, whosmat
 
 from pcl_data.file_errors import errors_in, library_errors
 from pcl_data.label_set import SUNRGBD10
-from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES
+from pcl_data.readers.size_bounds import MAX_ARRAY_BYTES
 
 _POINTS = "instance"  # name of the one variable in a file of points
 

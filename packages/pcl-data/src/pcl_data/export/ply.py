@@ -19,6 +19,7 @@ def write_ply(
     confidence: Float[np.ndarray, " n"] | None = None,
     normals: Float[np.ndarray, "n 3"] | None = None,
     faces: Integer[np.ndarray, "f 3"] | None = None,
+    origin: Float[np.ndarray, "3"] | None = None,
 ) -> None:
     """Write a binary little-endian PLY file, whole or not at all.
 
@@ -28,17 +29,20 @@ def write_ply(
 
     Args:
         path: the file.
-        points: metres, written as float32.
+        points: metres, written as float32; with an `origin`, as float64. A row of NaN is a point
+            that has no place.
         colors: RGB.
         labels: class ids, -1 unlabeled; written as int32.
         instances: instance ids, -1 none; written as int32.
         confidence: fraction 0-1, written as float32.
         normals: unit normals, written as float32.
         faces: triangles, rows of `points`.
+        origin: of a `Scene`, metres: what is added to the points.
 
     Raises:
         ValueError: if an array has another length than `points` or the wrong shape, a coordinate is
-            not finite, an id does not fit int32, or a face names a point that does not exist.
+            infinite or NaN beside one that is not, another number is not finite, an id does not fit
+            int32, or a face names a point that does not exist.
 
     Example:
         >>> import tempfile
@@ -51,7 +55,10 @@ def write_ply(
     """
     n_points = len(points)
     vertex: dict[str, np.ndarray] = {}
-    _add(vertex, n_points, "points", points, ("x", "y", "z"), "<f4")
+    if origin is not None:
+        points = points.astype(np.float64) + origin
+    coordinate = "<f4" if origin is None else "<f8"
+    _add(vertex, n_points, "points", points, ("x", "y", "z"), coordinate)
     _add(vertex, n_points, "normals", normals, ("nx", "ny", "nz"), "<f4")
     _add(vertex, n_points, "colors", colors, ("red", "green", "blue"), "u1")
     _add(vertex, n_points, "labels", labels, ("label",), "<i4")
@@ -88,8 +95,9 @@ def _add(
             raise ValueError(f"{field} must fit {target}, got [{array.min()}, {array.max()}]")
     with np.errstate(over="ignore"):
         columns = array.reshape(n_points, len(names)).astype(target)
-    if target.kind == "f" and not np.isfinite(columns).all():
-        raise ValueError(f"{field} must be finite, got NaN or a value beyond float32")
+    has_no_place = np.isnan(columns).all(axis=1) & (field == "points")
+    if target.kind == "f" and not np.isfinite(columns[~has_no_place]).all():
+        raise ValueError(f"{field} must be finite, got NaN or a value beyond {target}")
     vertex.update(zip(names, columns.T, strict=True))
 
 

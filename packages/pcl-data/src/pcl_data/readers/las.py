@@ -4,29 +4,53 @@ Format: ASPRS, "LAS Specification 1.4 - R15", section 2.4 (public header block).
 """
 
 import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from pcl_data.file_errors import library_errors
-from pcl_data.readers.raw_scan import MAX_ARRAY_BYTES, RawScan, file_size
+from pcl_data.raw_scan import RawScan
+from pcl_data.readers.scan_columns import scan_from_columns
+from pcl_data.readers.size_bounds import check_unpacked, file_size
+
+if TYPE_CHECKING:
+    import laspy
 
 _VLR_BYTES, _EVLR_BYTES = 54, 60  # headers of the variable length records
 _POINT_BYTES = 20  # of the smallest point format
 
 
-def read_las(path: Path) -> RawScan:
-    """Points with scale and offset applied, colours, and the classification as `class_codes`.
+def read_las(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
+    """Points with scale and offset applied, colours, intensity and extra bytes by their names.
 
-    LAS colours have 16 bits: they are divided by 256, unless none is above 255, since many programs
-    write 8 bits.
+    The classification becomes `class_codes`.
 
     Raises:
         ImportError: if laspy is not installed.
         ValueError: if the file is no complete LAS or LAZ file, or would unpack to more than
-            `MAX_ARRAY_BYTES`.
+            `check_unpacked` lets pass.
     """
+    with _open(path) as reader:
+        las = reader.read()
+        if len(las.points) != reader.header.point_count:
+            raise ValueError(f"{reader.header.point_count} points, got {len(las.points)}")
+        return scan_from_columns(
+            {name: np.asarray(las[name]) for name in _names(reader)}, columns
+        )
+
+
+def las_columns(path: Path) -> tuple[str, ...]:
+    """Names of the dimensions, from the header alone."""
+    with _open(path) as reader:
+        return _names(reader)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator["laspy.LasReader"]:
+    """A reader whose header is no larger than the file allows."""
     try:
         import laspy
     except ImportError as error:
@@ -36,16 +60,20 @@ def read_las(path: Path) -> RawScan:
         with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs) as reader:
             header = reader.header
             size = header.point_count * header.point_format.size
-            limit = MAX_ARRAY_BYTES if header.are_points_compressed else file_size(path)
-            if size > limit:
-                raise ValueError(f"{header.point_count} points of {size} bytes, more than {limit}")
-            las = reader.read()
-            if len(las.points) != header.point_count:
-                raise ValueError(f"{header.point_count} points, got {len(las.points)}")
-    colors = None
-    if "red" in las.point_format.dimension_names:
-        colors = _eight_bits(np.stack([las.red, las.green, las.blue], axis=1))
-    return RawScan(np.asarray(las.xyz), colors=colors, class_codes=np.asarray(las.classification))
+            if header.are_points_compressed:
+                check_unpacked(size, file_size(path), f"{header.point_count} points")
+            elif size > file_size(path):
+                raise ValueError(
+                    f"{header.point_count} points of {size} bytes, more than {file_size(path)}"
+                )
+            yield reader
+
+
+def _names(reader: "laspy.LasReader") -> tuple[str, ...]:
+    """Dimensions of one number; x, y and z with scale and offset instead of the stored ones."""
+    form = reader.header.point_format
+    stored = [dimension.name for dimension in form.dimensions if dimension.num_elements == 1]
+    return ("x", "y", "z", *(name for name in stored if name not in ("X", "Y", "Z")))
 
 
 def _check_counts(path: Path) -> None:
@@ -73,7 +101,3 @@ def _check_counts(path: Path) -> None:
 def _number_at(file: BinaryIO, position: int, kind: str) -> int:
     file.seek(position)
     return struct.unpack(kind, file.read(struct.calcsize(kind)))[0]
-
-
-def _eight_bits(colors: np.ndarray) -> np.ndarray:
-    return (colors >> 8 if colors.size and colors.max() > 255 else colors).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pcl_data.file_errors import library_errors
-from pcl_data.readers.raw_scan import RawScan, file_size, scan_from_table
+from pcl_data.raw_scan import RawScan
+from pcl_data.readers.size_bounds import file_size
+from pcl_data.readers.table import scan_from_table
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -18,15 +21,20 @@ _HEADER_READERS = {
 _MOST_HEADER = 2**14  # bytes; numpy rejects longer ones
 
 
-def read_npy(path: Path) -> RawScan:
-    """The scan of one (n, 3), (n, 6), (n, 7) or (n, 8) array, columns in `COLUMN_ORDER`.
+def read_npy(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
+    """The scan of one (n, k) array, as `scan_from_table` understands its columns.
 
     Raises:
         ValueError: if the file is no complete array of numbers of such a shape.
     """
     with library_errors("NPY"), path.open("rb") as file:
         table = read_array(file, file_size(path))
-    return scan_from_table(table)
+    return scan_from_table(table, path, columns)
+
+
+def npy_columns(path: Path) -> tuple[str, ...]:
+    """No names: the columns of an array have none."""
+    return ()
 
 
 def read_array(stream: io.BufferedIOBase, n_bytes: int) -> np.ndarray:
@@ -37,7 +45,7 @@ def read_array(stream: io.BufferedIOBase, n_bytes: int) -> np.ndarray:
     Raises:
         ValueError: if it is of objects or of records, or claims more than `n_bytes`.
     """
-    shape, order, dtype = _read_header(stream)
+    shape, order, dtype = read_header(stream)
     size = math.prod(shape) * dtype.itemsize
     if any(length < 0 for length in shape) or size > n_bytes:
         raise ValueError(f"shape {shape} of {dtype} in {n_bytes} bytes")
@@ -54,14 +62,19 @@ def view_array(content: UInt8[np.ndarray, " bytes"]) -> np.ndarray:
         ValueError: if it is of objects or of records, or not of exactly these bytes.
     """
     head = io.BytesIO(content[:_MOST_HEADER].tobytes())
-    shape, order, dtype = _read_header(head)
+    shape, order, dtype = read_header(head)
     data = content[head.tell() :]
     if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"shape {shape} of {dtype} in {len(data)} bytes")
     return data.view(dtype).reshape(shape, order=order)
 
 
-def _read_header(stream: io.BufferedIOBase) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+def read_header(stream: io.BufferedIOBase) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+    """Shape, order and type of the array that follows in a stream of the NPY format.
+
+    Raises:
+        ValueError: if it is of objects or of records, or no header.
+    """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADER_READERS:
         raise ValueError(f"version {version} of the NPY format")

@@ -5,14 +5,16 @@ of points, row by row; their missing points have NaN coordinates, which `read_sc
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pcl_data.file_errors import library_errors
+from pcl_data.raw_scan import RawScan
 from pcl_data.readers.lzf import decompress_lzf
-from pcl_data.readers.raw_scan import RawScan, scan_from_columns
+from pcl_data.readers.scan_columns import scan_from_columns
 
 _MAX_HEADER_LINES = 64
 _MAX_LINE_BYTES = 8192
@@ -28,8 +30,8 @@ class _Header:
     encoding: str
 
 
-def read_pcd(path: Path) -> RawScan:
-    """The fields x y z, rgb or rgba (packed 0xRRGGBB) or r g b, normal_x normal_y normal_z, label.
+def read_pcd(path: Path, columns: Mapping[str, str] | None = None) -> RawScan:
+    """The fields that `roles_of` understands, and rgb or rgba (packed 0xRRGGBB).
 
     Raises:
         ValueError: if the file is no complete PCD file.
@@ -38,15 +40,21 @@ def read_pcd(path: Path) -> RawScan:
         with path.open("rb") as file:
             header = _read_header(file)
             body = file.read()
-        columns = _DECODERS[header.encoding](header, body)
-        colors = next((_unpack(columns[k]) for k in ("rgb", "rgba") if k in columns), None)
-    return scan_from_columns(columns, colors=colors)
+        fields = _DECODERS[header.encoding](header, body)
+        colors = next((_unpack(fields[k]) for k in ("rgb", "rgba") if k in fields), None)
+    return scan_from_columns(fields, columns, colors=colors)
+
+
+def pcd_columns(path: Path) -> tuple[str, ...]:
+    """Names of the fields, from the header alone."""
+    with library_errors("PCD"), path.open("rb") as file:
+        return _read_header(file).names
 
 
 def _read_header(file: io.BufferedReader) -> _Header:
     entries: dict[str, list[str]] = {}
     for _ in range(_MAX_HEADER_LINES):
-        words = file.readline(_MAX_LINE_BYTES).decode("ascii").split()
+        words = file.readline(_MAX_LINE_BYTES).decode("latin-1").split()
         if words and not words[0].startswith("#"):
             entries[words[0].upper()] = words[1:]
         if "DATA" in entries:
@@ -84,7 +92,7 @@ def _decode_ascii(header: _Header, body: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"{header.n_points} points in {len(body)} bytes")
     table = np.zeros((0, sum(header.counts)))
     if header.n_points:
-        text = io.StringIO(body.decode("ascii"))
+        text = io.StringIO(body.decode("latin-1"))
         table = np.loadtxt(text, np.float64, ndmin=2, max_rows=header.n_points)
     if table.shape != (header.n_points, sum(header.counts)):
         raise ValueError(f"{header.n_points} points of {sum(header.counts)}, got {table.shape}")
