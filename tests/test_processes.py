@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from pcl_contrastive import split_volumes
 from pcl_data import SCANNET20, Scene, load_scene, save_scene, voxelize
+from pcl_run.checkpoint import newest_checkpoint
 
 SETTINGS = [
     "model.backbone=res16unet14a",
@@ -106,7 +107,7 @@ def test_killed_and_resumed_equals_uninterrupted(scans, uninterrupted, tmp_path,
 def test_sigterm_writes_a_checkpoint_and_exits_130(scans, tmp_path):
     out = tmp_path / "run"
     assert start_and_signal(scans, out, 3, signal.SIGTERM) == 130
-    assert (out / "checkpoints" / "last").exists()
+    assert newest_checkpoint(out) is not None
 
 
 def test_two_runs_have_the_same_weights(scans, uninterrupted, tmp_path):
@@ -153,7 +154,7 @@ def test_two_processes_pretrain_with_one_queue(scans, tmp_path):
     assert "global" in rows[-2]  # the queue is full, and clustered
     counts = [len(np.unique(volumes(scans / f"scene{i}"))) for i in range(3)]
     assert max(counts) < 2 * min(counts)
-    state = load_file(out / "checkpoints" / "last" / "model.safetensors")
+    state = load_file(newest_checkpoint(out) / "model.safetensors")
     n_enqueued = int(state["objective.queue.n_enqueued"])
     assert 2 * n_steps * min(counts) <= n_enqueued <= 2 * n_steps * max(counts)
 

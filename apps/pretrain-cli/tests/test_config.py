@@ -1,10 +1,8 @@
 """Tests of pretrain_cli.config."""
 
-import re
-
 import pytest
 
-from pcl_run.config import ConfigError, flatten, load_config
+from pcl_run.config import flatten, load_config
 from pretrain_cli.config import (
     FINETUNE_PRESETS,
     PRETRAIN_PRESETS,
@@ -56,9 +54,8 @@ def test_settings_that_cannot_work_are_rejected_before_the_run(words, message):
 
 @pytest.mark.parametrize("schema", [PretrainConfig, FinetuneConfig])
 def test_every_renamed_setting_names_one_that_there_is(schema):
-    for old, new in schema.renamed.items():
-        words = f"{old} is now {new}"
-        with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
-            load_config(schema, presets={}, overrides=[f"{old}=1"])
-        name = new.partition(",")[0]
+    for form in schema.renamed.values():
+        name, equals, value = form.partition("=")
+        assert equals
+        assert "{}" in value
         assert name.startswith("data.options.") or name in flatten(schema())

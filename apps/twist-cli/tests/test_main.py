@@ -104,22 +104,6 @@ def test_scores_name_their_protocol(finished, scans, tmp_path):
     assert other["protocol"] == f"folder:test/{name}/trained-on:folder:{scans.name}"
 
 
-@pytest.mark.parametrize(
-    ("word", "new"),
-    [
-        ("data.n_rooms=8", "data.n_scenes"),
-        ("data.n_labeled=3", "data.budget, such as data.budget=10scenes"),
-        ("data.label_set=nyu40", "data.options.label_set"),
-        ("train.labeled_scenes=1", "train.labeled_batch_size"),
-        ("train.frozen_norm=0.5", "train.freeze_bn_fraction"),
-        ("model.norm_momentum=0.1", "model.bn_momentum"),
-    ],
-)
-def test_a_setting_that_was_renamed_names_the_new_one(word, new):
-    key = word.partition("=")[0]
-    assert call("run", word, code=2) == f"error: {key} is now {new}\n"
-
-
 def test_a_wrong_setting_is_answered_before_torch_is_loaded():
     code = (
         "import sys; from typer.testing import CliRunner; from twist_cli.main import app;"

@@ -22,7 +22,11 @@ class Train(Config):
 
 
 class Root(Config):
-    renamed: ClassVar = {"train.rate": "train.learning_rate", "n": "twist.names, such as a,b"}
+    renamed: ClassVar = {
+        "train.rate": "train.learning_rate={}",
+        "one_kind": "twist.kind={}s",
+        "n": "twist.names, such as a,b",
+    }
     seed: int = 0
     data: Path | None = None
     twist: Twist = Twist()
@@ -68,14 +72,46 @@ def test_resolved_configuration_reads_back(tmp_path):
         (["twist=4"], "^twist must be a valid dictionary.*, got 4$"),
         (["twist.rounds"], "^override must look like group.key=value, got twist.rounds$"),
         (["train.steps=[3"], r"^train.steps must be YAML, got \[3$"),
-        (["train.rate=3"], r"^train.rate is now train.learning_rate$"),
+        (["train.rate.x=3"], r"^train.rate is now train.learning_rate$"),
         (["n=3"], r"^n is now twist.names, such as a,b$"),
+        (
+            ["train.rate=3", "train.learning_rate=3"],
+            r"^train.learning_rate must be given once, got also train.rate, its old name$",
+        ),
     ],
 )
 def test_rejects_on_one_line(overrides, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load(overrides=overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["file", "override"])
+def test_an_old_name_is_read_as_the_new_one_with_a_warning(tmp_path, how):
+    file, overrides = None, ["train.rate=0.25", "one_kind=proposal"]
+    if how == "file":
+        file, overrides = tmp_path / "old.yaml", []
+        file.write_text("train: {rate: 0.25, steps: 4}\none_kind: proposal\ntwist: {rounds: 1}\n")
+    with pytest.warns(UserWarning) as caught:
+        config = load(file, overrides=overrides)
+    assert (config.train.learning_rate, config.twist.kind) == (0.25, "proposals")
+    words = sorted(str(one.message).removeprefix(f"{file}: ") for one in caught)
+    assert words == [
+        "one_kind is now twist.kind: it is read as twist.kind=proposals",
+        "train.rate is now train.learning_rate: it is read as train.learning_rate=0.25",
+    ]
+
+
+def test_a_file_that_gives_both_names_is_an_error(tmp_path):
+    (tmp_path / "both.yaml").write_text("train: {rate: 3, learning_rate: 3}\n")
+    with pytest.raises(ConfigError, match=r"train.learning_rate must be given once"):
+        load(tmp_path / "both.yaml")
+
+
+def test_a_later_layer_wins_over_an_old_name(tmp_path):
+    (tmp_path / "old.yaml").write_text("train: {rate: 3}\n")
+    with pytest.warns(UserWarning, match="old.yaml: train.rate is now"):
+        assert load(tmp_path / "old.yaml", None, ["train.learning_rate=2"]).train.learning_rate == 2
 
 
 def test_unknown_preset_names_those_there_are():
@@ -86,7 +122,7 @@ def test_unknown_preset_names_those_there_are():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\ntwist: [1\nx: y\n", r"run.yaml:\d: is not YAML"),
+        ("seed: 1\ntwist: [1\nx: y\n", r"run.yaml: is not YAML in line 3"),
         ("- 1\n", "must hold `key: value` lines, got list"),
         ("sed: 1\n", "did you mean seed"),
     ],

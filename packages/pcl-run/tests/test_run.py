@@ -92,8 +92,10 @@ def test_resume_with_other_settings_names_the_first(tmp_path):
 
 
 def test_a_run_killed_before_its_config_was_there_can_resume(tmp_path):
-    Run.open(tmp_path, Settings())
+    Run.open(tmp_path, Settings(seed=1))
     (tmp_path / "config.yaml").unlink()
+    with pytest.raises(ValueError, match="seed must stay 1 to resume, got 2"):
+        Run.open(tmp_path, Settings(seed=2), resume=True)
     Run.open(tmp_path, Settings(seed=1), resume=True)
     assert "seed: 1" in (tmp_path / "config.yaml").read_text()
 

@@ -7,13 +7,14 @@ from pydantic import Field, model_validator
 
 from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
+from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
 Method = Literal["pointcontrast", "csc", "sspl", "depthcontrast", "byol"]
 PAIR_METHODS = ("pointcontrast", "csc")
 RENAMED = {
-    "model.norm_momentum": "model.bn_momentum",
-    "train.scenes": "train.batch_size",
+    "model.norm_momentum": "model.bn_momentum={}",
+    "train.scenes": "train.batch_size={}",
 }
 
 
@@ -88,10 +89,10 @@ class MonitorConfig(Config):
 class PretrainConfig(Config):
     """Everything that decides the numbers of a pre-training run."""
 
-    renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors"}
+    renamed: ClassVar = RENAMED | {"monitor.n_neighbours": "monitor.n_neighbors={}"}
 
     method: Method = "csc"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     init: Path | None = Field(None, description="weights that the backbone starts from")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig(voxel_size=0.025, bn_momentum=0.05)
@@ -151,16 +152,16 @@ class FinetuneConfig(Config):
     """Everything that decides the numbers of a fine-tuning run."""
 
     renamed: ClassVar = RENAMED | {
-        "train.frozen_norm": "train.freeze_bn_fraction",
-        "budget": "data.budget",
-        "budget_seed": "data.budget_seed",
-        "train.rarity": "train.class_weight_exponent",
-        "train.low_rank": "train.lora_rank",
-        "train.scored": "train.n_scored_checkpoints",
+        "train.frozen_norm": "train.freeze_bn_fraction={}",
+        "budget": "data.budget={}",
+        "budget_seed": "data.budget_seed={}",
+        "train.rarity": "train.class_weight_exponent={}",
+        "train.low_rank": "train.lora_rank={}",
+        "train.scored": "train.n_scored_checkpoints={}",
     }
 
     task: Literal["semantic", "instance"] = "semantic"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     init: Path | None = Field(
         None, description="a run of any app, weights, or a published checkpoint; none: from scratch"
     )

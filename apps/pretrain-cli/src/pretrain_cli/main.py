@@ -20,13 +20,17 @@ Overrides = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
 Out = Annotated[Path | None, typer.Option(help="run folder; default: the next free one in runs/")]
-Resume = Annotated[bool, typer.Option(help="continue the run in --out exactly")]
+Resume = Annotated[bool, typer.Option(help="continue the run in --out exactly; needs nothing else")]
 Overwrite = Annotated[bool, typer.Option(help="replace the run in --out")]
 Seed = Annotated[int | None, typer.Option(min=0)]
 Devices = Annotated[int, typer.Option(min=1, help="devices of a node")]
 Nodes = Annotated[int, typer.Option(min=1)]
 Precision = Annotated[str | None, typer.Option(help="32-true or bf16-mixed")]
-Preset = Annotated[str, typer.Option(help="quick, quick-lidar, paper or paper-lidar")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="quick, quick-lidar, paper or paper-lidar; default: quick, or of the run"),
+]
+OtherPreset = Annotated[str, typer.Option(help="quick, quick-lidar, paper or paper-lidar")]
 Data = Annotated[Path | None, typer.Option(help="folder of the data set")]
 Init = Annotated[
     Path | None, typer.Option(help="what to start from: a run of any app, or a file of weights")
@@ -85,7 +89,7 @@ def run(
         str | None, typer.Option(help="pointcontrast, csc, sspl, depthcontrast or byol")
     ] = None,
     config: ConfigFile = None,
-    preset: Preset = "quick",
+    preset: Preset = None,
     data: Data = None,
     pairs: Annotated[
         Path | None, typer.Option(help="folder of frame pairs; without: views cut from scenes")
@@ -129,7 +133,7 @@ def finetune(
     init: Init = None,
     budget: Budget = None,
     config: ConfigFile = None,
-    preset: Preset = "quick",
+    preset: Preset = None,
     data: Data = None,
     out: Out = None,
     resume: Resume = False,
@@ -170,7 +174,7 @@ def probe(
     init: Init = None,
     budget: Budget = None,
     config: ConfigFile = None,
-    preset: Preset = "quick",
+    preset: OtherPreset = "quick",
     data: Data = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -207,7 +211,7 @@ def label(
     ] = "active",
     init: Init = None,
     config: ConfigFile = None,
-    preset: Preset = "quick",
+    preset: OtherPreset = "quick",
     data: Data = None,
     seed: Seed = None,
     ply: Annotated[bool, typer.Option(help="also write each scene with its points marked")] = True,

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
+from pcl_run.seeding import Seed
 
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
@@ -53,18 +54,18 @@ class RunConfig(Config):
     """Everything that decides the numbers of a run."""
 
     renamed: ClassVar = {
-        "data.n_rooms": "data.n_scenes",
-        "data.n_labeled": "data.budget, such as data.budget=10scenes",
-        "data.label_set": "data.options.label_set",
-        "data.label_ids": "data.options.label_ids",
-        "data.max_extent": "data.options.max_extent",
-        "model.norm_momentum": "model.bn_momentum",
-        "train.frozen_norm": "train.freeze_bn_fraction",
-        "train.labeled_scenes": "train.labeled_batch_size",
-        "train.unlabeled_scenes": "train.unlabeled_batch_size",
+        "data.n_rooms": "data.n_scenes={}",
+        "data.n_labeled": "data.budget={}scenes",
+        "data.label_set": "data.options.label_set={}",
+        "data.label_ids": "data.options.label_ids={}",
+        "data.max_extent": "data.options.max_extent={}",
+        "model.norm_momentum": "model.bn_momentum={}",
+        "train.frozen_norm": "train.freeze_bn_fraction={}",
+        "train.labeled_scenes": "train.labeled_batch_size={}",
+        "train.unlabeled_scenes": "train.unlabeled_batch_size={}",
     }
 
-    seed: int = Field(0, ge=0, description="of weights, batches and training, not of the data")
+    seed: Seed = Field(0, description="of weights, batches and training, not of the data")
     init: Path | None = Field(
         None, description="what round 0 starts from: a run of any app, weights, or a published file"
     )

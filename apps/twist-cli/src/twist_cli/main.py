@@ -20,7 +20,9 @@ Overrides = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
 Data = Annotated[Path | None, typer.Option(help="folder of the data; without it: generated rooms")]
-Preset = Annotated[str, typer.Option(help="quick (minutes on two cores) or paper")]
+Preset = Annotated[
+    str | None, typer.Option(help="quick (minutes on two cores; the default) or paper")
+]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
@@ -31,12 +33,12 @@ Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that a
 def run(
     overrides: Overrides = None,
     config: ConfigFile = None,
-    preset: Preset = "quick",
+    preset: Preset = None,
     data: Data = None,
     out: Annotated[
         Path | None, typer.Option(help="run folder; default: the next free runs/twist_001")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="continue the run in --out exactly")] = False,
+    resume: Annotated[bool, typer.Option(help="continue the run in --out exactly; needs nothing else")] = False,
     overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
     init: Annotated[
         Path | None,

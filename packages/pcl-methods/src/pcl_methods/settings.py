@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from pcl_run.config import Config
+from pcl_run.config import Config, absolute
+from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DataConfig(Config):
         "20pts (of each scene), every-100th or every-100th-sequence (of sweeps), or a list (.txt "
         "scenes, .npz points)",
     )
-    budget_seed: int = Field(0, ge=0, description="of the random choice of scenes or points")
+    budget_seed: Seed = Field(0, description="of the random choice of scenes or points")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
     validation_split: str | None = Field(None, description="official split that is held out")
     n_validation: int = Field(
@@ -45,10 +46,15 @@ class DataConfig(Config):
     )
     n_scenes: int = Field(60, ge=2, description="rooms, or sequences of streets")
     n_sweeps: int = Field(10, ge=1, le=20, description="of a sequence of streets, one a second")
-    world_seed: int = Field(0, ge=0, description="another one gives other rooms or streets")
+    world_seed: Seed = Field(0, description="another one gives other rooms or streets")
     features: Literal["colors", "intensity"] = Field(
         "colors", description="what the network reads of a point"
     )
+
+    @field_validator("budget")
+    @classmethod
+    def _a_list_is_found_from_anywhere(cls, budget: str) -> str:
+        return str(absolute(Path(budget))) if budget.endswith((".txt", ".npz")) else budget
 
     @field_validator("options", mode="before")
     @classmethod

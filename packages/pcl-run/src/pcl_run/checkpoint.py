@@ -1,32 +1,52 @@
 """Checkpoints: one folder each, renamed into place when it is whole.
 
 checkpoints/round_0_step_000500/  model.safetensors  state.pt  meta.json
-checkpoints/last -> round_0_step_000500
+
+The newest is the one with the highest `number` in its `meta.json`: `newest_checkpoint`.
 """
 
-import io
-import json
-import os
-import pickle
 import re
-import shutil
 import time
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pcl_run.files import LEFTOVER, atomic_write, sync_folder, temporary_name, write_json
+from pcl_run.checkpoint_files import (
+    FORMAT,
+    META,
+    STATE,
+    WEIGHTS,
+    advice,
+    check_state,
+    dump_state,
+    load_state,
+    read_meta,
+    read_part,
+)
+from pcl_run.files import (
+    atomic_write,
+    is_leftover,
+    remove,
+    sync_folder,
+    temporary_name,
+    write_json,
+)
+from pcl_run.optimizer_states import first_not_finite, tensors_of
 
 FOLDER = "checkpoints"
-FORMAT = "pcl_run checkpoint 1"
 KEPT = 2  # newest checkpoints that are kept, besides the last of each finished stage
+
+
+class NotFiniteError(ValueError):
+    """A training that left the numbers: what it would keep has NaN or infinity."""
 
 
 def save_checkpoint(
@@ -38,7 +58,7 @@ def save_checkpoint(
     optimizers: Mapping[str, Optimizer],
     n_steps: int | None = None,
 ) -> Path:
-    """Write a checkpoint, point `last` at it and delete what is older than the newest two.
+    """Write a checkpoint, and delete what is older than the newest two.
 
     Args:
         run_folder: the run.
@@ -50,13 +70,18 @@ def save_checkpoint(
 
     Raises:
         ValueError: if the stage's name is not fit for a folder.
+        NotFiniteError: (a ValueError) naming the first weight, or value of an optimizer, that is
+            NaN or infinite; the newest checkpoint stays the one before.
         OSError: if the disk is full; nothing half-written stays.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", stage):
         raise ValueError(f"stage must be letters, digits, `_`, `-` and `.`, got {stage!r}")
+    tensors = _tensors(modules)
+    _check_finite(f"{stage} step {stage_step}", tensors, optimizers)
     root = run_folder / FOLDER
     root.mkdir(parents=True, exist_ok=True)
     target = root / f"{stage}_step_{stage_step:06d}"
+    parts = {WEIGHTS: lambda: dump_tensors(tensors), STATE: lambda: dump_state(optimizers)}
     meta = {
         "format": FORMAT,
         "stage": stage,
@@ -70,14 +95,13 @@ def save_checkpoint(
     temporary = temporary_name(target)
     try:
         temporary.mkdir()
-        _write(temporary / "model.safetensors", dump_tensors(_tensors(modules)))
-        _write(temporary / "state.pt", _dump_state(optimizers))
-        write_json(temporary / "meta.json", meta)
+        sums = {name: _write(temporary / name, dump()) for name, dump in parts.items()}
+        write_json(temporary / META, meta | {"crc32": sums})
         if target.exists():
             target.rename(temporary_name(target))
         temporary.rename(target)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove(temporary)
     sync_folder(root)
     tidy(run_folder)
     return target
@@ -93,7 +117,7 @@ def load_checkpoint(
     Nothing is changed before everything has been checked.
 
     Args:
-        path: a checkpoint folder, or a link such as `checkpoints/last`.
+        path: a checkpoint folder.
         modules: all or some of the modules that were saved.
         optimizers: all optimisers that were saved; None to use the weights only.
 
@@ -101,24 +125,22 @@ def load_checkpoint(
         the checkpoint's `meta.json`.
 
     Raises:
-        ValueError: if the checkpoint is missing, foreign, truncated or of another shape.
+        ValueError: if the checkpoint is missing, foreign, damaged, of another shape, or not finite.
+        OSError: if a file cannot be read.
     """
-    meta = _read_meta(path)
-    try:
-        tensors = load_tensors((path / "model.safetensors").read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: model.safetensors is damaged: {error}") from None
+    meta = read_meta(path)
+    tensors = read_part(path, meta, WEIGHTS, load_tensors)
     states = {name: _select(path, tensors, name, module) for name, module in modules.items()}
+    named = [(f"weight {name}", tensor) for name, tensor in tensors.items()]
     if optimizers is not None:
-        state = _read_state(path)
-        if set(state["optimizers"]) != set(optimizers):
-            held, wanted = sorted(state["optimizers"]), sorted(optimizers)
-            raise ValueError(f"{path}: holds the optimizers {held}, not {wanted}")
+        state = read_part(path, meta, STATE, load_state)
+        check_state(path, state, optimizers)
+        named += [one for name in optimizers for one in tensors_of(name, state["optimizers"][name])]
+    if problem := first_not_finite(iter(named)):
+        raise ValueError(f"{path}: {problem}, which no training goes on from; {advice(path)}")
+    if optimizers is not None:
         for name, optimizer in optimizers.items():
-            try:
-                optimizer.load_state_dict(state["optimizers"][name])
-            except (ValueError, KeyError) as error:
-                raise ValueError(f"{path}: optimizer {name} does not fit: {error}") from None
+            optimizer.load_state_dict(state["optimizers"][name])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
@@ -134,38 +156,29 @@ def newest_checkpoint(run_folder: Path, stage: str | None = None) -> Path | None
 
 
 def tidy(run_folder: Path) -> None:
-    """Point `last` at the newest checkpoint, prune, and remove what a killed writer left."""
-    root, found = run_folder / FOLDER, _all(run_folder)
-    for leftover in root.glob(LEFTOVER):
-        if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
-    if not found:
-        return
-    _link(root / "last", found[-1][0].name)
-    for path, meta in found[:-KEPT]:
+    """Prune, and remove what a killed writer left."""
+    for leftover in (run_folder / FOLDER).glob(".*.tmp"):
+        if is_leftover(leftover):
+            remove(leftover)
+    for path, meta in _all(run_folder)[:-KEPT]:
         if not meta["final"]:
             doomed = temporary_name(path)  # never a checkpoint with half of its files
-            path.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            with suppress(OSError):
+                path.rename(doomed)
+            remove(doomed)
 
 
 def _all(run_folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Whole checkpoints with their meta, oldest first."""
     paths = [p for p in (run_folder / FOLDER).glob("*_step_*") if not p.name.startswith(".")]
-    return sorted(((p, _read_meta(p)) for p in paths), key=lambda pair: pair[1]["number"])
+    return sorted(((p, read_meta(p)) for p in paths), key=lambda pair: pair[1]["number"])
 
 
-def _link(link: Path, target: str) -> None:
-    temporary = temporary_name(link)
-    temporary.symlink_to(target)
-    os.replace(temporary, link)
-
-
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> int:
+    """Write a file; its CRC-32."""
     with atomic_write(path, "wb") as handle:
         handle.write(content)
+    return zlib.crc32(content)
 
 
 def _tensors(modules: Mapping[str, nn.Module] | nn.ModuleDict) -> dict[str, Tensor]:
@@ -177,36 +190,13 @@ def _tensors(modules: Mapping[str, nn.Module] | nn.ModuleDict) -> dict[str, Tens
     }
 
 
-def _dump_state(optimizers: Mapping[str, Optimizer]) -> bytes:
-    """Through memory: writing to a full disk, torch would hide the OSError."""
-    buffer = io.BytesIO()
-    state = {
-        "optimizers": {name: one.state_dict() for name, one in optimizers.items()},
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-def _read_meta(path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads((path / "meta.json").read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path}: is no checkpoint: it has no meta.json") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: meta.json is damaged: {error}") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise ValueError(f"{path}: is no checkpoint of format {FORMAT!r}")
-    return meta
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{path}: state.pt is damaged: {reason}") from None
+def _check_finite(
+    where: str, tensors: Mapping[str, Tensor], optimizers: Mapping[str, Optimizer]
+) -> None:
+    named = [(f"weight {name}", tensor) for name, tensor in tensors.items()]
+    named += [one for name, o in optimizers.items() for one in tensors_of(name, o.state_dict())]
+    if problem := first_not_finite(iter(named)):
+        raise NotFiniteError(f"a checkpoint must hold finite numbers, got {where}: {problem}")
 
 
 def _select(

@@ -6,18 +6,37 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from pcl_run.overrides import parse_override
+from pcl_run.renaming import holds, renamed_overrides, renamed_settings
+from pcl_run.yaml_text import MAX_SIZE, read_yaml
 
 
 class Config(BaseModel):
-    """Base of every configuration group: immutable, without unknown keys, NaN or infinity."""
+    """Base of every configuration group: immutable, without unknown keys, NaN or infinity.
+
+    A path is absolute, so that a run goes on from any working directory.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     renamed: ClassVar[Mapping[str, str]] = {}
-    """Of the root: what to write in place of a setting that had another name, by its path."""
+    """Of the root: what to write in place of a setting that had another name, by its path.
+
+    Where `{}` stands for the old value, the new setting says exactly the same, and the old one is
+    read as the new one with a warning: `"n_labeled": "data.budget={}scenes"`. Else it is an error.
+    """
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _paths_are_absolute(cls, value: Any) -> Any:
+        return absolute(value) if isinstance(value, Path) else value
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root; links are followed only where `..` makes it necessary."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 class ConfigError(ValueError):
@@ -45,7 +64,8 @@ def load_config(
         overrides: `group.key=value`, read as `parse_override` does.
 
     Raises:
-        ConfigError: for an unknown preset or key, a wrong value or broken YAML.
+        ConfigError: for an unknown preset or key, a wrong value, broken YAML, or a setting given by
+            its old name and by its new one.
         FileNotFoundError: if there is no such file.
 
     Example:
@@ -56,24 +76,26 @@ def load_config(
         >>> load_config(Root, presets={}, overrides=["train.steps=3"]).train.steps
         3
     """
-    layers: list[Mapping[str, Any]] = [_group_defaults(schema)]
-    if preset is not None:
-        if preset not in presets:
-            raise ConfigError(f"preset must be one of {', '.join(presets)}, got {preset}")
-        layers.append(presets[preset])
-    if file is not None:
-        layers.append(_read_yaml(file))
+    if preset is not None and preset not in presets:
+        raise ConfigError(f"preset must be one of {', '.join(presets)}, got {preset}")
+    base = {} if preset is None else presets[preset]
     try:
-        layers.extend(parse_override(schema, text) for text in overrides)
+        layers = _layers(schema, base, file, overrides)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    merged: dict[str, Any] = {}
+    merged: Mapping[str, Any] = _group_defaults(schema)
     for layer in layers:
         merged = _merge(merged, layer)
     try:
         return schema.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(schema, error)) from None
+        path, message = _explain(schema, error)
+        of_file = file is not None and holds(layers[1], path)
+        if of_file and not any(holds(layer, path) for layer in layers[2:]):
+            message = f"{file}: {message}"
+        raise ConfigError(_shortened(message)) from None
 
 
 def to_yaml(config: Config) -> str:
@@ -117,14 +139,13 @@ def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _read_yaml(file: Path) -> Mapping[str, Any]:
+def _read_file(file: Path) -> Mapping[str, Any]:
+    with file.open("rb") as handle:
+        content = handle.read(MAX_SIZE + 1)
     try:
-        tree = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: is not YAML: {problem}") from None
+        tree = read_yaml(content)
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from None
     if tree is None:
         return {}
     if not isinstance(tree, Mapping):
@@ -132,22 +153,46 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
     return tree
 
 
-def _explain(schema: type[Config], error: ValidationError) -> str:
-    """One line about the first problem; a misspelt key comes before what it leaves missing."""
+def _layers(
+    schema: type[Config],
+    base: Mapping[str, Any],
+    file: Path | None,
+    overrides: Sequence[str],
+) -> list[Mapping[str, Any]]:
+    """What the preset, the file and the overrides say, in the words of today."""
+    layers = [renamed_settings(schema.renamed, base)]
+    if file is not None:
+        layers.append(renamed_settings(schema.renamed, _read_file(file), f"{file}: "))
+    words = renamed_overrides(schema.renamed, overrides)
+    layers.extend(parse_override(schema, text) for text in words)
+    return layers
+
+
+def _explain(schema: type[Config], error: ValidationError) -> tuple[str, str]:
+    """The path of the first problem, and one line about it.
+
+    A misspelt key comes before what it leaves missing.
+    """
     problems = error.errors(include_url=False, include_context=False)
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     message = first["msg"]
     if first["type"] == "extra_forbidden":
         if path in schema.renamed:
-            return f"{path} is now {schema.renamed[path]}"
-        return f"{path} is no setting{_hint(schema, path)}"
+            return path, f"{path} is now {schema.renamed[path].removesuffix('={}')}"
+        return path, f"{path} is no setting{_hint(schema, path)}"
     if first["type"] == "missing":
-        return f"{path} must be set"
+        return path, f"{path} must be set"
     if first["type"] == "value_error":
         message = message.removeprefix("Value error, ")
-        return f"{path}: {message}" if path else message
-    return f"{path} {message.replace('Input should', 'must')}, got {first['input']!r}"
+        return path, f"{path}: {message}" if path else message
+    return path, f"{path} {message.replace('Input should', 'must')}, got {first['input']!r}"
+
+
+def _shortened(message: str) -> str:
+    """One line, without the middle of what was given where that is long."""
+    message = " ".join(message.split())
+    return message if len(message) <= 400 else f"{message[:300]} ... {message[-80:]}"
 
 
 def _hint(schema: type[BaseModel], path: str) -> str:

@@ -74,7 +74,29 @@ class MetricsLog:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Every whole line of a run's `metrics.jsonl`, in order; empty where there is none."""
+    """Every whole line of a run's `metrics.jsonl`, in order; empty where there is none.
+
+    Raises:
+        ValueError: naming the file and the line, if one is damaged.
+    """
     path = folder / FILE
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is torn
+    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    # what follows the last newline is torn
+    return [_read_row(path, number, line) for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _read_row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if not isinstance(row, dict) or type(row.get("stage")) is not str:
+            raise ValueError("it has no stage")
+        if type(row.get("step")) is not int or type(row.get("time")) not in (int, float):
+            raise ValueError("it has no step or no time")
+        for value in row.values():
+            if isinstance(value, int):
+                float(value)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ValueError(
+            f"{path}:{number}: is damaged: {error}; without the line the run can go on"
+        ) from None
+    return row

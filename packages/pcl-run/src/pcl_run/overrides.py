@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
+
+from pcl_run.yaml_text import read_yaml
 
 
 def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
@@ -15,10 +16,10 @@ def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
     around it: `data.split=00` is "00". Where it is a list of texts, commas separate, and brackets
     and quotes may be left out: `data.validation=room8*,room9*`. An empty value and `null` are None
     where None is allowed. A value of a mapping to anything stays text: who takes it knows its type.
-    Everything else is read as YAML.
+    Everything else is read as YAML; what is none stays text, which the setting refuses.
 
     Raises:
-        ValueError: if there is no `=` or no key, or the value is no YAML.
+        ValueError: if there is no `=` or no key, or a list or mapping is no YAML.
 
     Example:
         >>> class Data(BaseModel):
@@ -63,9 +64,11 @@ def _read(path: str, text: str, annotation: Any) -> Any:
     if any(_is_text(kind) for kind in kinds):
         return _unquoted(text)
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ValueError(f"{path} must be YAML, got {text}") from None
+        return read_yaml(text)
+    except ValueError:
+        if text[:1] in ("[", "{"):
+            raise ValueError(f"{path} must be YAML, got {text[:100]}") from None
+        return text  # the setting's own rule names it
 
 
 def _is_text(kind: Any) -> bool:

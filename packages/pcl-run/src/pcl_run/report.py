@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pcl_run.files import atomic_write
+from pcl_run.files import atomic_write, read_json
 from pcl_run.metrics import read_metrics
-from pcl_run.run import is_run
+from pcl_run.run_folder import read_environment
 
 WIDTH, HEIGHT, MARGIN = 340, 170, 56  # pixels of a chart
 MAX_POINTS = 400  # of a curve
@@ -43,23 +43,26 @@ def write_report(run_folder: Path) -> Path:
         the path of the file.
 
     Raises:
-        ValueError: if `run_folder` is no run folder.
+        ValueError: if `run_folder` is no run folder, or naming the file of it that is damaged.
     """
-    if not is_run(run_folder):
+    env = read_environment(run_folder)
+    if env is None:
         raise ValueError(f"run_folder must be a run folder, got {run_folder}")
     summary_file, config_file = run_folder / "summary.json", run_folder / "config.yaml"
-    summary = json.loads(summary_file.read_text()) if summary_file.exists() else {}
-    env = json.loads((run_folder / "env.json").read_text())
+    summary = read_json(summary_file) if summary_file.exists() else {}
+    config = config_file.read_text("utf-8", "replace") if config_file.exists() else "missing"
     name = html.escape(run_folder.resolve().name)
+    argv = env.get("argv")
+    command = " ".join(map(str, argv)) if isinstance(argv, list) else "unknown"
     parts = [
-        f"<h1>{name}</h1><p class=muted>started {env['started']} · "
-        f"{html.escape(' '.join(env['argv']))}</p>",
+        f"<h1>{name}</h1><p class=muted>started {_text(env.get('started'))} · "
+        f"{html.escape(command)}</p>",
         "" if summary else "<p>No summary.json yet: the run has not finished.</p>",
         _facts(summary),
         *(_section(key, _table(rows)) for key, rows in summary.items() if _is_table(rows)),
         _section("Curves", _charts(read_metrics(run_folder))),
         _section("Pictures", _pictures(run_folder / "report")),
-        _details("Configuration", config_file.read_text() if config_file.exists() else ""),
+        _details("Configuration", config),
         _details("Environment", json.dumps(env, indent=2)),
     ]
     page = (
@@ -96,7 +99,13 @@ def _facts(summary: Mapping[str, Any]) -> str:
 
 def _readable(key: str, value: Any) -> Any:
     """Bytes as MiB, everything else as it is."""
-    return f"{value / 2**20:,.0f} MiB" if key.endswith("_bytes") else value
+    is_size = key.endswith("_bytes") and _is_number(value)
+    return f"{value / 2**20:,.0f} MiB" if is_size else value
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value of JSON can be drawn."""
+    return isinstance(value, int | float) and abs(value) < 1e300  # NaN is not less
 
 
 def _is_table(value: Any) -> bool:
@@ -127,7 +136,7 @@ def _charts(rows: Iterable[Mapping[str, Any]]) -> str:
         stage = row["stage"]
         colors.setdefault(stage, COLORS[len(colors) % len(COLORS)])
         for key, value in row.items():
-            if key not in ("stage", "step", "time") and isinstance(value, int | float):
+            if key not in ("stage", "step", "time") and _is_number(value):
                 curves.setdefault(key, {}).setdefault(stage, []).append(
                     (float(row["step"]), float(value))
                 )

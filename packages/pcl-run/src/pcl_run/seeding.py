@@ -2,6 +2,11 @@
 
 import hashlib
 import random
+from typing import Annotated
+
+from pydantic import Field
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what every generator takes, and sums of it
 
 
 def seed_everything(seed: int) -> None:
