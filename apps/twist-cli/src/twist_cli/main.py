@@ -38,7 +38,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="run folder; default: the next free runs/twist_001")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="continue the run in --out exactly; needs nothing else")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="continue the run in --out exactly; needs nothing else")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
     init: Annotated[
         Path | None,

@@ -102,7 +102,8 @@ def check_scenes(
     _raise_first(unknown, found, known)
     facts |= {name: one.facts for name, one in found.items() if one.facts is not None}
     _say_once([(name, text) for name in unknown for text in found[name].warnings])
-    if needs.learned and not any(facts[name].n_annotated for name in split.labeled):
+    has_labels = any(facts[name].n_annotated for name in split.labeled)
+    if needs.learned and split.labeled and not has_labels:
         raise ValueError(
             f"labels must be of some point of the labeled scenes, got -1 everywhere in "
             f"{len(split.labeled)} ({', '.join(split.labeled[:5])})"

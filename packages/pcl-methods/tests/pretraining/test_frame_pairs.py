@@ -62,9 +62,10 @@ def test_a_scene_is_written_whole_or_not_at_all(filmed, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+    with monkeypatch.context() as patch:
         patch.setattr("pcl_methods.pretraining.frame_pairs.save_pairs", full)
-        write(filmed, tmp_path)
+        with pytest.raises(OSError, match="disk full"):
+            write(filmed, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["source.json"]
     (tmp_path / "room0").mkdir()
     (tmp_path / "room0" / "notes.txt").write_text("mine")

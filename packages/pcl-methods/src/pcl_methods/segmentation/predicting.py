@@ -79,9 +79,9 @@ def predict_scans(
     for number, ((scan, _, _), file) in enumerate(zip(jobs, files, strict=True)):
         scene = load(number)
         found = segment(scene)
-        _write(file, scene, found, label_set)
+        n_points = _write(file, scene, found, label_set)
         n_instances = len(found.scores) if isinstance(found, Instances) else None
-        yield PredictedScan(scan, file, len(scene.points), n_instances)
+        yield PredictedScan(scan, file, n_points, n_instances)
 
 
 def class_colors(label_set: LabelSet, labels: np.ndarray) -> np.ndarray:
@@ -123,8 +123,8 @@ def _check_place(out: Path, scans: Sequence[Path]) -> None:
             raise ValueError(f"out must be empty where it lies in {scan}, got {out}: name another")
 
 
-def _write(file: Path, scene: Scene, found: Classes, label_set: LabelSet) -> None:
-    """The points of the scene, at the rows that they have in the scan."""
+def _write(file: Path, scene: Scene, found: Classes, label_set: LabelSet) -> int:
+    """The points of the scene, at the rows that they have in the scan; how many rows."""
     rows = scene.valid_rows
     if rows is None:
         rows = np.ones(len(scene.points), bool)
@@ -149,6 +149,7 @@ def _write(file: Path, scene: Scene, found: Classes, label_set: LabelSet) -> Non
         confidence=confidence,
         origin=np.zeros(3) if scene.origin is None and not rows.all() else scene.origin,
     )
+    return len(rows)
 
 
 @contextmanager
