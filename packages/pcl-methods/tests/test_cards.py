@@ -82,5 +82,5 @@ def test_a_whole_card_gives_the_network(segmenter, tmp_path):
 def test_a_checkpoint_of_another_program_is_told_apart(tmp_path):
     path = tmp_path / "csc.pth"
     torch.save({}, path)
-    with pytest.raises(ValueError, match=r"must be a finished run, .* csc.pth: a checkpoint of an"):
+    with pytest.raises(ValueError, match=r"must be a finished run, .*csc.pth: a checkpoint of an"):
         trained_card(path)
