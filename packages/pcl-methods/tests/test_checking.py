@@ -103,7 +103,7 @@ def test_what_is_known_is_not_opened_again_unless_its_files_changed(tmp_path):
         return make_room(name, int(name[-1]))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pcl_methods.data.RunScenes.__call__", load)
+        patch.setattr("pcl_methods.run_scenes.RunScenes.__call__", load)
         again = check_scenes(split, NEEDS, facts)
         assert opened == ["scene1"]
         assert again["scene1"].content == facts["scene1"].content

@@ -14,7 +14,7 @@ import numpy as np
 from pcl_data.parallel import run_each
 from pcl_data.scene import Scene
 from pcl_data.splits import SceneSplit
-from pcl_methods.data import RunScenes
+from pcl_methods.run_scenes import RunScenes
 from pcl_methods.segmentation.features import FeatureKind, point_features
 from pcl_run.counting import counting
 

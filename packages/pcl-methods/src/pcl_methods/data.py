@@ -1,22 +1,15 @@
 """The scenes of a run, opened in the same way for every app."""
 
-import copy
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
-from pcl_data.datasets import SceneFolder
-from pcl_data.datasets.file_dataset import FileDataset
-from pcl_data.file_errors import NeedsOption
 from pcl_data.opening import HELD_OUT, open_dataset, read_options
-from pcl_data.scene import Scene
 from pcl_data.splits import (
     LabelBudget,
     SceneSplit,
@@ -24,6 +17,7 @@ from pcl_data.splits import (
 )
 from pcl_methods.budgets import matching, open_budget
 from pcl_methods.kinds import WORLDS, data_name, kind_of, place_of
+from pcl_methods.run_scenes import RunScenes, options_of_runs
 from pcl_methods.settings import DataConfig
 
 if TYPE_CHECKING:
@@ -31,53 +25,6 @@ if TYPE_CHECKING:
 
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
-
-
-@dataclass(frozen=True)
-class RunScenes:
-    """Reads the scenes of a run; several processes can get it.
-
-    Labels of a scan that are not needed and cannot be read are left out with a warning.
-
-    Args:
-        sources: the data set of each name.
-        unlabeled: names of the scenes whose labels are not needed.
-    """
-
-    sources: Mapping[str, Dataset]
-    unlabeled: frozenset[str] = frozenset()
-
-    def __call__(self, name: str) -> Scene:
-        """The scene of a name.
-
-        Raises:
-            ValueError: if it is none of the run, or cannot be read.
-        """
-        if name not in self.sources:
-            raise ValueError(f"name must be that of a scene of the run, got {name!r}")
-        source = self.sources[name]
-        try:
-            with _options_of_runs():
-                return source.load(name)
-        except ValueError as error:
-            if name not in self.unlabeled or not isinstance(source, SceneFolder):
-                raise
-            bare = copy.copy(source)
-            bare.label_ids = "none"
-            with _options_of_runs():
-                scene = bare.load(name)
-            warnings.warn(f"{error}; its labels are left out, as none are needed", stacklevel=2)
-            return scene
-
-    def files(self, name: str) -> tuple[Path, ...]:
-        """The files of a scene; () where the data set does not say."""
-        source = self.sources[name]
-        if isinstance(source, FileDataset):
-            return source.files(name)
-        if not isinstance(source, SceneFolder):
-            return ()
-        path = source.path(name)
-        return tuple(sorted(path.rglob("*"))) if path.is_dir() else (path,)
 
 
 def open_split(
@@ -229,7 +176,7 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
         if config.root is None:
             raise ValueError(f"data.root must name the folder of {kind}, got none")
         options = {"max_extent": MAX_EXTENT} if kind == "folder" else {}
-        with _options_of_runs():
+        with options_of_runs():
             return open_dataset(config.root, kind, split, options | config.options)
     for key in ("root", "split", "validation_split"):
         if getattr(config, key) is not None:
@@ -240,15 +187,6 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
     dataset = WORLDS[kind](config.n_scenes, seed=config.world_seed, **options)
     dataset.prepare(n_workers=os.cpu_count() or 1)
     return dataset
-
-
-@contextmanager
-def _options_of_runs() -> Iterator[None]:
-    """Name options of readers as settings."""
-    try:
-        yield
-    except NeedsOption as error:
-        raise ValueError(error.given_as("data.options.{}")) from error
 
 
 def _held_out(config: DataConfig, names: tuple[str, ...], scored: bool) -> tuple[str, ...]:
