@@ -28,6 +28,11 @@ from pcl_run.interrupts import Interrupted
         (OSError(errno.EROFS, "Read-only file system", "a"), 2, "error: "),
         (PermissionError(13, "Permission denied", "a"), 2, "error: "),
         (OSError(errno.ENOSPC, "No space left on device", "a"), 1, "error: no space left"),
+        (
+            OSError(errno.EIO, "Input/output error", "a"),
+            1,
+            "error: [Errno 5] Input/output error: 'a'",
+        ),
         (RunFailed("loss must be finite"), 1, "error: loss must be finite"),
         (Interrupted("interrupted at round_0 step 4"), 130, "interrupted at round_0 step 4"),
         (KeyboardInterrupt(), 130, "interrupted"),

@@ -92,7 +92,7 @@ def test_an_old_name_is_read_as_the_new_one_with_a_warning(tmp_path, how):
     if how == "file":
         file, overrides = tmp_path / "old.yaml", []
         file.write_text("train: {rate: 0.25, steps: 4}\none_kind: proposal\ntwist: {rounds: 1}\n")
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="is now") as caught:
         config = load(file, overrides=overrides)
     assert (config.train.learning_rate, config.twist.kind) == (0.25, "proposals")
     words = sorted(str(one.message).removeprefix(f"{file}: ") for one in caught)

@@ -1,6 +1,7 @@
 """Tests of pcl_run.report."""
 
 import base64
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -49,6 +50,44 @@ def test_one_file_with_everything_in_it(tmp_path):
     assert "<b>bold" not in page
     assert len(page) < 100_000
     HTMLParser().feed(page)
+
+
+def test_nothing_of_a_file_becomes_markup(tmp_path):
+    run, evil = make(tmp_path / "a"), "<script>alert(1)</script>"
+    run.write_summary({evil: 1, "x": evil, "rows": [{evil: evil, "nested": {evil: [evil]}}]})
+    run.metrics(evil, 1, **{evil: 2.0})
+    (tmp_path / "a/report").mkdir()
+    (tmp_path / "a/report/<script>.png").write_bytes(PIXEL)
+    env = json.loads((tmp_path / "a/env.json").read_text())
+    env |= {"started": evil, "argv": [evil], evil: evil}
+    (tmp_path / "a/env.json").write_text(json.dumps(env))
+    (tmp_path / "a/config.yaml").write_text(evil)
+    page = write_report(tmp_path / "a").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 10
+
+
+def test_what_a_report_cannot_draw_it_leaves_out(tmp_path):
+    run = make(tmp_path / "a")
+    run.write_summary({"huge": 10**400, "peak_bytes": "many", "list": [1, {}], "none": None})
+    text = (tmp_path / "a/metrics.jsonl").read_text()
+    text += '{"stage": "x", "step": 1, "time": 0, "inf": 1e999, "nan": NaN, "yes": true}\n'
+    (tmp_path / "a/metrics.jsonl").write_text(text)
+    env = json.loads((tmp_path / "a/env.json").read_text())
+    (tmp_path / "a/env.json").write_text(json.dumps({"format": env["format"], "argv": 3}))
+    (tmp_path / "a/config.yaml").unlink()
+    page = write_report(tmp_path / "a").read_text()
+    assert "missing" in page
+    assert "nan" not in page
+    assert page.count("<polyline") == 2
+
+
+@pytest.mark.parametrize("file", ["summary.json", "env.json", "metrics.jsonl"])
+def test_a_damaged_file_is_named(tmp_path, file):
+    make(tmp_path)
+    (tmp_path / file).write_text('{"stage": 3\n')
+    with pytest.raises(ValueError, match=file):
+        write_report(tmp_path)
 
 
 def test_an_unfinished_run_has_a_report(tmp_path):

@@ -40,6 +40,14 @@ def test_facts_and_metrics_survive(tmp_path):
     assert len(json.loads((tmp_path / "env.json").read_text())["earlier"]) == 1
 
 
+def test_a_fact_is_recalled_as_a_resumed_run_reads_it(tmp_path):
+    run = Run.open(tmp_path, Settings())
+    run.remember("scores", {"ap": float("nan"), "loss": float("inf"), "steps": (1, 2)})
+    expected = {"ap": None, "loss": None, "steps": [1, 2]}
+    assert run.recall("scores") == expected
+    assert Run.open(tmp_path, Settings(), resume=True).recall("scores") == expected
+
+
 def test_no_step_is_there_twice_after_resuming(tmp_path):
     run = Run.open(tmp_path, Settings())
     for step in (2, 4, 6):

@@ -48,7 +48,7 @@ def boundary() -> Iterator[None]:
     | raised | exit |
     |---|---|
     | ValueError (ConfigError), and paths that are missing, there already, or not permitted | 2 |
-    | OSError of a full disk, RunFailed | 1 |
+    | OSError of a full disk, or one that names its file, RunFailed | 1 |
     | Interrupted, KeyboardInterrupt, and SIGTERM at any moment | 130 |
     | anything else is a bug: its traceback shows | 1 |
 
@@ -70,7 +70,9 @@ def boundary() -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.ENAMETOOLONG):
             _leave(f"error: {error}", 2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+            if error.filename is None:
+                raise
+            _leave(f"error: {error}", 1)
         where = f" for {error.filename}" if error.filename else ""
         _leave(f"error: no space left on the disk{where}; free some and go on", 1)
 

@@ -23,6 +23,7 @@ class FolderLock:
     """
 
     def __init__(self, file: IO[str]) -> None:
+        self.file = file
         weakref.finalize(self, file.close)
 
 

@@ -55,7 +55,8 @@ class Run:
                 says what of the machine is not.
             preset: noted in `env.json`: what the configuration began with.
 
-        The folder is locked: one process writes it, until it ends or forgets the run. Of several processes the first makes the folder, and the others wait and take the same.
+        The folder is locked: one process writes it, until it ends or forgets the run. Of several
+        processes of one run the first makes the folder, and the others wait and take the same.
 
         Raises:
             ValueError: if the folder holds something and neither is given, if it holds no run, if
