@@ -242,6 +242,66 @@ def test_chosen_points_are_a_budget_and_a_picture(pretrained, scans, few, tmp_pa
     assert summary["protocol"].endswith("la-5pts-list:points5.npz")
 
 
+def test_weights_are_written_whatever_a_score_is(scans, few, tmp_path):
+    words = ["--data", scans, "--out", tmp_path / "run", "--task", "instance", *few]
+    table = call("finetune", *words, "train.steps=1", "min_region=100000")
+    assert table.splitlines()[1].split()[-3:] == ["-", "-", "-"]
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["ap"] is None
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    shown = call("evaluate", "--model", tmp_path / "run")
+    assert ["ap", "-"] in [line.split() for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize("command", ["run", "finetune"])
+def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(scans, small, few, tmp_path, command):
+    settings = small if command == "run" else few
+    words = ["--data", scans, "--out", tmp_path / "run", "--dry-run", *settings]
+    shown = json.loads(call(command, *words, "train.steps=6000"))
+    minutes = 6000 * shown["seconds_per_step"] / 60
+    assert shown["training_minutes"] == pytest.approx(minutes)
+    assert (shown["scoring_minutes"] > 0) == (command == "finetune")
+    assert shown["disk_bytes"] > 1e6
+    assert shown["validation"] == ["scene4", "scene5"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_scene_is_checked_before_the_first_step(scans, small, few, tmp_path):
+    import shutil
+
+    data = shutil.copytree(scans, tmp_path / "data")
+    (data / "scene2" / "coord.npy").write_bytes(b"\x93NUMPY")
+    for command, settings in (("run", small), ("finetune", few)):
+        words = [command, "--data", data, "--out", tmp_path / "run", "--budget", "1scenes"]
+        words = words[:5] if command == "run" else words
+        assert "scene2" in call(*words, *settings, code=2)
+    words = ["label", "--data", data, "--out", tmp_path / "out", "--strategy", "random"]
+    assert "scene2" in call(*words, *few, code=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_chosen_points_are_not_written_over_other_files(scans, few, tmp_path):
+    words = ["label", "--data", scans, "--strategy", "random", "--points", 5, *few]
+    (tmp_path / "ply").mkdir()
+    (tmp_path / "ply" / "scene2.ply").write_text("mine")
+    assert "--overwrite" in call(*words, "--out", tmp_path, code=2)
+    assert not (tmp_path / "points5.npz").exists()
+    call(*words, "--out", tmp_path, "--overwrite")
+    budget = f"data.budget={tmp_path}/points5.npz"
+    message = call(*words, "--out", tmp_path, "--overwrite", budget, code=2)
+    assert "points5.npz must not be replaced, as it is an input" in message
+
+
+def test_pairs_take_settings_as_messages_name_them(scans, tmp_path):
+    words = ["pairs", "--data", scans, "--out", tmp_path / "pairs"]
+    assert "data.n_validation" not in call(*words, "data.split=scene9", code=2)
+    assert "data.kind must be one of" in call(*words, "data.kind=x", code=2)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    message = call("pairs", "--data", scans, "--out", other, code=2)
+    assert "must be empty or hold pairs, got other files" in message
+
+
 def test_active_labeling_needs_weights(scans, few, tmp_path):
     message = call("label", "--data", scans, "--out", tmp_path, *few, code=2)
     assert "--init must name the pre-trained weights that choose, got none" in message

@@ -202,21 +202,74 @@ def test_predict_labels_every_point_of_a_foreign_scan(finished, tmp_path):
     assert result.labels.min() >= 0
 
 
-def test_pseudo_shows_the_scenes_of_a_round(finished, tmp_path):
+def test_pseudo_shows_the_scenes_of_a_round_and_writes_over_nothing(finished, tmp_path):
     table = call("pseudo", finished, "--ply", tmp_path)
     assert "scene3" in table
-    assert (tmp_path / "scene3.ply").is_file()
+    before = (tmp_path / "scene3.ply").read_bytes()
+    (tmp_path / "scene3.ply").write_bytes(b"mine")
+    error = call("pseudo", finished, "--ply", tmp_path, code=2)
+    assert "--overwrite" in error
+    assert (tmp_path / "scene3.ply").read_bytes() == b"mine"
+    call("pseudo", finished, "--ply", tmp_path, "--overwrite")
+    assert (tmp_path / "scene3.ply").read_bytes() == before
+
+
+def test_predict_never_replaces_its_scan(finished, tmp_path):
+    scan = tmp_path / "scan.ply"
+    room = make_room("scan", 0)
+    write_ply(scan, room.points, colors=room.colors)
+    before = scan.read_bytes()
+    words = ["predict", scan, "--model", finished, "--out", tmp_path, "--overwrite"]
+    assert "scan.ply must not be replaced, as it is an input" in call(*words, code=2)
+    assert scan.read_bytes() == before
+    spread_out = room.points.copy()
+    spread_out[:, 0] *= np.float32(5e5)
+    write_ply(scan, spread_out, colors=room.colors)
+    words = ["predict", scan, "--model", finished, "--out", tmp_path / "out"]
+    assert "x must span at most 65536 voxels of 0.08 m" in call(*words, code=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_keeps_the_split_that_it_began_with(finished, scans, tmp_path):
+    kept = json.loads((finished / "split.json").read_text())
+    assert (kept["labeled"], kept["validation"]) == (["scene0", "scene1"], ["scene5"])
+    assert set(kept["scenes"]) == {f"scene{index}" for index in range(6)}
+    assert all(scene["n_points"] == 3100 for scene in kept["scenes"].values())
+
+
+def test_weights_are_written_whatever_a_score_is(scans, small, tmp_path):
+    words = ["--data", scans, "--out", tmp_path / "run", *small, "twist.rounds=0"]
+    table = call("run", *words, "train.initial_steps=1", "min_region=100000")
+    assert table.splitlines()[1].split()[:4] == ["0", "-", "-", "-"]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["rounds"][0]["ap"] is None
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    shown = call("evaluate", "--model", tmp_path / "run")
+    assert shown.splitlines()[0].split() == ["ap", "-"]
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_a_folder_without_unlabeled_scenes_is_refused(scans, tmp_path, preset):
+    words = ["--data", scans, "--out", tmp_path / "run", "--preset", preset]
+    words += ["data.labeled=scene[0-4]", "data.validation=scene5"]
+    assert "data.budget must leave scenes without labels" in call("run", *words, code=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_doctor_and_report(finished):
     assert json.loads(call("doctor", "--json"))["engine"] == "torch"
-    assert call("report", finished).strip().endswith("index.html")
+    assert "--overwrite" in call("report", finished, code=2)
+    assert call("report", finished, "--overwrite").strip().endswith("index.html")
 
 
-def test_dry_run_writes_nothing(scans, small, tmp_path):
+def test_dry_run_tells_what_a_run_takes_and_writes_nothing(scans, small, finished, tmp_path):
     out = tmp_path / "run"
     shown = json.loads(call("run", "--data", scans, "--out", out, "--dry-run", *small))
-    assert shown["seconds_per_step"] > 0
+    for key in ("seconds_per_step", "training_minutes", "labeling_and_scoring_minutes"):
+        assert shown[key] > 0
+    taken = sum(path.stat().st_size for path in finished.rglob("*") if path.is_file())
+    assert 0.4 < taken / shown["disk_bytes"] < 1.2  # of a run this small the newest are the last
+    assert shown["peak_memory_bytes"] > 1e6
     assert not out.exists()
 
 

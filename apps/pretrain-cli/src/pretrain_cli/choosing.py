@@ -10,7 +10,10 @@ import typer
 from torch import Tensor
 
 from pcl_data import Scene
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
+from pcl_methods.kept_split import check_split
+from pcl_methods.outputs import check_outputs
 from pcl_methods.pretraining.point_selection import (
     choose_as_published,
     choose_at_random,
@@ -39,6 +42,7 @@ def choose_points(
     overrides: Sequence[str],
     device: str,
     ply: bool,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Choose points of every scene to learn from, and write which.
 
@@ -46,13 +50,20 @@ def choose_points(
     `pretrain-cli finetune --budget ...` reads; `ply/<scene>.ply` shows the points in magenta.
 
     Raises:
-        ValueError: if a setting, the strategy or the weights are not as they must be.
+        ValueError: if a setting, the strategy, the weights or a scene are not as they must be, or
+            one of the files is there and `overwrite` is not given.
     """
     config = load_config(
         FinetuneConfig, presets=FINETUNE_PRESETS, preset=preset, file=file, overrides=overrides
     )
     split = open_split(config.data, scored=False)
     choose = _strategy(strategy, config, device)
+    path = out / f"points{n_points}.npz"
+    pictures = {name: out / "ply" / f"{name.replace('/', '_')}.ply" for name in split.training}
+    files = [path, *(pictures.values() if ply else ())]
+    inputs = [one for one in (config.data.root, config.init, Path(config.data.budget)) if one]
+    check_outputs(files, overwrite=overwrite, inputs=inputs)
+    check_split(split, _needs(strategy, config))
     chosen, shares = {}, []
     for name in split.training:
         scene = split.load(name)
@@ -60,8 +71,7 @@ def choose_points(
         chosen[name] = rows.numpy()
         shares.append(share_of_objects(scene, rows))
         if ply:
-            write_marked(out / "ply" / f"{name.replace('/', '_')}.ply", scene, chosen[name])
-    path = out / f"points{n_points}.npz"
+            write_marked(pictures[name], scene, chosen[name])
     write_choice(path, chosen)
     known = [share for share in shares if share is not None]
     return {
@@ -85,6 +95,15 @@ def _strategy(word: str, config: FinetuneConfig, device: str) -> Callable[[Scene
     if word == "csc_reference":
         return partial(choose_as_published, encode=encode)
     return partial(choose_by_features, encode=encode, seed=config.seed)
+
+
+def _needs(word: str, config: FinetuneConfig) -> SceneNeeds:
+    """What a strategy reads of a scene."""
+    if word == "random":
+        return SceneNeeds()
+    if word == "kmeans":
+        return SceneNeeds(features="colors")
+    return SceneNeeds(config.model.voxel_size, config.data.features)
 
 
 def _encoder(config: FinetuneConfig, device: str) -> Callable[[Scene], EncodedScene]:

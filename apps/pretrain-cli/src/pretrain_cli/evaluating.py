@@ -6,14 +6,18 @@ from typing import Any
 
 import typer
 
-from pcl_backbones import read_card, use_engine
+from pcl_backbones import use_engine
+from pcl_methods.cards import reading_card, trained_card
 from pcl_methods.data import open_scored, with_other_data
-from pcl_methods.segmentation.scoring import score_split
+from pcl_methods.kept_split import check_held_out, read_kept
+from pcl_methods.segmentation.scoring import score_split, shown_number
 from pcl_methods.segmentation.segmenter import load_segmenter
 from pcl_methods.segmentation.weights import weights_file
+from pcl_methods.settings import DataConfig
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
 from pretrain_cli.config import FinetuneConfig
+from pretrain_cli.finetuning import needs_of
 
 
 def evaluate_model(
@@ -30,22 +34,22 @@ def evaluate_model(
     Raises:
         ValueError: if the weights are of no fine-tuned model, or there is no held-out scene.
     """
-    card = read_card(weights_file(model))
+    path = weights_file(model)
+    card, kept = trained_card(path), read_kept(path.parent)
     if card.get("kind") != "segmentation":
         raise ValueError(f"model must be made by pretrain-cli finetune, got {card.get('kind')}")
-    segmenter = load_segmenter(model, choose_device(device))
-    settings = {"stored": with_other_data(card["config"], data)}
-    config = load_config(FinetuneConfig, presets=settings, preset="stored", overrides=overrides)
-    config.model.check_trained(card["config"]["model"])
+    segmenter = load_segmenter(path, choose_device(device))
+    with reading_card(path):
+        stored = {"stored": with_other_data(card["config"], data)}
+        trained = load_config(FinetuneConfig, presets=stored, preset="stored")
+        own = DataConfig(**card["config"]["data"]).model_dump(mode="json")
+        told = {"trained_on": str(card["data"]), "budget": str(card["budget"])}
+    config = load_config(FinetuneConfig, presets=stored, preset="stored", overrides=overrides)
+    config.model.check_trained(trained.model.model_dump(mode="json"))
     use_engine(config.model.engine)
-    return score_split(
-        segmenter,
-        open_scored(config.data, card["config"]["data"], segmenter.label_set),
-        segmenter.label_set,
-        trained_on=card["data"],
-        budget=card["budget"],
-        min_region=config.min_region,
-    )
+    split = open_scored(config.data, own, segmenter.label_set, kept)
+    check_held_out(split, needs_of(config), kept)
+    return score_split(segmenter, split, segmenter.label_set, **told, min_region=config.min_region)
 
 
 def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
@@ -55,5 +59,5 @@ def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
         return
     for name, value in scores.items():
         if isinstance(value, float):
-            typer.echo(f"{name:>8} {value:.4f}")
+            typer.echo(f"{name:>8} {shown_number(value, '.4f')}")
     typer.echo(f"protocol {scores['protocol']}")

@@ -1,6 +1,6 @@
 """`pretrain-cli finetune`: settings to arguments, and the summary."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,10 @@ from lightning_fabric import Fabric
 
 from pcl_backbones import add_lora, merge_lora, save_weights
 from pcl_data.splits import SceneSplit
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
+from pcl_methods.forecast import STEPS, measure_steps
+from pcl_methods.kept_split import check_split, keep_split, read_kept
 from pcl_methods.segmentation.batches import SceneBatches, SceneSource
 from pcl_methods.segmentation.encoding import untouched
 from pcl_methods.segmentation.fine_tuning import (
@@ -21,7 +24,7 @@ from pcl_methods.segmentation.fine_tuning import (
 )
 from pcl_methods.segmentation.network import SegmentationNetwork
 from pcl_methods.segmentation.samples import labeled_sample
-from pcl_methods.segmentation.scoring import score_split
+from pcl_methods.segmentation.scoring import score_split, shown_number
 from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_methods.segmentation.weights import InitialWeights, load_initial_weights
 from pcl_methods.settings import build_backbone
@@ -39,22 +42,28 @@ SCORES = ("miou", "macc", "ap", "ap50", "ap25")
 WEIGHTS = "model.safetensors"
 
 
-def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
-    """Fine-tune and return the summary.
+def finetune(start: Start, config: FinetuneConfig, *, dry_run: bool = False) -> dict[str, Any]:
+    """Fine-tune and return the summary; of a dry run, what it is going to take.
 
     Raises:
         ValueError: if a setting, a scene, the weights or the run folder is not as it must be.
     """
-    split = open_split(config.data)
+    kept = read_kept(start.out) if start.resume and start.out is not None else None
+    split = open_split(config.data, kept=kept)
+    facts = check_split(split, needs_of(config), kept)
     fabric = start.fabric(config.train.precision)
     torch.manual_seed(config.seed)
     segmenter, init = initial_segmenter(config, split)
+    if dry_run:
+        return _forecast(config, fabric, split, segmenter)
     with interruptible():
         run = start.open_run("finetune", config)
+        keep_split(run, split, facts)
         if init is not None:
             run.log(str(init))
         with run.timed():
-            _learn(run, fabric, config, split, segmenter)
+            score = partial(_score, run, config, split, segmenter)
+            _learn(run, fabric, config, split, segmenter, score)
     summary: dict[str, Any] = {}
     if run.is_writer:  # the one process that has scored
         summary = _summarize(run, config, split, init)
@@ -66,7 +75,27 @@ def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
             jsonable(_card(config, split, segmenter, summary)),
         )
         write_report(run.folder)
-    return summary | {"folder": str(run.folder)}
+    return jsonable(summary | {"folder": str(run.folder)})
+
+
+def needs_of(config: FinetuneConfig) -> SceneNeeds:
+    """What scenes must have for the task to be learned and scored."""
+    fields = ("labels", "instances") if config.task == "instance" else ("labels",)
+    size, features = config.model.voxel_size, config.data.features
+    return SceneNeeds(size, features, learned=fields, scored=fields)
+
+
+def _forecast(
+    config: FinetuneConfig, fabric: Fabric, split: SceneSplit, segmenter: Segmenter
+) -> dict[str, Any]:
+    """Time, memory and disk that a run is going to take, from a few of its steps."""
+    few = {"steps": STEPS, "log_every": 1, "checkpoint_every": STEPS}
+    short = config.model_copy(update={"train": config.train.model_copy(update=few)})
+    measured = measure_steps(
+        lambda run: _learn(run, fabric, short, split, segmenter, lambda step: None), short
+    )
+    n_predicted = config.train.n_scored_checkpoints * len(split.validation)
+    return measured.forecast(config.train.steps, split, n_predicted / config.train.batch_size)
 
 
 def initial_segmenter(
@@ -102,7 +131,12 @@ def initial_segmenter(
 
 
 def _learn(
-    run: Run, fabric: Fabric, config: FinetuneConfig, split: SceneSplit, segmenter: Segmenter
+    run: Run,
+    fabric: Fabric,
+    config: FinetuneConfig,
+    split: SceneSplit,
+    segmenter: Segmenter,
+    score: Callable[[int], None],
 ) -> None:
     """The steps of the run; the last checkpoints are scored on the held-out scenes."""
     settings = config.train
@@ -129,7 +163,7 @@ def _learn(
         make_optimizer=partial(make_optimizer, settings=settings),
         freeze_bn_fraction=settings.freeze_bn_fraction,
         class_weights=class_weights(split, settings.class_weight_exponent),
-        score=partial(_score, run, config, split, segmenter),
+        score=score,
         scored_steps=steps_to_score(settings.steps, settings.n_scored_checkpoints),
         seed=config.seed,
         options=settings.loop_options(),
@@ -200,18 +234,16 @@ def _card(
 
 def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     """The scores on stdout."""
-    if as_json:
+    if as_json or "checkpoints" not in summary:
         print_json(summary)
         return
     rows = summary["checkpoints"]
     typer.echo("".join(f"{name:>10}" for name in rows[0]))
     for row in rows:
-        typer.echo("".join(f"{_shown(value):>10}" for value in row.values()))
+        typer.echo("".join(f"{shown_number(value, '.4g'):>10}" for value in row.values()))
     names = [name for name in rows[0] if name != "step"]
-    typer.echo("mean      " + "".join(f"{_shown(summary[name]):>10}" for name in names))
+    typer.echo(
+        "mean      " + "".join(f"{shown_number(summary[name], '.4g'):>10}" for name in names)
+    )
     typer.echo(f"protocol {summary['protocol']}, {summary['init']}, {summary['seconds']:.0f} s")
     typer.echo(f"weights in {summary['folder']}/{WEIGHTS}")
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

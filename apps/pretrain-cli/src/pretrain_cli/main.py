@@ -41,6 +41,8 @@ Budget = Annotated[
 ]
 Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
+DryRun = Annotated[bool, typer.Option(help="check all scenes, time a few steps, write nothing")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
@@ -100,6 +102,7 @@ def run(
     devices: Devices = 1,
     nodes: Nodes = 1,
     precision: Precision = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Pre-train a backbone without labels.
@@ -118,7 +121,7 @@ def run(
         from pcl_run.run import is_main_process
         from pretrain_cli.pretraining import pretrain, print_summary
 
-        summary = pretrain(start, settings)
+        summary = pretrain(start, settings, dry_run=dry_run)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -139,6 +142,7 @@ def finetune(
     devices: Devices = 1,
     nodes: Nodes = 1,
     precision: Precision = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Train a network with few labels, from scratch or from pre-trained weights, and score it.
@@ -158,7 +162,7 @@ def finetune(
         from pretrain_cli.finetuning import finetune as train
         from pretrain_cli.finetuning import print_summary
 
-        summary = train(start, settings)
+        summary = train(start, settings, dry_run=dry_run)
         if is_main_process():
             print_summary(summary, as_json=as_json)
 
@@ -211,6 +215,7 @@ def label(
     data: Data = None,
     seed: Seed = None,
     ply: Annotated[bool, typer.Option(help="also write each scene with its points marked")] = True,
+    overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -231,6 +236,7 @@ def label(
             overrides=with_options(overrides, options),
             device=device,
             ply=ply,
+            overwrite=overwrite,
         )
         print_choice(found, as_json=as_json)
 
@@ -261,8 +267,9 @@ def predict(
     model: Model,
     out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
     options: Annotated[
-        list[str] | None, typer.Option("--option", help="of the reader: drop_invalid=true")
+        list[str] | None, typer.Option("--option", help="of the reader: max_extent=500")
     ] = None,
+    overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -276,7 +283,16 @@ def predict(
         from pcl_run.cli import choose_device
 
         find = load_segmenter(model, choose_device(device))
-        for done in predict_scans(scans, find, find.label_set, out, options=options or []):
+        found = predict_scans(
+            scans,
+            find,
+            find.label_set,
+            out,
+            options=options or [],
+            check=find.check,
+            overwrite=overwrite,
+        )
+        for done in found:
             typer.echo(show_prediction(done, as_json=as_json))
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
+from pcl_methods.kept_split import check_split
 from pcl_methods.kinds import kind_of
-from pcl_methods.pretraining.frame_pairs import write_frame_pairs
+from pcl_methods.pretraining.frame_pairs import check_place, write_frame_pairs
 from pcl_methods.settings import DataConfig
 from pcl_run.config import load_config
 from pcl_run.counting import counting
@@ -30,8 +32,13 @@ def write_pairs(
     Raises:
         ValueError: if a setting or a scene is not as it must be.
     """
-    config = load_config(DataConfig, presets={}, overrides=overrides)
+    settings = [word.removeprefix("data.") for word in overrides]  # as messages name them
+    config = load_config(DataConfig, presets={}, overrides=settings)
     split = open_split(config, scored=False)
+    check_place(
+        out, source=_source(config) | {"voxel_size": voxel_size, "min_overlap": min_overlap}
+    )
+    check_split(split, SceneNeeds(frames=kind_of(config) != "rooms"))
     names = sorted([*split.training, *split.validation])
     with counting("scenes", len(names)) as done:
         counts = write_frame_pairs(

@@ -9,9 +9,12 @@ import torch
 import typer
 
 from pcl_data.evaluation import ScoreProtocol
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
+from pcl_methods.kept_split import check_split
 from pcl_methods.segmentation.encoding import encode_scene
 from pcl_methods.segmentation.probing import PROBES, probe_scores
+from pcl_methods.segmentation.scoring import shown_number
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
 from pretrain_cli.building import initial_backbone
@@ -39,10 +42,11 @@ def probe(
             raise ValueError(f"kinds must be of {', '.join(PROBES)}, got {kind}")
     split = open_split(config.data)
     assert split.label_set is not None  # open_split has checked
+    size, features = config.model.voxel_size, config.data.features
+    check_split(split, SceneNeeds(size, features, learned=("labels",), scored=("labels",)))
     torch.manual_seed(config.seed)
     backbone, init = initial_backbone(config)
     backbone.to(choose_device(device))
-    size, features = config.model.voxel_size, config.data.features
     found = probe_scores(
         partial(encode_scene, backbone, voxel_size=size, features=features),
         {kind: PROBES[kind] for kind in kinds},
@@ -64,5 +68,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         print_json(list(rows))
         return
     for row in rows:
-        typer.echo("{probe:>8}  {init}  mIoU {miou:.4f}  mAcc {macc:.4f}".format(**row))
+        typer.echo("{probe:>8}  {init}  mIoU {miou}  mAcc {macc}".format(**_shown(row)))
     typer.echo(f"protocol {rows[0]['protocol']}")
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, **{name: shown_number(row[name], ".4f") for name in ("miou", "macc")}}

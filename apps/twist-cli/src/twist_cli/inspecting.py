@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 
 from pcl_data import LabelSet, Scene
 from pcl_data.export import write_ply
 from pcl_methods.data import open_split
+from pcl_methods.kept_split import read_kept
+from pcl_methods.outputs import check_outputs
+from pcl_methods.segmentation.predicting import class_colors
 from pcl_methods.self_training.labeling import label_scenes, open_store
 from pcl_methods.self_training.quality import scene_quality, shown_quality
 from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
@@ -19,8 +21,6 @@ from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
 from twist_cli.building import build_model, labeling_of
 from twist_cli.config import PRESETS, RunConfig
-
-UNLABELED_COLOR = 160
 
 
 def run_config(run_folder: Path) -> RunConfig:
@@ -35,13 +35,30 @@ def run_config(run_folder: Path) -> RunConfig:
     return load_config(RunConfig, presets=PRESETS, preset=None, file=file, overrides=[])
 
 
-def inspect_round(run_folder: Path, round_: int, ply: Path | None) -> list[dict[str, Any]]:
-    """One row a scene: coverage, proposals, and accuracy and offset error where truth is known."""
+def inspect_round(
+    run_folder: Path, round_: int, ply: Path | None, *, overwrite: bool = False
+) -> list[dict[str, Any]]:
+    """One row a scene: coverage, proposals, and accuracy and offset error where truth is known.
+
+    Args:
+        run_folder: of the run.
+        round_: whose pseudo-labels.
+        ply: folder of a PLY file of each scene; none: no files.
+        overwrite: whether files there may be replaced; the data of the run never is.
+
+    Raises:
+        ValueError: if there are no such pseudo-labels, or a file is there.
+    """
     config = run_config(run_folder)
     folder = run_folder / "pseudo" / f"round_{round_}"
     if not folder.is_dir():
         raise ValueError(f"round must have pseudo-labels in {run_folder}, got {round_}")
-    store, split = PseudoLabelStore.open(folder), open_split(config.data)
+    store = PseudoLabelStore.open(folder)
+    split = open_split(config.data, kept=read_kept(run_folder))
+    if ply is not None:
+        inputs = [run_folder, *([config.data.root] if config.data.root is not None else [])]
+        files = (ply / f"{name}.ply" for name in store.names)
+        check_outputs(files, overwrite=overwrite, inputs=inputs)
     rows = []
     for name in store.names:
         pseudo, scene = store.load(name), split.load(name)
@@ -60,13 +77,13 @@ def write_pseudo_labels(
     """A PLY in the colours of the classes, grey where there is no label."""
     file.parent.mkdir(parents=True, exist_ok=True)
     labels = pseudo.labels.numpy()
-    palette = np.array([*label_set.colors, (UNLABELED_COLOR,) * 3], np.uint8)
     write_ply(
         file,
         scene.points,
-        colors=palette[labels],  # -1 is the last
+        colors=class_colors(label_set, labels),
         labels=labels,
         instances=pseudo.proposals.numpy(),
+        origin=scene.origin,
     )
 
 
@@ -76,7 +93,8 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     if not match:
         raise ValueError(f"shard must have the form i/n such as 0/4, got {share}")
     config = run_config(run_folder)
-    split, labeling = open_split(config.data), labeling_of(config)
+    split = open_split(config.data, kept=read_kept(run_folder))
+    labeling = labeling_of(config)
     if labeling is None:
         raise ValueError(f"run_folder must be of a run with pseudo-labels, got {run_folder}")
     assert split.label_set is not None  # open_split has checked

@@ -26,6 +26,7 @@ Preset = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
+Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
 
 
 @app.command()
@@ -50,7 +51,7 @@ def run(
     nodes: Annotated[int, typer.Option(min=1)] = 1,
     precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed")] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="build everything, time two steps, write nothing")
+        bool, typer.Option(help="check all scenes, time a few steps, write nothing")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -83,8 +84,9 @@ def predict(
     model: Model,
     out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
     options: Annotated[
-        list[str] | None, typer.Option("--option", help="of the reader: drop_invalid=true")
+        list[str] | None, typer.Option("--option", help="of the reader: max_extent=500")
     ] = None,
+    overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -96,8 +98,17 @@ def predict(
         from pcl_methods.segmentation.predicting import predict_scans, show_prediction
         from twist_cli.predicting import open_model
 
-        find, label_set = open_model(model, device)
-        for done in predict_scans(scans, find, label_set, out, options=options or []):
+        opened = open_model(model, device)
+        found = predict_scans(
+            scans,
+            opened.find,
+            opened.label_set,
+            out,
+            options=options or [],
+            check=opened.check,
+            overwrite=overwrite,
+        )
+        for done in found:
             typer.echo(show_prediction(done, as_json=as_json))
 
 
@@ -120,14 +131,18 @@ def evaluate(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
-    """Write the HTML report of a run again.
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="a run folder")], overwrite: Replace = False
+) -> None:
+    """Write the HTML report of a run, of an unfinished one too.
 
-    Example: twist-cli report runs/twist_001
+    Example: twist-cli report runs/twist_001 --overwrite
     """
     with boundary():
+        from pcl_run.files import must_be_new
         from pcl_run.report import write_report
 
+        must_be_new(run_folder / "report" / "index.html", overwrite)
         typer.echo(write_report(run_folder))
 
 
@@ -139,6 +154,7 @@ def pseudo(
     shard: Annotated[
         str | None, typer.Option(help="i/n: label this share of the scenes for the next round")
     ] = None,
+    overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -151,7 +167,8 @@ def pseudo(
 
         if shard is not None:
             label_shard(run_folder, round_, shard, device)
-        print_round(inspect_round(run_folder, round_, ply), as_json=as_json)
+        rows = inspect_round(run_folder, round_, ply, overwrite=overwrite)
+        print_round(rows, as_json=as_json)
 
 
 @app.command()

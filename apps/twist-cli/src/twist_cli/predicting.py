@@ -3,25 +3,37 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import typer
 
-from pcl_backbones import load_weights, read_card
+from pcl_backbones import load_weights
 from pcl_data import LabelSet, Scene
+from pcl_methods.cards import read_label_set, reading_card, trained_card
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_scored, with_other_data
+from pcl_methods.kept_split import check_held_out, read_kept
 from pcl_methods.segmentation.inference import Classes
-from pcl_methods.segmentation.scoring import score_split
-from pcl_methods.segmentation.segmenter import load_segmenter, read_label_set
+from pcl_methods.segmentation.scoring import score_split, shown_number
+from pcl_methods.segmentation.segmenter import load_segmenter
 from pcl_methods.segmentation.weights import weights_file
 from pcl_methods.self_training.judgment import segment_scene
 from pcl_methods.self_training.networks import TwistModel
 from pcl_methods.self_training.quality import SCORES
+from pcl_methods.settings import DataConfig
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
 from twist_cli.building import build_model
 from twist_cli.config import RunConfig
+
+
+class Opened(NamedTuple):
+    """A network of any app, as `predict` uses it."""
+
+    find: Callable[[Scene], Classes]
+    label_set: LabelSet
+    check: Callable[[Scene], object]  # raises a ValueError of a scene that `find` cannot take
 
 
 def load_model(
@@ -33,30 +45,34 @@ def load_model(
         ValueError: if the file is no safetensors, or not made by twist-cli; if an override is no
             setting, or would change the network.
     """
-    card = read_card(path)
+    card = trained_card(path)
     if card.get("kind") != "twist":
         raise ValueError(f"model must be made by twist-cli run, got {path} ({card.get('kind')})")
-    base = {"model": with_other_data(card["config"], data)}
-    config = load_config(RunConfig, presets=base, preset="model", file=None, overrides=overrides)
-    config.model.check_trained(card["config"]["model"])
-    networks = build_model(config, read_label_set(card["label_set"]))
+    with reading_card(path):
+        stored = {"model": with_other_data(card["config"], data)}
+        trained = load_config(RunConfig, presets=stored, preset="model")
+        label_set = read_label_set(card["label_set"])
+    config = load_config(RunConfig, presets=stored, preset="model", overrides=overrides)
+    config.model.check_trained(trained.model.model_dump(mode="json"))
+    networks = build_model(config, label_set)
     load_weights(networks, path)
     return networks.to(device).eval(), config
 
 
-def open_model(model: Path, device: str) -> tuple[Callable[[Scene], Classes], LabelSet]:
+def open_model(model: Path, device: str) -> Opened:
     """What gives the classes and instances of a scene, by a network of any app.
 
     Raises:
         ValueError: if there is no such model.
     """
     path, where = weights_file(model), choose_device(device)
-    if read_card(path).get("kind") != "twist":
+    if trained_card(path).get("kind") != "twist":
         segmenter = load_segmenter(path, where)
-        return segmenter, segmenter.label_set
+        return Opened(segmenter, segmenter.label_set, segmenter.check)
     networks, config = load_model(path, where, overrides=["model.engine=torch"])
     find = partial(segment_scene, networks, reclassify=config.twist.rectify_at_test)
-    return find, networks.label_set
+    needs = SceneNeeds(networks.voxel_size, networks.features)
+    return Opened(find, networks.label_set, needs.check)
 
 
 def evaluate_model(
@@ -69,13 +85,18 @@ def evaluate_model(
     """
     path = weights_file(model)
     networks, config = load_model(path, choose_device(device), data, overrides)
-    card = read_card(path)
+    card, kept = trained_card(path), read_kept(path.parent)
+    with reading_card(path):
+        trained = DataConfig(**card["config"]["data"]).model_dump(mode="json")
+        told = {"trained_on": str(card["data"]), "budget": str(card["budget"])}
+    split = open_scored(config.data, trained, networks.label_set, kept)
+    needs = SceneNeeds(networks.voxel_size, networks.features, scored=("labels", "instances"))
+    check_held_out(split, needs, kept)
     return score_split(
         partial(segment_scene, networks, reclassify=config.twist.rectify_at_test),
-        open_scored(config.data, card["config"]["data"], networks.label_set),
+        split,
         networks.label_set,
-        trained_on=card["data"],
-        budget=card["budget"],
+        **told,
         min_region=config.min_region,
     )
 
@@ -85,6 +106,6 @@ def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         return print_json(scores)
     for name in (*SCORES, "macc"):
-        typer.echo(f"{name:<6}{scores[name]:.3f}")
+        typer.echo(f"{name:<6}{shown_number(scores[name], '.3f')}")
     typer.echo(f"protocol {scores['protocol']}")
     return None

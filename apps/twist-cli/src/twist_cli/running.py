@@ -1,6 +1,5 @@
 """`twist-cli run`: settings, run folder, rounds, report."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +7,10 @@ import typer
 
 from pcl_backbones import save_weights
 from pcl_data.splits import SceneSplit
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
-from pcl_methods.self_training.batches import twist_batches
-from pcl_methods.self_training.networks import TwistModel
-from pcl_methods.self_training.objective import twist_losses
+from pcl_methods.kept_split import check_split, keep_split, read_kept
+from pcl_methods.segmentation.scoring import shown_number
 from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
@@ -20,8 +19,9 @@ from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
 from pcl_run.start import Start
-from twist_cli.building import model_card, self_training_of, start_model, training_of
+from twist_cli.building import model_card, self_training_of, start_model
 from twist_cli.config import RunConfig
+from twist_cli.forecasting import forecast_run
 
 WEIGHTS = "model.safetensors"
 
@@ -32,15 +32,18 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     Raises:
         ValueError: if a setting, a scene or the run folder is not as it must be.
     """
-    split = open_split(config.data)
+    kept = read_kept(start.out) if start.resume and start.out is not None else None
+    split = open_split(config.data, kept=kept)
     assert split.label_set is not None  # open_split has checked
     _check_labels(config, split)
+    facts = check_split(split, needs_of(config), kept)
     fabric = start.fabric(config.train.precision)
     model, init = start_model(config, split.label_set)
     if dry_run:
-        return _dry_run(config, split, model)
+        return forecast_run(config, fabric, split, model, facts)
     with interruptible():
         run = start.open_run("twist", config)
+        keep_split(run, split, facts)
         if init is not None:
             run.log(str(init))
         rows = self_training_of(config, run, fabric, split, model).all_rounds()
@@ -49,7 +52,13 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
         if run.is_writer:
             save_weights(model, run.folder / WEIGHTS, card=card)
             write_report(run.folder)
-    return summary | {"folder": str(run.folder)}
+    return jsonable(summary | {"folder": str(run.folder)})
+
+
+def needs_of(config: RunConfig) -> SceneNeeds:
+    """What scenes must have: instances are learned and scored."""
+    both = ("labels", "instances")
+    return SceneNeeds(config.model.voxel_size, config.data.features, learned=both, scored=both)
 
 
 def _check_labels(config: RunConfig, split: SceneSplit) -> None:
@@ -82,30 +91,6 @@ def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[
     return summary
 
 
-def _dry_run(config: RunConfig, split: SceneSplit, model: TwistModel) -> dict[str, Any]:
-    """Two real steps of round 0, timed; nothing is written."""
-    training = training_of(config.train)
-    batches = twist_batches(model, split, training.batch, None, (config.seed, 0))
-    seconds = []
-    for step in range(2):
-        start = time.monotonic()
-        twist_losses(model, batches[step], None)["loss"].backward()
-        seconds.append(time.monotonic() - start)
-    n_labeled = training.batch.labeled_scenes
-    scenes = n_labeled + training.batch.unlabeled_scenes
-    per_scene = min(seconds) / n_labeled
-    n_scenes = training.steps_of(0) * n_labeled + config.twist.rounds * training.steps * scenes
-    return {
-        "dry_run": True,
-        "labeled": list(split.labeled),
-        "unlabeled": list(split.unlabeled),
-        "validation": list(split.validation),
-        "seconds_per_step": per_scene * scenes,
-        "training_minutes": per_scene * n_scenes / 60,
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
-
-
 def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     """The table of rounds on stdout, or JSON."""
     if as_json or "rounds" not in summary:
@@ -114,13 +99,9 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     titles = ("round", "AP", "AP50", "AP25", "mIoU", "pseudo acc", "offset err (m)", "coverage")
     typer.echo("  ".join(f"{title:>10}" for title in titles))
     for row in summary["rounds"]:
-        cells = ("-" if row[key] is None else _cell(row[key]) for key in columns)
+        cells = (shown_number(row[key], "d" if key == "round" else ".3f") for key in columns)
         typer.echo("  ".join(f"{cell:>10}" for cell in cells))
     typer.echo(f"protocol {summary['protocol']}, {len(summary['scenes']['validation'])} scenes")
     memory = summary["peak_memory_bytes"] / 2**30
     typer.echo(f"{summary['seconds']:.0f} s, {memory:.1f} GiB at the most, in {summary['folder']}")
     return None
-
-
-def _cell(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.3f}"

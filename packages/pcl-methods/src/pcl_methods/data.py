@@ -4,14 +4,12 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcl_data import SCANNET20, LabelSet
 from pcl_data.dataset import Dataset
 from pcl_data.opening import HELD_OUT, open_dataset, read_options
-from pcl_data.scene import Scene
 from pcl_data.splits import (
     LabelBudget,
     SceneSplit,
@@ -19,13 +17,19 @@ from pcl_data.splits import (
 )
 from pcl_methods.budgets import matching, open_budget
 from pcl_methods.kinds import WORLDS, data_name, kind_of, place_of
+from pcl_methods.run_scenes import RunScenes, options_of_runs
 from pcl_methods.settings import DataConfig
+
+if TYPE_CHECKING:
+    from pcl_methods.kept_split import KeptSplit
 
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
 
 
-def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
+def open_split(
+    config: DataConfig, *, scored: bool = True, kept: "KeptSplit | None" = None
+) -> SceneSplit:
     """The scenes that the settings name, by role.
 
     Held-out scenes are taken first, so that they stay the same under every label budget. They are
@@ -37,38 +41,39 @@ def open_split(config: DataConfig, *, scored: bool = True) -> SceneSplit:
     Args:
         config: the settings.
         scored: whether there must be held-out scenes and labels.
+        kept: the roles that a run began with, which stay.
 
     Raises:
         ValueError: if a word is unknown, a pattern matches nothing, a scene would have two roles,
-            scenes run out, or nothing says what labels mean.
+            scenes run out, nothing says what labels mean, or a kept scene is gone.
         FileNotFoundError: if files are missing.
     """
     dataset = _open(config, config.split)
-    names = tuple(dataset.names)
-    sources = dict.fromkeys(names, dataset)
+    sources = dict.fromkeys(dataset.names, dataset)
     validation_split = config.validation_split
     if validation_split is None and scored and not config.validation:
         validation_split = HELD_OUT.get(kind_of(config))
-    if validation_split is not None:
-        other = _open(config, validation_split)
-        held = _scored(config, other)
-        sources |= dict.fromkeys(held, other)
+    other = None if validation_split is None else _open(config, validation_split)
+    held = () if other is None else _scored(config, other)
+    sources |= dict.fromkeys(held, other) if other is not None else {}
+    if kept is not None:
+        kept.check_names(sources, data_name(config))
+        training, held = kept.training, kept.validation
     else:
-        held = _held_out(config, names, scored)
-    training = tuple(name for name in names if name not in set(held))
+        names = tuple(dataset.names)
+        held = _held_out(config, names, scored) if other is None else held
+        training = tuple(name for name in names if name not in set(held))
     if not training:
-        raise ValueError(f"data must leave scenes to learn from, got all {len(names)} held out")
+        raise ValueError(f"data must leave scenes to learn from, got all {len(held)} held out")
     if scored:
         for each in {id(source): source for source in sources.values()}.values():
             _assume_labels(config, each, SCANNET20 if config.features == "colors" else None)
-    return SceneSplit(
-        data_name(config),
-        dataset.label_set,
-        training,
-        held,
-        open_budget(config, training, held),
-        partial(_load, sources),
-    )
+    budget = open_budget(config, training, held)
+    if kept is not None:
+        kept.check_budget(budget.name, budget.scenes)
+    needed = {*budget.scenes, *held} if scored else set()
+    load = RunScenes(sources, frozenset(sources) - needed)
+    return SceneSplit(data_name(config), dataset.label_set, training, held, budget, load)
 
 
 def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
@@ -88,13 +93,18 @@ def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
     dataset = _open(config, split)
     _assume_labels(config, dataset, label_set)
     names = _scored(config, dataset)
-    load = partial(_load, dict.fromkeys(names, dataset))
+    load = RunScenes(dict.fromkeys(names, dataset))
     return SceneSplit(
         data_name(config), dataset.label_set, (), names, LabelBudget("none", ()), load
     )
 
 
-def open_scored(config: DataConfig, trained: Mapping[str, Any], label_set: LabelSet) -> SceneSplit:
+def open_scored(
+    config: DataConfig,
+    trained: Mapping[str, Any],
+    label_set: LabelSet,
+    kept: "KeptSplit | None" = None,
+) -> SceneSplit:
     """What a trained model is scored on: held-out scenes of its own data, or all of other data.
 
     Scenes that it learned from are never scored unless the settings name them.
@@ -103,15 +113,19 @@ def open_scored(config: DataConfig, trained: Mapping[str, Any], label_set: Label
         config: the settings.
         trained: the settings of data that it was trained with, as JSON values.
         label_set: of the model.
+        kept: the roles that its run began with, which stay where the settings are the same.
 
     Raises:
         ValueError: as `open_split`.
         FileNotFoundError: if files are missing.
     """
     given = config.model_dump(mode="json")
-    if all(given[key] == trained[key] for key in ("kind", "root", "split")):
+    differs = {key for key in given if given[key] != trained.get(key)}
+    if differs & {"kind", "root", "split"}:
+        return open_test_scenes(config, label_set)
+    if kept is None or differs - {"options", "features"}:
         return open_split(config)
-    return open_test_scenes(config, label_set)
+    return open_split(config, kept=kept)
 
 
 def with_other_data(settings: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
@@ -141,12 +155,6 @@ def spread(names: Sequence[str], count: int) -> Sequence[str]:
     return names[:: math.ceil(len(names) / count)] if names else names
 
 
-def _load(sources: Mapping[str, Dataset], name: str) -> Scene:
-    if name not in sources:
-        raise ValueError(f"name must be that of a scene of the run, got {name!r}")
-    return sources[name].load(name)
-
-
 def _assume_labels(config: DataConfig, dataset: Dataset, label_set: LabelSet | None) -> None:
     """Say what the labels of own scans mean where neither they nor the settings do."""
     if dataset.label_set is not None:
@@ -168,7 +176,8 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
         if config.root is None:
             raise ValueError(f"data.root must name the folder of {kind}, got none")
         options = {"max_extent": MAX_EXTENT} if kind == "folder" else {}
-        return open_dataset(config.root, kind, split, options | config.options)
+        with options_of_runs():
+            return open_dataset(config.root, kind, split, options | config.options)
     for key in ("root", "split", "validation_split"):
         if getattr(config, key) is not None:
             raise ValueError(f"data.{key} must not be given with {kind}")

@@ -1,5 +1,7 @@
 """Tests of pcl_methods.pretraining.frame_pairs."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -45,14 +47,31 @@ def test_views_of_frame_pairs_overlap_in_the_world(filmed, tmp_path):
     assert batch["first"]["points"][:, 2].min() < -0.1
 
 
-def test_what_is_there_is_kept_and_what_is_torn_is_made_again(filmed, tmp_path):
+def test_what_is_there_is_kept_and_what_is_missing_is_made(filmed, tmp_path):
     out = tmp_path / "pairs"
     write(filmed, out)
-    before = (out / "room1" / "000000" / "coord.npy").stat().st_mtime_ns
-    (out / "room2" / "overlap.txt").unlink()
+    kept = [out / "room1" / "000000" / "coord.npy", out / "source.json"]
+    before = [file.stat().st_mtime_ns for file in kept]
+    shutil.rmtree(out / "room2")
     assert write(filmed, out) == {f"room{i}": 1 for i in range(6)}
-    assert (out / "room1" / "000000" / "coord.npy").stat().st_mtime_ns == before
+    assert [file.stat().st_mtime_ns for file in kept] == before
     assert (out / "room2" / "overlap.txt").exists()
+
+
+def test_a_scene_is_written_whole_or_not_at_all(filmed, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pcl_methods.pretraining.frame_pairs.save_pairs", full)
+        with pytest.raises(OSError, match="disk full"):
+            write(filmed, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.json"]
+    (tmp_path / "room0").mkdir()
+    (tmp_path / "room0" / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="room0"):
+        write(filmed, tmp_path)
+    assert (tmp_path / "room0" / "notes.txt").read_text() == "mine"
 
 
 def test_each_scene_is_reported_when_it_is_done(filmed, tmp_path):
@@ -72,6 +91,9 @@ def test_pairs_of_another_source_are_rejected(filmed, tmp_path):
     with pytest.raises(ValueError, match="holds pairs with kind folder, not rooms"):
         open_frame_pairs(tmp_path / "pairs", ["room0"], {"kind": "rooms"})
     open_frame_pairs(tmp_path / "pairs", ["room0"], {"kind": "folder", "world_seed": 0})
+    (tmp_path / "pairs" / "source.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"source.json: must be what `pretrain-cli pairs` wrote"):
+        open_frame_pairs(tmp_path / "pairs", ["room0"], {"kind": "folder"})
 
 
 def test_other_folders_are_rejected(filmed, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pcl_run.cli import make_fabric
 from pcl_run.config import Config, load_config
-from pcl_run.run import Run, free_folder
+from pcl_run.run import Run, free_folder, is_main_process
 from pcl_run.run_folder import check_same, read_environment, stored_settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Start:
 
     def open_run(self, name: str, config: Config) -> Run:
         """The run folder (`Run.open`), called `name` and a number where none was given."""
-        folder = self.out or free_folder(name)
+        is_first = is_main_process()  # the others take its folder
+        folder = self.out or (free_folder(name) if is_first else Path("runs"))
         options = {"overwrite": self.overwrite, "resume": self.resume}
         return Run.open(folder, config, preset=self.preset or DEFAULT_PRESET, **options)
 

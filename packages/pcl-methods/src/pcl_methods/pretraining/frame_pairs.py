@@ -10,14 +10,15 @@ are paired.
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pcl_data import Frame, LazyFrames, Scene, load_scene, save_scene, voxelize
+from pcl_data.atomic_files import whole_folder
+from pcl_data.file_errors import errors_in
 from pcl_data.pairs import load_pairs, mine_pairs, save_pairs, unproject
 from pcl_data.parallel import run_each
 from pcl_run.files import write_json
@@ -32,6 +33,16 @@ class FramePairs:
 
     folder: Path
     pairs: tuple[Pair, ...]
+
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        """Names of all clouds that are in a pair: `<scene>/<frame>`."""
+        frames = [(scene, frame) for scene, *both in self.pairs for frame in both]
+        return tuple(dict.fromkeys(f"{_plain(scene)}/{frame}" for scene, frame in frames))
+
+    def load_cloud(self, name: str) -> Scene:
+        """One of `clouds`."""
+        return replace(load_scene(self.folder / name), name=name)
 
     def load(self, pair: Pair) -> tuple[Scene, Scene]:
         """The clouds of two frames, in the coordinates of their scene."""
@@ -80,7 +91,8 @@ def write_frame_pairs(
 ) -> dict[str, int]:
     """Write the frames of every scene and the pairs that overlap.
 
-    A scene that is there is kept, so that what was interrupted goes on.
+    A scene is written whole or not at all, and one that is there is kept: what was interrupted goes
+    on, and nothing is written over.
 
     Args:
         names: of the scenes.
@@ -99,7 +111,11 @@ def write_frame_pairs(
     Raises:
         ValueError: if a scene has no frames, or `out` holds pairs of another source.
     """
-    _claim(out, {**source, "voxel_size": voxel_size, "min_overlap": min_overlap})
+    told = {**source, "voxel_size": voxel_size, "min_overlap": min_overlap}
+    check_place(out, told)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / SOURCE).exists():
+        write_json(out / SOURCE, told)
     job = partial(_write_scene, names, load, out, voxel_size, min_overlap)
     counts = {}
     for index, count in run_each(job, range(len(names)), n_workers):
@@ -108,18 +124,24 @@ def write_frame_pairs(
     return counts
 
 
-def _claim(out: Path, source: Mapping[str, Any]) -> None:
-    """Make the folder and say what it holds."""
-    out.mkdir(parents=True, exist_ok=True)
+def check_place(out: Path, source: Mapping[str, Any]) -> None:
+    """Return quietly if pairs of the source may be written into a folder.
+
+    Raises:
+        ValueError: if it holds pairs of another source, or other files.
+    """
     if (out / SOURCE).exists():
         _check_source(out, source)
-    elif any(out.iterdir()):
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} must be empty or hold pairs, got other files")
-    write_json(out / SOURCE, dict(source))
 
 
 def _check_source(folder: Path, source: Mapping[str, Any]) -> None:
-    held = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+    path = folder / SOURCE
+    with errors_in(path):
+        held = json.loads(path.read_bytes())
+        if not isinstance(held, dict):
+            raise ValueError("must be what `pretrain-cli pairs` wrote")
     for key, wanted in source.items():
         if held.get(key) != wanted:
             raise ValueError(f"{folder} holds pairs with {key} {held.get(key)}, not {wanted}")
@@ -137,17 +159,16 @@ def _write_scene(
     folder = out / _plain(names[index])
     if (folder / LIST).exists():
         return len((folder / LIST).read_text(encoding="utf-8").splitlines())
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     scene = load(names[index])
     if not len(scene.frames):
         raise ValueError(f"scene {scene.name} must have frames with depth, got none")
     frames = [f"{number:06d}" for number in range(len(scene.frames))]
-    for frame, cloud in zip(frames, _clouds(scene.frames, voxel_size), strict=True):
-        if cloud is not None:
-            save_scene(cloud, folder / frame)
     mined = mine_pairs(scene.frames, min_overlap=min_overlap)
-    save_pairs(folder / LIST, frames, mined)
+    with whole_folder(folder) as temporary:
+        for frame, cloud in zip(frames, _clouds(scene.frames, voxel_size), strict=True):
+            if cloud is not None:
+                save_scene(cloud, temporary / frame)
+        save_pairs(temporary / LIST, frames, mined)
     return len(mined.pairs)
 
 

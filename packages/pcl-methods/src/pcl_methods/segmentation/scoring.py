@@ -1,5 +1,6 @@
 """Scores on every point of some scenes, as the official scripts count."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -88,6 +89,16 @@ def score_scenes(
         scores |= {"ap": objects.ap, "ap50": objects.ap50, "ap25": objects.ap25}
         scores["protocol"] = objects.protocol  # names the smallest region as well
     return scores
+
+
+def shown_number(value: float | int | None, form: str) -> str:
+    """A score in a table: `-` where there is none.
+
+    Example:
+        >>> shown_number(0.25, ".3f"), shown_number(float("nan"), ".3f"), shown_number(None, ".3f")
+        ('0.250', '-', '-')
+    """
+    return "-" if value is None or math.isnan(value) else format(value, form)
 
 
 def _truth(scene: Scene, field: str) -> np.ndarray:

@@ -1,14 +1,14 @@
 """A trained network as a function of a scene, and the card by which it is found again."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pcl_backbones import read_card
 from pcl_data import LabelSet, Scene
+from pcl_methods.cards import SegmenterCard, read_label_set, reading_card, trained_card
+from pcl_methods.checking import SceneNeeds
 from pcl_methods.segmentation.features import FEATURES, FeatureKind
 from pcl_methods.segmentation.inference import (
     Classes,
@@ -53,6 +53,14 @@ class Segmenter:
     def stuff(self) -> tuple[int, ...]:
         """Classes without instances."""
         return self.label_set.stuff
+
+    def check(self, scene: Scene) -> None:
+        """Return quietly if the network can read a scene.
+
+        Raises:
+            ValueError: if it lacks the features, or spans too many voxels.
+        """
+        SceneNeeds(self.voxel_size, self.features).check(scene)
 
     def __call__(self, scene: Scene) -> Classes:
         """The classes of a scene, `Instances` where the network predicts offsets."""
@@ -107,43 +115,27 @@ def load_segmenter(model: Path, device: torch.device | str = "cpu") -> Segmenter
         ValueError: if there is no such file, or it is of no network that labels points.
     """
     path = weights_file(model)
-    card = read_card(path)
-    if "network" not in card or "label_set" not in card:
-        kind = card.get("kind", "a file without a card")
+    stored = trained_card(path)
+    if "network" not in stored or "label_set" not in stored:
+        kind = stored.get("kind", "a file without a card")
         raise ValueError(f"model must be a network that labels points, got {kind} in {path}")
-    settings, label_set = card["network"], read_label_set(card["label_set"])
-    network = SegmentationNetwork(
-        build_backbone(
-            settings["backbone"], FEATURES[settings["features"]], width=settings["width"]
-        ),
-        label_set.n_classes,
-        offsets=settings["offsets"],
-        head_layers=settings["head_layers"],
-    )
+    with reading_card(path):
+        card = SegmenterCard.model_validate(stored)
+        label_set, settings = read_label_set(card.label_set), card.network
+        network = SegmentationNetwork(
+            build_backbone(settings.backbone, FEATURES[settings.features], width=settings.width),
+            label_set.n_classes,
+            offsets=settings.offsets,
+            head_layers=settings.head_layers,
+        )
     report = load_initial_weights(network, path)
     if report.fresh or any(not name.startswith("recorrector.") for name in report.unused):
         raise ValueError(f"model must be whole, got {report}")
     return Segmenter(
         network.to(device).eval(),
         label_set,
-        voxel_size=card["voxel_size"],
-        features=settings["features"],
-        cluster_radius=card["cluster_radius"],
-        min_points=card["min_points"],
+        voxel_size=card.voxel_size,
+        features=settings.features,
+        cluster_radius=card.cluster_radius,
+        min_points=card.min_points,
     )
-
-
-def read_label_set(values: Mapping[str, Any]) -> LabelSet:
-    """A label set from a card.
-
-    Example:
-        >>> import json
-        >>> from pcl_data import SCANNET20
-        >>> read_label_set(json.loads(json.dumps(asdict(SCANNET20)))) == SCANNET20
-        True
-    """
-    return LabelSet(**{key: _tuples(value) for key, value in values.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

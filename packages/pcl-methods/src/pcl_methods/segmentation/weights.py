@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pcl_backbones import load_published_checkpoint, read_card
 from pcl_data import LabelSet
+from pcl_methods.cards import reading_card
 
 FILES = ("model.safetensors", "backbone.safetensors")  # of a run folder, in this order
 _HEAD = "semantic_head.final."  # whose last axis are classes
@@ -78,14 +80,15 @@ def load_initial_weights(
     card = read_card(path) if path.suffix == ".safetensors" else {}
     if not card:
         return _load_published(network, path)
-    told = dict(card) | (card.get("network") or {})
+    with reading_card(path):
+        told = dict(card) | dict(card.get("network") or {})
+        known = _classes(card)
     for key, wanted in (expected or {}).items():
         if told.get(key, wanted) != wanted:
             raise ValueError(f"init must be of {key} {wanted}, got {told[key]} in {path}")
     own = network.state_dict()
     stored = _renamed(load_file(path), own)
     classes = None
-    known = _classes(card)
     if label_set is not None and known and known != label_set.names:
         stored, classes = _shared_classes(stored, own, known, label_set)
     fits = {name for name in own if name in stored and stored[name].shape == own[name].shape}
@@ -152,7 +155,8 @@ def _is_backbone(name: str) -> bool:
 
 def _classes(card: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the classes that the weights know; () where they do not say."""
-    return tuple((card.get("label_set") or {}).get("names", ()))
+    names = (card.get("label_set") or {}).get("names", ())
+    return TypeAdapter(tuple[str, ...]).validate_python(names)
 
 
 def _shared_classes(
