@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from pcl_backbones import cpu_engine, device_engine
 from pcl_backbones.coordinates import KernelMap
 from pcl_backbones.epilogue import Epilogue
+from pcl_backbones.kernel_cache import place_for_triton
 
 
 def use_engine(name: str) -> None:
@@ -113,7 +114,10 @@ def _functions(values: Tensor) -> ModuleType:
 @cache
 def _has_triton(device: torch.device) -> bool:
     """Whether Triton is installed and compiles products of all types for this GPU."""
-    return find_spec("triton") is not None and torch.cuda.get_device_capability(device) >= (8, 0)
+    if find_spec("triton") is None or torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    place_for_triton()
+    return True
 
 
 ENGINES = ("torch", "minkowski", "spconv")
