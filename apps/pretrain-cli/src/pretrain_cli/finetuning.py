@@ -27,7 +27,6 @@ from pcl_methods.segmentation.weights import InitialWeights, load_initial_weight
 from pcl_methods.settings import build_backbone
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
@@ -49,12 +48,11 @@ def finetune(start: Start, config: FinetuneConfig) -> dict[str, Any]:
     fabric = start.fabric(config.train.precision)
     torch.manual_seed(config.seed)
     segmenter, init = initial_segmenter(config, split)
-    with interruptible():
-        run = start.open_run("finetune", config)
-        if init is not None:
-            run.log(str(init))
-        with run.timed():
-            _learn(run, fabric, config, split, segmenter)
+    run = start.open_run("finetune", config)
+    if init is not None:
+        run.log(str(init))
+    with run.timed():
+        _learn(run, fabric, config, split, segmenter)
     summary: dict[str, Any] = {}
     if run.is_writer:  # the one process that has scored
         summary = _summarize(run, config, split, init)

@@ -14,7 +14,6 @@ from pcl_methods.pretraining.frame_pairs import FramePairs
 from pcl_methods.pretraining.learning import pretrain as learn
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
@@ -47,15 +46,14 @@ def pretrain(start: Start, config: PretrainConfig) -> dict[str, Any]:
     objective = build_objective(config, backbone)
     ranks = {"rank": fabric.global_rank, "n_ranks": fabric.world_size}
     batches = build_batches(config, split, split.training, pairs, **ranks)
-    with interruptible():
-        run = start.open_run("pretrain", config)
-        if init is not None:
-            run.log(str(init))
-        monitor = build_monitor(run, config, split)
-        with run.timed():
-            training, stage = build_training(config), config.method
-            learn(run, fabric, objective, batches, training, monitor=monitor, stage=stage)
-        summary = summarize(run, config, pairs, split)
+    run = start.open_run("pretrain", config)
+    if init is not None:
+        run.log(str(init))
+    monitor = build_monitor(run, config, split)
+    with run.timed():
+        training, stage = build_training(config), config.method
+        learn(run, fabric, objective, batches, training, monitor=monitor, stage=stage)
+    summary = summarize(run, config, pairs, split)
     if run.is_writer:
         card = jsonable(card_of(config, summary))
         finished_backbone = finished(backbone, config, split)

@@ -18,6 +18,7 @@ import yaml
 from pcl_run.config import Config, flatten, to_yaml
 from pcl_run.files import LEFTOVER, atomic_write, write_json
 from pcl_run.metrics import MetricsLog
+from pcl_run.peers import from_first
 
 FORMAT = "pcl_run run 1"
 
@@ -54,9 +55,13 @@ class Run:
         """
         if overwrite and resume:
             raise ValueError("overwrite and resume must not both be given")
-        if is_main_process():
-            _prepare(folder, config, overwrite=overwrite, resume=resume)
-        run = cls(_of_first_process(folder))
+
+        def prepare() -> Path:
+            if is_main_process():
+                _prepare(folder, config, overwrite=overwrite, resume=resume)
+            return folder
+
+        run = cls(from_first(prepare))
         run.log(f"{'resumed' if resume else 'started'}: {' '.join(sys.argv)}", echo=False)
         return run
 
@@ -129,17 +134,6 @@ def is_main_process() -> bool:
         return distributed.get_rank() == 0
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     return int(rank) == 0 and int(os.environ.get("NODE_RANK") or "0") == 0
-
-
-def _of_first_process(folder: Path) -> Path:
-    """The folder of the first process, once it has made it: a free name is another one then."""
-    import torch.distributed as distributed
-
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return folder
-    box = [folder]
-    distributed.broadcast_object_list(box)
-    return box[0]
 
 
 def _prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
