@@ -47,6 +47,19 @@ def use_engine(name: str) -> None:
         raise ImportError(f"name {name!r} needs a library: {error}") from error
 
 
+def engine_of(device: torch.device) -> str:
+    """The engine in use, and which part of "torch" computes float32 on a device.
+
+    Example:
+        >>> engine_of(torch.device("cpu"))
+        'torch (cpu_engine)'
+    """
+    if _engine != _Convolve.apply:
+        return _engine.__module__.rpartition(".")[2].removesuffix("_engine")
+    part = _functions(torch.empty(0, device=device)).__name__
+    return f"torch ({part.rpartition('.')[2]})"
+
+
 def convolve(
     features: Float[Tensor, "n a"],
     kernel: Float[Tensor, "slots a b"],

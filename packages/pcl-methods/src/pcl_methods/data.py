@@ -1,7 +1,6 @@
 """The scenes of a run, opened in the same way for every app."""
 
 import math
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from pcl_data.splits import (
 from pcl_methods.budgets import matching, open_budget
 from pcl_methods.kinds import WORLDS, data_name, kind_of, place_of
 from pcl_methods.settings import DataConfig
+from pcl_run.threads import usable_cores
 
 SWEEP_STRIDE = 10  # of ten sweeps a second: one a second, as neighbours are alike
 MAX_EXTENT = 200.0  # metres; a larger scan of a folder is an error unless the options say more
@@ -176,7 +176,7 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
     if kind == "streets":
         options |= {"n_sweeps": config.n_sweeps, "stride": SWEEP_STRIDE}
     dataset = WORLDS[kind](config.n_scenes, seed=config.world_seed, **options)
-    dataset.prepare(n_workers=os.cpu_count() or 1)
+    dataset.prepare(n_workers=usable_cores())
     return dataset
 
 

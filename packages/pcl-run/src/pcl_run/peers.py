@@ -22,6 +22,7 @@ T = TypeVar("T")
 MEMORY = "memory is the usual cause"
 PEER = "PCL_RUN_PEER"  # set in the environment of all but the first
 PATIENCE = 30.0  # seconds that the first process may wait for one that is dead
+GONE = 5.0  # seconds within which a process is gone after its connections have broken
 
 _peers: list["_Peer"] = []
 _leaving, _needed = Event(), Event()
@@ -98,7 +99,7 @@ def casualty() -> tuple[str, int] | None:
 
     Its connections break before it is gone: this waits for it.
     """
-    failed = _wait_for(lambda: [one for one in _peers if one.code], 5.0 if _peers else 0.0)
+    failed = _wait_for(lambda: [one for one in _peers if one.code], GONE if _peers else 0.0)
     return failed[0].verdict() if failed else None
 
 
