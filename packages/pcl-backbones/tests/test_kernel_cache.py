@@ -32,7 +32,9 @@ def test_without_a_place_there_is_no_cache_and_one_warning():
             raise NO_PLACE
         return "compiled"
 
-    with pytest.warns(UserWarning, match="NUMBA_CACHE_DIR and TRITON_CACHE_DIR may name one") as caught:
+    with pytest.warns(
+        UserWarning, match="NUMBA_CACHE_DIR and TRITON_CACHE_DIR may name one"
+    ) as caught:
         assert [compiled_once(build), compiled_once(build)] == ["compiled", "compiled"]
     assert len(caught) == 1
 

@@ -38,7 +38,9 @@ def others(monkeypatch):
 DIE = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 SLEEP = "import time; time.sleep(60)"
 FAIL = "print('error: points must be finite, got nan in a.ply'); raise SystemExit(2)"
-KILLED = r"error: process \d+ \(device 2\) was killed by SIGKILL; memory is the usual cause; --resume.*"
+KILLED = (
+    r"error: process \d+ \(device 2\) was killed by SIGKILL; memory is the usual cause; --resume.*"
+)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,9 @@ def test_one_that_is_dead_ends_a_process_that_waits_for_it(others, monkeypatch, 
 
 @pytest.mark.parametrize("tell", ["", "os.environ['PCL_RUN_PEER'] = '1'"])
 def test_one_that_was_started_by_the_first_is_quiet(tell):
-    code = f"import os; from pcl_run.cli import boundary\n{tell}\nwith boundary(): raise KeyError(7)"
+    code = (
+        f"import os; from pcl_run.cli import boundary\n{tell}\nwith boundary(): raise KeyError(7)"
+    )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = (done.stdout, done.stderr) if tell else (done.stderr, done.stdout)
@@ -116,7 +120,11 @@ def test_two_processes_end_together(tmp_path, accident, code, last_line):
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(-9, "was killed by SIGKILL"), (-63, "was killed by signal 63"), (3, "ended with exit code 3")],
+    [
+        (-9, "was killed by SIGKILL"),
+        (-63, "was killed by signal 63"),
+        (3, "ended with exit code 3"),
+    ],
 )
 def test_an_end_in_words(code, words):
     assert how_it_ended("device 1", 5, code) == f"process 5 (device 1) {words}"

@@ -1,8 +1,9 @@
 """SIGINT and SIGTERM: leave at once with exit code 130, but finish what must not be cut in two.
 
 Every file appears whole or not at all, so a command may be left at any moment, and outside of
-`interruptible` a signal raises `Interrupted` there and then (`pcl_run.cli.boundary`). Inside it only
-the parts in `StopRequest.at_once` are left at once; the others, the steps of a training, end first.
+`interruptible` a signal raises `Interrupted` there and then (`pcl_run.cli.boundary`). Inside it
+only the parts in `StopRequest.at_once` are left at once; the others, the steps of a training, end
+first.
 """
 
 import signal

@@ -142,7 +142,7 @@ class _Peer:
 
     def __init__(self, rank: int, program: list[str], environment: dict[str, str]) -> None:
         self.rank, self.words, self.code = rank, "", 0
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - `_watch` closes it
         self.process = subprocess.Popen(
             program, env=environment, stdin=subprocess.PIPE, stdout=self._said
         )
