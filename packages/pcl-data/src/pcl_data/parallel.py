@@ -97,8 +97,8 @@ def _death(workers: list[BaseProcess]) -> str:
     if code is not None and code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
     return (
-        f"process {pid} (one of {len(workers)} in parallel) {how}; memory is the usual cause: fewer "
-        "processes need less"
+        f"process {pid} (one of {len(workers)} in parallel) {how}; memory is the usual cause: "
+        "fewer processes need less"
     )
 
 
