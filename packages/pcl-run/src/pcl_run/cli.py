@@ -166,19 +166,12 @@ def make_fabric(devices: int = 1, nodes: int = 1, precision: str = "32-true") ->
         precision: one of `PRECISIONS`.
 
     Raises:
-        ValueError: if there are not so many devices or no such precision, or if torchrun has
-            started another number of processes.
+        ValueError: if there are not so many devices or no such precision.
     """
     if devices < 1 or nodes < 1:
         raise ValueError(f"devices and nodes must be at least 1, got {devices} and {nodes}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision}")
-    started = os.environ.get("WORLD_SIZE", "")
-    if started.isdigit() and int(started) != devices * nodes:
-        raise ValueError(
-            f"devices times nodes must be the {started} processes that were started (WORLD_SIZE), "
-            f"got {devices} and {nodes}"
-        )
     import torch
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
