@@ -242,6 +242,23 @@ def test_chosen_points_are_a_budget_and_a_picture(pretrained, scans, few, tmp_pa
     assert summary["protocol"].endswith("la-5pts-list:points5.npz")
 
 
+@pytest.mark.parametrize("place", ["run", "finetune"])
+def test_a_signal_after_the_training_is_honoured_at_once(
+    place, scans, small, few, pretrained, finetuned, monkeypatch
+):
+    def press(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("went on")
+
+    monkeypatch.setattr("pretrain_cli.pretraining.summarize", press)
+    monkeypatch.setattr("pretrain_cli.finetuning._learn", press)
+    words = ["--data", scans, "--out", pretrained, *small]
+    if place == "finetune":
+        words = ["--data", scans, "--init", pretrained, "--task", "instance", "--budget", "50%"]
+        words += ["--out", finetuned, *few]
+    assert call(place, *words, "--resume", code=130).endswith("interrupted\n")
+
+
 def test_active_labeling_needs_weights(scans, few, tmp_path):
     message = call("label", "--data", scans, "--out", tmp_path, *few, code=2)
     assert "--init must name the pre-trained weights that choose, got none" in message

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -63,6 +64,19 @@ def test_a_run_leaves_its_folder(finished):
     assert keys <= set(rounds[1])
     assert rounds[0]["pseudo_coverage"] is None
     assert 0 <= rounds[1]["pseudo_coverage"] <= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_training_is_honoured_at_once(
+    finished, scans, small, monkeypatch, number
+):
+    def press(folder):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr("twist_cli.running.write_report", press)
+    words = ["--data", scans, "--out", finished, "--resume", *small]
+    assert call("run", *words, code=130).endswith("interrupted\n")
 
 
 def test_an_existing_run_is_not_overwritten(finished, scans, small):
