@@ -55,7 +55,8 @@ def test_without_a_home_only_a_named_folder_is_used(monkeypatch, named, expected
 
 
 def test_triton_gets_a_folder_of_its_own_only_where_it_needs_one(monkeypatch, tmp_path):
-    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", "")  # so that it comes back as it was
+    monkeypatch.delenv("TRITON_CACHE_DIR")
     monkeypatch.setattr(os.path, "expanduser", lambda path: str(tmp_path))
     kernel_cache.place_for_triton()
     assert "TRITON_CACHE_DIR" not in os.environ
