@@ -16,6 +16,7 @@ SCORES = {
     "miou": "mIoU",
     "ap50": "AP50",
     "object_coverage": "Objects of a scene that the points hit",
+    "relative_speed": "Speed, of one training alone with the library's default",
 }
 ROUND_SCORES = {
     "ap": "AP",

@@ -33,6 +33,9 @@ summary["file"] = "points.npz"
 summary["rounds"] = [{{"round": t, "ap50": score + t / 10, "miou": 0.1}} for t in range(3)]
 for name in ("summary.json", "config.yaml"):
     (out / name).write_text(json.dumps(summary))
+speed = 4.0 if os.environ.get("GOMP_SPINCOUNT") == "300000" else 3.0
+lines = [json.dumps({{"steps_per_second": value}}) for value in (0.1, 0.1, speed)]
+(out / "metrics.jsonl").write_text(chr(10).join(lines))
 print(json.dumps(summary))
 """
 
@@ -233,3 +236,14 @@ def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, 
     assert run_script("twist.py", *words, "data.n_scenes=70") == []
     words[words.index("csc_{seed}")] = "other_{seed}"
     assert "got {'init': ['csc_{seed}']" in run_script("twist.py", *words, "data.n_scenes=70")
+
+
+def test_trainings_beside_each_other_are_compared_with_one_alone(run_script, tmp_path):
+    words = ["busy_machine.py", "--seeds", "0", "--rows", "passive", "train.initial_steps=9"]
+    calls = run_script(*words)
+    outs = sorted(Path(call[call.index("--out") + 1]).name for call in calls)
+    assert outs == ["repeat0_0", "repeat0_0", "repeat0_0", "repeat0_1"]  # default, alone, two
+    assert all("train.initial_steps=9" in call for call in calls)
+    page = (tmp_path / "results/busy_machine.md").read_text()
+    assert "| passive | 75.0 | 75.0 |" in page
+    assert run_script(*words) == []

@@ -300,6 +300,21 @@ def test_pairs_take_settings_as_messages_name_them(scans, tmp_path):
     (other / "notes.txt").write_text("mine")
     message = call("pairs", "--data", scans, "--out", other, code=2)
     assert "must be empty or hold pairs, got other files" in message
+@pytest.mark.parametrize("place", ["run", "finetune"])
+def test_a_signal_after_the_training_is_honoured_at_once(
+    place, scans, small, few, pretrained, finetuned, monkeypatch
+):
+    def press(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("went on")
+
+    monkeypatch.setattr("pretrain_cli.pretraining.summarize", press)
+    monkeypatch.setattr("pretrain_cli.finetuning._learn", press)
+    words = ["--data", scans, "--out", pretrained, *small]
+    if place == "finetune":
+        words = ["--data", scans, "--init", pretrained, "--task", "instance", "--budget", "50%"]
+        words += ["--out", finetuned, *few]
+    assert call(place, *words, "--resume", code=130).endswith("interrupted\n")
 
 
 def test_active_labeling_needs_weights(scans, few, tmp_path):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -63,6 +64,19 @@ def test_a_run_leaves_its_folder(finished):
     assert keys <= set(rounds[1])
     assert rounds[0]["pseudo_coverage"] is None
     assert 0 <= rounds[1]["pseudo_coverage"] <= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_training_is_honoured_at_once(
+    finished, scans, small, monkeypatch, number
+):
+    def press(folder):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr("twist_cli.running.write_report", press)
+    words = ["--data", scans, "--out", finished, "--resume", *small]
+    assert call("run", *words, code=130).endswith("interrupted\n")
 
 
 def test_an_existing_run_is_not_overwritten(finished, scans, small):
@@ -257,7 +271,9 @@ def test_a_folder_without_unlabeled_scenes_is_refused(scans, tmp_path, preset):
 
 
 def test_doctor_and_report(finished):
-    assert json.loads(call("doctor", "--json"))["engine"] == "torch"
+    found = json.loads(call("doctor", "--json"))
+    assert found["engine"] in ("torch (cpu_engine)", "torch (triton_engine)")
+    assert 1 <= found["cores"]["usable"] <= found["cores"]["machine"]
     assert "--overwrite" in call("report", finished, code=2)
     assert call("report", finished, "--overwrite").strip().endswith("index.html")
 

@@ -5,7 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -45,6 +50,46 @@ def test_a_terminal_interrupts_the_parent_alone():
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 def test_workers_end_with_a_killed_parent():
     assert "Traceback" not in _said_after(signal.SIGKILL, os.kill)  # and not TimeoutExpired
+
+
+def _write_slowly(folder, number):
+    """A file that is taken away when it cannot be finished."""
+    path = Path(folder, str(number))
+    path.touch()
+    try:
+        time.sleep(60)
+    finally:
+        path.unlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
+def test_an_interrupt_ends_jobs_that_have_begun(tmp_path):
+    def press():
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=press).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(run_each(partial(_write_slowly, tmp_path), range(3), 2))
+    assert time.monotonic() - began < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_process_is_named(number):
+    words = rf"process \d+ \(one of 2 in parallel\) was killed by {number.name}; memory"
+    with pytest.raises(BrokenProcessPool, match=words):
+        list(run_each(partial(_kill_own_process, number), range(4), 2))
+
+
+def _kill_own_process(number, index):
+    if index == 1:
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+    time.sleep(1)
 
 
 def _said_after(number, send):

@@ -4,6 +4,9 @@ import os
 import random
 import signal
 import sys
+import time
+from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch
 
 from pcl_run.checkpoint import newest_checkpoint
 from pcl_run.cli import RunFailed, make_fabric
-from pcl_run.interrupts import Interrupted, interruptible
+from pcl_run.interrupts import Interrupted, StopRequest, interruptible
 from pcl_run.loop import poly
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.metrics import read_metrics
@@ -20,7 +23,7 @@ from pcl_run.run import Run
 from pcl_run.seeding import derive_seed, seed_everything
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_app import STEPS, Settings, build, train
+from tiny_app import STEPS, Batches, Settings, build, train
 
 
 def test_logs_and_checkpoints_at_their_steps(tmp_path, capsys):
@@ -98,11 +101,115 @@ def test_sigint_finishes_the_step_and_restores_the_handlers(tmp_path):
 
 
 def test_a_second_sigint_interrupts_at_once():
-    with interruptible() as stop:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(Interrupted):
-            signal.raise_signal(signal.SIGINT)
+    stop = StopRequest()
+    stop.handle(signal.SIGINT, None)
+    assert stop.requested
+    with pytest.raises(Interrupted):
+        stop.handle(signal.SIGINT, None)
+
+
+def test_a_request_is_not_forgotten_when_the_block_ends():
+    with pytest.raises(Interrupted), interruptible():
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_comes_between_steps_is_left_at_once_with_a_checkpoint(tmp_path, number):
+    def evaluate(done):
+        if done == 3:
+            signal.raise_signal(number)
+            pytest.fail("went on")
+
+    with pytest.raises(Interrupted, match="round_0 step 3"):
+        train(Run.open(tmp_path, Settings()), build(), between=evaluate)
+    assert newest_checkpoint(tmp_path).name == "round_0_step_000003"
+
+
+def test_a_stop_in_the_last_step_of_a_stage_stops(tmp_path):
+    def press(stage, step):
+        if step == STEPS - 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="round_0 step 12"):
+        train(Run.open(tmp_path, Settings()), build(), hook=press)
+    assert newest_checkpoint(tmp_path).name == "round_0_step_000012"
+
+
+class OddBatches(Batches):
+    """Of which batch 4 is not made."""
+
+    def __init__(self, odd, shift):
+        super().__init__(shift)
+        self.odd = odd
+
+    def __getitem__(self, step):
+        if step == 4:
+            self.odd()
+        return super().__getitem__(step)
+
+
+def stuck():
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(60)
+
+
+def test_a_stop_does_not_wait_for_a_batch(tmp_path):
+    began, batches = time.monotonic(), partial(OddBatches, stuck)
+    with pytest.raises(Interrupted) as stopped:  # batches are made ahead of their steps
+        train(Run.open(tmp_path, Settings()), build(), make_batches=batches, n_workers=1)
+    assert time.monotonic() - began < 30
+    done = int(newest_checkpoint(tmp_path).name.removeprefix("round_0_step_"))
+    assert f"round_0 step {done};" in str(stopped.value)
+    assert active_children() == []
+
+
+def test_a_killed_worker_is_named(tmp_path):
+    batches = partial(OddBatches, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    words = r"process \d+ \(DataLoader worker\) was killed by SIGKILL; memory .*--resume goes on"
+    with pytest.raises(RunFailed, match=words):
+        train(Run.open(tmp_path, Settings()), build(), make_batches=batches, n_workers=2)
+    assert active_children() == []
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_an_error_of_a_batch_is_as_it_was_raised(tmp_path, n_workers):
+    def fail():
+        raise ValueError("points must be finite, got nan in a.ply")
+
+    batches = partial(OddBatches, fail)
+    with pytest.raises(ValueError, match=r"\Apoints must be finite, got nan in a.ply\Z"):
+        train(Run.open(tmp_path, Settings()), build(), make_batches=batches, n_workers=n_workers)
+
+
+def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
+    modules = build()
+
+    def poison(stage, step):
+        if step == 9:
+            modules["body"][1].running_var.fill_(float("inf"))  # the loss stays finite
+
+    words = r"weights must be finite, got others in body.1.running_var at round_0 step 10: .*"
+    with pytest.raises(RunFailed, match=words + "last checkpoint is round_0_step_000005"):
+        train(Run.open(tmp_path, Settings()), modules, hook=poison)
+    assert newest_checkpoint(tmp_path).name == "round_0_step_000005"
+    resumed = build()
+    train(Run.open(tmp_path, Settings(), resume=True), resumed, stages=1)
+    assert all(torch.isfinite(value).all() for value in resumed.state_dict().values())
+
+
+def test_a_step_that_fails_as_weights_are_not_finite_says_so(tmp_path):
+    modules = build()
+
+    def poison(stage, step):
+        if step == 4:
+            modules["head"].weight.data.fill_(float("nan"))
+            raise ValueError("points must be finite")
+
+    words = (
+        r"weights must be finite, got others in head.weight \(points must be finite\) at round_0"
+    )
+    with pytest.raises(RunFailed, match=words):
+        train(Run.open(tmp_path, Settings()), modules, hook=poison)
 
 
 def test_poly_falls_from_one_to_zero():

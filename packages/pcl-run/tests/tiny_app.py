@@ -52,6 +52,8 @@ def train(
     stages=2,
     hook=lambda stage, step: None,
     n_steps=STEPS,
+    between=lambda done: None,
+    make_batches=Batches,
     **options,
 ):
     """Every stage in order; between them something that depends on the weights is remembered."""
@@ -74,12 +76,13 @@ def train(
                 "body": torch.optim.SGD(modules["body"].parameters(), lr=0.05, momentum=0.9),
                 "head": torch.optim.Adam(modules["head"].parameters(), lr=0.01),
             },
-            batches=Batches(shift),
+            batches=make_batches(shift),
             training_step=step_,
             n_steps=n_steps,
             schedule=poly(0.9),
             seed=3,
             options=LoopOptions(**{"log_every": 2, "checkpoint_every": 5} | options),
+            between=between,
         )
         if run.recall(stage) is None:
             loss = functional.mse_loss(modules["head"].weight, torch.ones(1, 8))

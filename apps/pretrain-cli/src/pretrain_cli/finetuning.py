@@ -30,7 +30,6 @@ from pcl_methods.segmentation.weights import InitialWeights, load_initial_weight
 from pcl_methods.settings import build_backbone
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
@@ -56,14 +55,13 @@ def finetune(start: Start, config: FinetuneConfig, *, dry_run: bool = False) -> 
     segmenter, init = initial_segmenter(config, split)
     if dry_run:
         return _forecast(config, fabric, split, segmenter)
-    with interruptible():
-        run = start.open_run("finetune", config)
-        keep_split(run, split, facts)
-        if init is not None:
-            run.log(str(init))
-        with run.timed():
-            score = partial(_score, run, config, split, segmenter)
-            _learn(run, fabric, config, split, segmenter, score)
+    run = start.open_run("finetune", config)
+    keep_split(run, split, facts)
+    if init is not None:
+        run.log(str(init))
+    with run.timed():
+        score = partial(_score, run, config, split, segmenter)
+        _learn(run, fabric, config, split, segmenter, score)
     summary: dict[str, Any] = {}
     if run.is_writer:  # the one process that has scored
         summary = _summarize(run, config, split, init)

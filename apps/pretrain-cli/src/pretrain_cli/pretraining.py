@@ -21,7 +21,6 @@ from pcl_methods.pretraining.views import ViewBatches
 from pcl_methods.segmentation.scoring import shown_number
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
@@ -61,16 +60,15 @@ def pretrain(start: Start, config: PretrainConfig, *, dry_run: bool = False) -> 
     batches = build_batches(config, split, split.training, pairs, **ranks)
     if dry_run:
         return _forecast(config, fabric, objective, batches, split)
-    with interruptible():
-        run = start.open_run("pretrain", config)
-        keep_split(run, split, facts)
-        if init is not None:
-            run.log(str(init))
-        monitor = build_monitor(run, config, split)
-        with run.timed():
-            training, stage = build_training(config), config.method
-            learn(run, fabric, objective, batches, training, monitor=monitor, stage=stage)
-        summary = summarize(run, config, pairs, split)
+    run = start.open_run("pretrain", config)
+    keep_split(run, split, facts)
+    if init is not None:
+        run.log(str(init))
+    monitor = build_monitor(run, config, split)
+    with run.timed():
+        training, stage = build_training(config), config.method
+        learn(run, fabric, objective, batches, training, monitor=monitor, stage=stage)
+    summary = summarize(run, config, pairs, split)
     if run.is_writer:
         card = jsonable(card_of(config, summary))
         finished_backbone = finished(backbone, config, split)

@@ -10,7 +10,9 @@ import time
 import torch
 import typer
 
-from pcl_run.cli import print_json
+from pcl_backbones.engine import engine_of
+from pcl_run.cli import choose_device, print_json
+from pcl_run.threads import allowed_cores, bad_settings, cpu_quota, usable_cores, waiting_policy
 
 LIBRARIES = (
     "pcl-data",
@@ -36,12 +38,16 @@ def examine() -> dict:
     findings = {
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "engine": "torch",
+        "engine": engine_of(choose_device("auto")),
         "device": torch.cuda.get_device_name() if has_cuda else "cpu",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": {
+            "machine": os.cpu_count(),
+            "affinity": allowed_cores(),
+            "quota": cpu_quota(),
+            "usable": usable_cores(),
+        },
         "threads": torch.get_num_threads(),
+        "waiting": waiting_policy(),
         "dense_gflops": round(_dense_gflops(), 1),
         "free_disk_gb": round(shutil.disk_usage(".").free / 1e9, 1),
         "missing": missing,
@@ -64,10 +70,7 @@ def _warnings(findings: dict, has_cuda: bool) -> list[str]:
     warnings = [f"{name} is not installed: no {use}" for name, use in findings["missing"].items()]
     if not has_cuda:
         warnings.append("no CUDA device: preset `paper` would take weeks; use preset `quick`")
-    if findings["threads"] < findings["cores"]:
-        warnings.append(
-            f"torch uses {findings['threads']} of {findings['cores']} cores: set OMP_NUM_THREADS"
-        )
+    warnings += bad_settings()
     if findings["free_disk_gb"] < 2:
         warnings.append("less than 2 GB of disk: a run's checkpoints may not fit")
     return warnings
@@ -80,9 +83,25 @@ def print_findings(findings: dict, *, as_json: bool) -> None:
     versions = " ".join(f"{name}={version}" for name, version in findings["versions"].items())
     typer.echo(f"python     {findings['python']}\nversions   {versions}")
     typer.echo(f"engine     {findings['engine']}\ndevice     {findings['device']}")
-    typer.echo(f"cores      {findings['cores']} ({findings['threads']} threads in torch)")
+    typer.echo(f"cores      {_cores(findings['cores'])}")
+    typer.echo(f"threads    {findings['threads']} in torch; waiting: {findings['waiting']}")
     typer.echo(f"speed      {findings['dense_gflops']} GFLOP/s (dense float32 product)")
     typer.echo(f"disk       {findings['free_disk_gb']} GB free")
     for warning in findings["warnings"]:
         typer.echo(f"slow or missing: {warning}")
     return None
+
+
+def _cores(found: dict) -> str:
+    """Cores that may be used, of how many, and what says so.
+
+    Example:
+        >>> _cores({"machine": 64, "affinity": 64, "quota": 1.5, "usable": 2})
+        '2 of 64 (quota 1.5)'
+    """
+    reasons = [f"quota {found['quota']:g}"] if found["quota"] is not None else []
+    if found["affinity"] != found["machine"]:
+        reasons.insert(0, f"affinity {found['affinity']}")
+    return f"{found['usable']} of {found['machine']}" + (
+        f" ({', '.join(reasons)})" if reasons else ""
+    )

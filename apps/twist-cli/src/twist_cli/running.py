@@ -14,7 +14,6 @@ from pcl_methods.segmentation.scoring import shown_number
 from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
-from pcl_run.loop import interruptible
 from pcl_run.memory import peak_memory_bytes
 from pcl_run.report import write_report
 from pcl_run.run import Run
@@ -41,17 +40,16 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     model, init = start_model(config, split.label_set)
     if dry_run:
         return forecast_run(config, fabric, split, model, facts)
-    with interruptible():
-        run = start.open_run("twist", config)
-        keep_split(run, split, facts)
-        if init is not None:
-            run.log(str(init))
-        rows = self_training_of(config, run, fabric, split, model).all_rounds()
-        summary = _summarize(run, split, rows)
-        card = jsonable(model_card(config, split, model, rows[-1]))
-        if run.is_writer:
-            save_weights(model, run.folder / WEIGHTS, card=card)
-            write_report(run.folder)
+    run = start.open_run("twist", config)
+    keep_split(run, split, facts)
+    if init is not None:
+        run.log(str(init))
+    rows = self_training_of(config, run, fabric, split, model).all_rounds()
+    summary = _summarize(run, split, rows)
+    card = jsonable(model_card(config, split, model, rows[-1]))
+    if run.is_writer:
+        save_weights(model, run.folder / WEIGHTS, card=card)
+        write_report(run.folder)
     return jsonable(summary | {"folder": str(run.folder)})
 
 

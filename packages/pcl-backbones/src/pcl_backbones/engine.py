@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from pcl_backbones import cpu_engine, device_engine
 from pcl_backbones.coordinates import KernelMap
 from pcl_backbones.epilogue import Epilogue
+from pcl_backbones.kernel_cache import place_for_triton
 
 
 def use_engine(name: str) -> None:
@@ -44,6 +45,19 @@ def use_engine(name: str) -> None:
         _engine = import_module(f"pcl_backbones.{name}_engine").convolve
     except ImportError as error:
         raise ImportError(f"name {name!r} needs a library: {error}") from error
+
+
+def engine_of(device: torch.device) -> str:
+    """The engine in use, and which part of "torch" computes float32 on a device.
+
+    Example:
+        >>> engine_of(torch.device("cpu"))
+        'torch (cpu_engine)'
+    """
+    if _engine != _Convolve.apply:
+        return _engine.__module__.rpartition(".")[2].removesuffix("_engine")
+    part = _functions(torch.empty(0, device=device)).__name__
+    return f"torch ({part.rpartition('.')[2]})"
 
 
 def convolve(
@@ -130,7 +144,10 @@ def _functions(values: Tensor) -> ModuleType:
 @cache
 def _has_triton(device: torch.device) -> bool:
     """Whether Triton is installed and compiles products of all types for this GPU."""
-    return find_spec("triton") is not None and torch.cuda.get_device_capability(device) >= (8, 0)
+    if find_spec("triton") is None or torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    place_for_triton()
+    return True
 
 
 ENGINES = ("torch", "minkowski", "spconv")

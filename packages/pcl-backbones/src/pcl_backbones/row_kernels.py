@@ -6,10 +6,12 @@ from inspect import unwrap
 import numpy as np
 from numba import njit
 
+from pcl_backbones.kernel_cache import compiled_once
+
 
 def compiled(function: Callable) -> Callable:
     """The function as machine code, without what a type checker has wrapped around it."""
-    return njit(nogil=True, cache=True)(unwrap(function))
+    return compiled_once(lambda cache: njit(nogil=True, cache=cache)(unwrap(function)))
 
 
 @compiled

@@ -19,13 +19,15 @@ from llvmlite import ir
 from numba import cfunc, types
 from numba.extending import intrinsic
 
+from pcl_backbones.kernel_cache import compiled_once
+
 N_TASKS, NEXT_TASK, NEXT_WORKER, FIRST_ARGUMENT = range(4)
 
 
 def native(function: Callable) -> Callable:
     """A function of one array of int64, compiled by the first `run_tasks`; it must not raise."""
     kind = types.void(types.CPointer(types.int64))
-    return cache(lambda: cfunc(kind, cache=True)(unwrap(function)))
+    return cache(lambda: compiled_once(lambda keep: cfunc(kind, cache=keep)(unwrap(function))))
 
 
 def run_tasks(native_loop: Callable, n_tasks: int, *arguments: int) -> None:

@@ -1,7 +1,6 @@
 """The scenes of a run, opened in the same way for every app."""
 
 import math
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pcl_methods.budgets import matching, open_budget
 from pcl_methods.kinds import WORLDS, data_name, kind_of, place_of
 from pcl_methods.run_scenes import RunScenes, options_of_runs
 from pcl_methods.settings import DataConfig
+from pcl_run.threads import usable_cores
 
 if TYPE_CHECKING:
     from pcl_methods.kept_split import KeptSplit
@@ -185,7 +185,7 @@ def _open(config: DataConfig, split: str | None) -> Dataset:
     if kind == "streets":
         options |= {"n_sweeps": config.n_sweeps, "stride": SWEEP_STRIDE}
     dataset = WORLDS[kind](config.n_scenes, seed=config.world_seed, **options)
-    dataset.prepare(n_workers=os.cpu_count() or 1)
+    dataset.prepare(n_workers=usable_cores())
     return dataset
 
 

@@ -4,10 +4,7 @@ Exact resume rests on two rules. `batches[step]` is a pure function of the step,
 starts from a seed of its own; so modules, optimisers and (stage, step) are the whole state.
 """
 
-import signal
-import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from pcl_run.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
-from pcl_run.cli import RunFailed
+from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
+from pcl_run.feeding import Feed
 from pcl_run.interrupts import Interrupted, StopRequest, interruptible
+from pcl_run.keeping import Keeper
+from pcl_run.peers import needed
 from pcl_run.progress import StageProgress
 from pcl_run.run import Run
 from pcl_run.seeding import derive_seed, seed_everything
@@ -68,12 +67,16 @@ def fit(
     schedule: Schedule,
     seed: int,
     options: LoopOptions = LoopOptions(),
+    between: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Train one stage of a run, from where its newest checkpoint stands to its end.
 
     A stage that is finished is loaded and not trained again, so an app calls its stages in order,
     and after each call modules, optimisers and random state are what they would be had the run
     never been interrupted. With several processes the app gives each its own `batches`.
+
+    SIGINT and SIGTERM end it within a step: a step that has begun is finished, and what comes
+    between steps is left at once.
 
     Args:
         run: the folder that takes metrics and checkpoints.
@@ -89,41 +92,37 @@ def fit(
         seed: torch, numpy and python are seeded with `derive_seed(seed, stage, step)` plus the
             rank before each step.
         options: workers, and how often to log and to write checkpoints.
+        between: called before each step with the number of steps that are done, in every process:
+            the place of whatever takes long, such as scores. It must change no module.
 
     Raises:
         ValueError: if the stage's checkpoint was made for another `n_steps` or other modules.
-        RunFailed: (a RuntimeError) if the loss is not finite.
+        RunFailed: (a RuntimeError) if the loss or a weight is not finite, or if a process that
+            prepares batches was killed.
         Interrupted: after SIGINT or SIGTERM, with a checkpoint written.
     """
     raw = list(optimizers.values())
     module, *wrapped = fabric.setup(_Step(modules, training_step), *raw)
     start = _restore(run, stage, modules, optimizers, n_steps)
     run.truncate_metrics(stage, start)
-    loader = _loader(batches, range(start, n_steps), options.n_workers)
-
-    def save(done: int) -> None:
-        if fabric.is_global_zero:
-            save_checkpoint(
-                run.folder,
-                stage=stage,
-                stage_step=done,
-                modules=dict(modules.items()),
-                optimizers=optimizers,
-                n_steps=n_steps,
-            )
-
+    keeper = Keeper(run, fabric, stage, start, n_steps, modules, optimizers)
     with (
+        needed(),
         interruptible() as stop,
         StageProgress(stage, start, n_steps, run.log) as progress,
-        closing(_timed(loader, start)) as timed,  # ends the workers, also after an error
+        Feed(batches, range(start, n_steps), options.n_workers) as feed,
     ):
         module.train()
-        for step, batch, waited in timed:
+        for step in range(start, n_steps):
             done = step + 1
+            with keeper.kept_if_interrupted(stop, step):
+                between(step)
+                batch, waited = feed.next()
             seed_everything(derive_seed(seed, stage, step) + fabric.global_rank)
             rate = _set_rates(raw, schedule(step, n_steps))
-            terms = module(fabric.to_device(batch), step)
-            values = _finite(stage, step, terms)
+            with keeper.blaming_divergence(step):
+                terms = module(fabric.to_device(batch), step)
+            values = keeper.finite(step, terms)
             for optimizer in raw:
                 optimizer.zero_grad()
             fabric.backward(terms["loss"])
@@ -134,11 +133,12 @@ def fit(
                 measured = progress.measure(done)
                 run.metrics(stage, done, **values, lr=rate, **measured)
                 progress.show(done, {**values, "lr": rate}, measured)
-            stopped = done < n_steps and _any_rank(fabric, stop)
+            stopped = _any_rank(fabric, stop)
             if done % options.checkpoint_every == 0 or done == n_steps or stopped:
-                save(done)
+                keeper.save(done)
             if stopped:
-                raise Interrupted(f"interrupted at {stage} step {done}; continue with --resume")
+                fabric.barrier()  # nobody leaves before the checkpoint is written
+                raise keeper.interrupted(done)
     _share_buffers(fabric, module)
     seed_everything(derive_seed(seed, stage, n_steps) + fabric.global_rank)
     fabric.barrier()
@@ -174,32 +174,6 @@ def _restore(
     return meta["stage_step"]
 
 
-def _loader(batches: Dataset, steps: range, n_workers: int) -> DataLoader:
-    return DataLoader(
-        batches,
-        batch_size=None,
-        sampler=steps,
-        num_workers=n_workers,
-        worker_init_fn=_start_worker,
-        generator=torch.Generator(),  # else each loader would draw from the global one
-    )
-
-
-def _start_worker(worker: int) -> None:
-    """One thread each; the main process alone decides when to stop."""
-    torch.set_num_threads(1)
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_IGN)
-
-
-def _timed(loader: DataLoader, start: int) -> Generator[tuple[int, Any, float], None, None]:
-    """(step, batch, seconds it was waited for)."""
-    iterator, step, asked = iter(loader), start, time.perf_counter()
-    for batch in iterator:
-        yield step, batch, time.perf_counter() - asked
-        step, asked = step + 1, time.perf_counter()
-
-
 def _set_rates(optimizers: list[Optimizer], factor: float) -> float:
     """Scale every group's first learning rate; the rate of the first group."""
     for optimizer in optimizers:
@@ -207,14 +181,6 @@ def _set_rates(optimizers: list[Optimizer], factor: float) -> float:
             group.setdefault("initial_lr", group["lr"])
             group["lr"] = group["initial_lr"] * factor
     return optimizers[0].param_groups[0]["lr"]
-
-
-def _finite(stage: str, step: int, terms: Mapping[str, Tensor]) -> dict[str, float]:
-    values = {name: float(value.detach()) for name, value in terms.items()}
-    if not torch.isfinite(terms["loss"]):
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        raise RunFailed(f"loss must be finite, got {shown} at {stage} step {step}")
-    return values
 
 
 def _share_buffers(fabric: Fabric, module: nn.Module) -> None:

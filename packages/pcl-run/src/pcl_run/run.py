@@ -15,6 +15,7 @@ from pcl_run.environment import environment
 from pcl_run.files import jsonable, read_json, write_json
 from pcl_run.lock import FolderLock
 from pcl_run.metrics import MetricsLog
+from pcl_run.peers import from_first
 from pcl_run.run_folder import is_run, prepare_folder
 
 __all__ = ["Run", "environment", "free_folder", "is_main_process", "is_run"]
@@ -65,11 +66,15 @@ class Run:
         """
         if overwrite and resume:
             raise ValueError("overwrite and resume must not both be given")
-        lock = None
-        if is_main_process():
-            asked = {"overwrite": overwrite, "resume": resume}
-            lock = prepare_folder(folder, config, preset=preset, **asked)
-        run = cls(_of_first_process(folder), lock)
+        locks: list[FolderLock | None] = []
+
+        def prepare() -> Path:
+            if is_main_process():
+                asked = {"overwrite": overwrite, "resume": resume}
+                locks.append(prepare_folder(folder, config, preset=preset, **asked))
+            return folder
+
+        run = cls(from_first(prepare), *locks)
         run.log(f"{'resumed' if resume else 'started'}: {' '.join(sys.argv)}", echo=False)
         return run
 
@@ -143,17 +148,6 @@ def is_main_process() -> bool:
         return distributed.get_rank() == 0
     rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
     return int(rank) == 0 and int(os.environ.get("NODE_RANK") or "0") == 0
-
-
-def _of_first_process(folder: Path) -> Path:
-    """The folder of the first process, once it has made it: a free name is another one then."""
-    import torch.distributed as distributed
-
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return folder
-    box = [folder]
-    distributed.broadcast_object_list(box)
-    return box[0]
 
 
 def _read_state(file: Path) -> dict[str, Any]:

@@ -89,14 +89,13 @@ def pretrain(
     objective.to(fabric.device)
 
     def training_step(batch: Batch, step: int) -> Losses:
-        # 1. Now and then: what do the features know so far?
-        watch(step)
-        # 2. The teacher, if there is one, follows what the student learned in the step before.
+        # 1. The teacher, if there is one, follows what the student learned in the step before.
         if step > 0:
             objective.follow()
-        # 3. Both views of every scene, which `batches` has made, pass the network and are compared.
+        # 2. Both views of every scene, which `batches` has made, pass the network and are compared.
         return objective(batch, step)
 
+    # 3. Now and then: what do the features know so far?
     def watch(step: int) -> None:
         if monitor is not None and run.is_writer:
             monitor.watch(objective, step, is_last=step == training.n_steps)
@@ -114,6 +113,7 @@ def pretrain(
         schedule=training.schedule,
         seed=training.seed,
         options=training.options,
+        between=watch,
     )
     watch(training.n_steps)
     # 5. The backbone alone leaves: heads, teacher and queue have done their work.

@@ -64,16 +64,17 @@ def fine_tune(
     frozen_from = n_steps * (1 - freeze_bn_fraction)
 
     def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        # 1. Score the checkpoints of the last steps.
-        if step in scored_steps:
-            score(step)
-        # 2. At the end batch norms are as at test.
+        # 1. At the end batch norms are as at test.
         freeze_batch_norms(network, step >= frozen_from)
-        # 3. Cross-entropy, and with instances the offset loss, of the annotated voxels.
+        # 2. Cross-entropy, and with instances the offset loss, of the annotated voxels.
         prediction = network(batch["coords"], batch["features"])
         rows = torch.ones_like(batch["labels"], dtype=torch.bool)
         losses = segmentation_losses(prediction, batch, rows, weights)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+    def score_if_due(done: int) -> None:
+        if done in scored_steps:
+            score(done)
 
     fit(
         run,
@@ -87,6 +88,7 @@ def fine_tune(
         schedule=poly(0.9),
         seed=seed,
         options=options,
+        between=score_if_due,
     )
     score(n_steps)
 

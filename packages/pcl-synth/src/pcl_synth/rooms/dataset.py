@@ -5,13 +5,13 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_dir
 
 from pcl_data.dataset import Dataset
 from pcl_data.label_set import SCANNET20
 from pcl_data.parallel import run_each
 from pcl_data.scene import Scene
 from pcl_data.scene_store import load_scene, save_scene
+from pcl_synth.cache import cache_folder
 from pcl_synth.ray_casting import Soup
 from pcl_synth.rooms.layout import ROOM_KINDS, Room, furnished_room
 from pcl_synth.rooms.scanner import scan
@@ -52,7 +52,7 @@ class SyntheticRooms(Dataset):
             raise ValueError(f"n_rooms must be at least 1, got {n_rooms}")
         if seed < 0:
             raise ValueError(f"seed must be at least 0, got {seed}")
-        root = Path(cache) if cache is not None else Path(user_cache_dir("pcl-data"))
+        root = cache_folder(cache)
         folder = f"seed-{seed}-frames" if frames else f"seed-{seed}"
         self.cache = root / f"synthetic-rooms-v{VERSION}" / folder
         self.seed, self.frames = seed, frames

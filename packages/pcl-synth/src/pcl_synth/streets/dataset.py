@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
-from platformdirs import user_cache_dir
 
 from pcl_data.dataset import Dataset
 from pcl_data.label_set import SEMANTICKITTI19, LabelSet
 from pcl_data.parallel import run_each
 from pcl_data.scene import Frame, LazyFrames, Scene
 from pcl_data.scene_store import load_scene, save_scene
+from pcl_synth.cache import cache_folder
 from pcl_synth.ray_casting import tracer
 from pcl_synth.streets.cameras import photograph
 from pcl_synth.streets.layout import KINDS, random_street
@@ -85,7 +85,7 @@ class SyntheticStreets(Dataset):
             raise ValueError(
                 f"label_set must be semantickitti19 or semantickitti25, got {label_set.name}"
             )
-        root = Path(cache) if cache is not None else Path(user_cache_dir("pcl-data"))
+        root = cache_folder(cache)
         folder = f"seed-{seed}-{beams}-beams" + ("-cameras" if cameras else "")
         self.cache = root / f"synthetic-streets-v{VERSION}" / folder
         self.seed, self.beams, self.cameras = seed, beams, cameras
