@@ -14,7 +14,6 @@ from pcl_run.cli import RunFailed
 from pcl_run.interrupts import handled
 from pcl_run.peers import MEMORY, how_it_ended
 
-
 _SIGNS = (RuntimeError, OSError, EOFError)  # of a worker that is dead: of torch, of its pipe
 
 
