@@ -239,11 +239,11 @@ def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, 
 
 
 def test_trainings_beside_each_other_are_compared_with_one_alone(run_script, tmp_path):
-    words = ["busy_machine.py", "--seeds", "0", "--rows", "passive", "train.initial_steps=9"]
-    calls = run_script(*words)
+    words = ["train.initial_steps=9", "--seeds", "0", "--rows", "passive"]
+    calls = run_script("busy_machine.py", *words)
     outs = sorted(Path(call[call.index("--out") + 1]).name for call in calls)
     assert outs == ["repeat0_0", "repeat0_0", "repeat0_0", "repeat0_1"]  # default, alone, two
     assert all("train.initial_steps=9" in call for call in calls)
     page = (tmp_path / "results/busy_machine.md").read_text()
     assert "| passive | 75.0 | 75.0 |" in page
-    assert run_script(*words) == []
+    assert run_script("busy_machine.py", *words) == []

@@ -3,6 +3,7 @@
 import signal
 import time
 from multiprocessing import active_children
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from pcl_run.cli import RunFailed
 from pcl_run.interrupts import handled
 from pcl_run.peers import MEMORY, how_it_ended
+
+_SIGNS = (RuntimeError, OSError, EOFError)  # of a worker that is dead: of torch, of its pipe
 
 
 class Feed:
@@ -60,11 +63,14 @@ class Feed:
         Raises:
             RunFailed: if a worker was killed.
         """
+        is_sign = isinstance(error, _SIGNS)
+        if is_sign:  # it may take a moment to be gone
+            wait([one.sentinel for one in self._workers], timeout=1.0)
         died = [one for one in self._workers if one.exitcode not in (None, 0)]
         if error is not None:
             self._kill_workers()
         self._iterator = None
-        if isinstance(error, RuntimeError) and died:
+        if is_sign and died:
             what = how_it_ended("DataLoader worker", died[0].pid, died[0].exitcode)
             raise RunFailed(f"{what}; {MEMORY}: fewer train.workers need less; --resume goes on")
 
