@@ -300,6 +300,8 @@ def test_pairs_take_settings_as_messages_name_them(scans, tmp_path):
     (other / "notes.txt").write_text("mine")
     message = call("pairs", "--data", scans, "--out", other, code=2)
     assert "must be empty or hold pairs, got other files" in message
+
+
 @pytest.mark.parametrize("place", ["run", "finetune"])
 def test_a_signal_after_the_training_is_honoured_at_once(
     place, scans, small, few, pretrained, finetuned, monkeypatch

@@ -17,7 +17,9 @@ class NeedsOption(ValueError):  # noqa: N818
         effect: what the option does, as in "leaves them out".
 
     Example:
-        >>> error = NeedsOption("points must be finite", "drop_invalid=true", "leaves them out")
+        >>> error = NeedsOption(
+        ...     "points must be finite", "drop_invalid=true", "leaves them out"
+        ... )
         >>> str(error)
         'points must be finite; drop_invalid=true leaves them out'
         >>> error.given_as("--option {}")

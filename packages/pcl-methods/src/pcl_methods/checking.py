@@ -1,7 +1,6 @@
 """Every scene of a run opened and checked before the first step."""
 
 import hashlib
-import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pcl_backbones.coordinates import COORD_LIMIT
 from pcl_data.parallel import run_each
 from pcl_data.scene import Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.run_scenes import RunScenes
 from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.scene_grid import REACH, STRIDE
 from pcl_run.counting import counting
+from pcl_run.threads import usable_cores
 
 PATIENCE = 5.0  # seconds after which the scenes that are left are checked in parallel processes
-AXIS_VOXELS = 65_536  # of a scene, that a backbone can tell apart
-GAP = 512  # voxels: a wider empty gap counts as so many, as nothing is seen across it
+AXIS_VOXELS = 2 * COORD_LIMIT  # of a scene, that a backbone can tell apart
+GAP = REACH + STRIDE  # voxels at most that are left of an empty gap (`scene_grid`)
 HASHED = ("points", "colors", "intensity", "labels", "instances")
 
 
@@ -200,7 +202,7 @@ def _in_parallel(
     examine: "partial[_Finding]", names: Sequence[str]
 ) -> Iterator[tuple[str, _Finding]]:
     job = partial(_examine_numbered, examine, names)
-    for number, one in run_each(job, range(len(names)), os.cpu_count() or 1):
+    for number, one in run_each(job, range(len(names)), usable_cores()):
         yield names[number], one
 
 

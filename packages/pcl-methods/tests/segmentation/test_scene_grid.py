@@ -29,7 +29,8 @@ def test_float32_loses_nothing_to_a_far_point():
     grid = scene_grid(np.concatenate([near, far]), 0.02)
     steps = np.diff(grid.coords[grid.inverse][:3, 0])
     np.testing.assert_array_equal(steps, [0, 1])
-    assert 0 <= grid.coords.min() and grid.coords.max() < 2 * REACH
+    assert grid.coords.min() >= 0
+    assert grid.coords.max() < 2 * REACH
 
 
 def test_a_scene_of_too_many_voxels_is_rejected():
@@ -55,8 +56,8 @@ def labels_of():
 
 def test_a_room_is_labeled_the_same_on_a_site_grid(room, labels_of):
     points = np.round(room.points * 1024) / 1024  # exact in float32 at either place
-    here = labels_of(points, room.colors)
-    np.testing.assert_array_equal(labels_of(points + [500, -200, 100], room.colors), here)
+    here, place = labels_of(points, room.colors), np.array([500, -200, 100])
+    np.testing.assert_array_equal(labels_of(points + place, room.colors), here)
 
 
 def test_how_far_a_stray_point_lies_does_not_matter(room, labels_of):

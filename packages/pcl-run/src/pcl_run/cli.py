@@ -63,7 +63,7 @@ def boundary() -> Iterator[None]:
     | raised | exit |
     |---|---|
     | ValueError (ConfigError), and paths that are missing, there already, or not permitted | 2 |
-    | OSError of a full disk, or one that names its file, RunFailed, a helper process that was killed, no memory | 1 |
+    | OSError of a full disk, or of another file; RunFailed, a killed helper process, no memory | 1 |
     | Interrupted, KeyboardInterrupt, and SIGTERM at any moment | 130 |
     | anything else is a bug: its traceback shows | 1 |
 

@@ -59,7 +59,9 @@ def first_not_finite(tensors: Iterator[tuple[str, Tensor]]) -> str | None:
     """The name of the first tensor with NaN or infinity, and such a value; None if all are finite.
 
     Example:
-        >>> first_not_finite(iter([("a", torch.ones(2)), ("b", torch.tensor([1, float("nan")]))]))
+        >>> first_not_finite(
+        ...     iter([("a", torch.ones(2)), ("b", torch.tensor([1, float("nan")]))])
+        ... )
         'b has nan'
     """
     for name, tensor in tensors:

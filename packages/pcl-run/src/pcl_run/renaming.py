@@ -20,7 +20,9 @@ def renamed_overrides(renamed: Mapping[str, str], overrides: Sequence[str]) -> l
     Example:
         >>> import warnings
         >>> warnings.simplefilter("ignore")
-        >>> renamed_overrides({"data.n_labeled": "data.budget={}scenes"}, ["data.n_labeled=4"])
+        >>> renamed_overrides(
+        ...     {"data.n_labeled": "data.budget={}scenes"}, ["data.n_labeled=4"]
+        ... )
         ['data.budget=4scenes']
     """
     given = {text.partition("=")[0] for text in overrides}

@@ -43,7 +43,9 @@ def chosen_names(
         >>> def names_in(split):
         ...     return rooms[:1]
         >>> for split in ("train", "hall", "*/1", ["shop/1", "hall"]):
-        ...     chosen_names(split, splits=["train"], names_of=names_in, every=lambda: rooms)
+        ...     chosen_names(
+        ...         split, splits=["train"], names_of=names_in, every=lambda: rooms
+        ...     )
         ('hall/1',)
         ('hall/1', 'hall/2')
         ('hall/1', 'shop/1')

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from pcl_data import Scene, augmentation, collate, voxelize
 from pcl_methods.segmentation.batches import Kept
 from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.scene_grid import compact
 
 View = dict[str, np.ndarray]
 Views = tuple[View, View]
@@ -127,7 +128,7 @@ def grouped_view(
 def voxel_view(scene: Scene, coords: np.ndarray, index: np.ndarray, features: FeatureKind) -> View:
     """Voxels with the point of each in the coordinates of the scene, whose z is up."""
     values = point_features(scene, features)
-    return {"coords": coords, "features": values[index], "points": scene.points[index]}
+    return {"coords": compact(coords), "features": values[index], "points": scene.points[index]}
 
 
 def part_of(scene: Scene, rows: np.ndarray) -> Scene:

@@ -10,6 +10,7 @@ import numpy as np
 from pcl_data import Scene, augmentation, voxelize
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.features import FeatureKind, point_features
+from pcl_methods.segmentation.scene_grid import compact
 
 
 def labeled_sample(
@@ -106,7 +107,7 @@ def training_sample(
         half = np.float32(0.5)
         values = augmentation.chromatic_changes(values + half, rng) - half
     sample = {
-        "coords": grid.coords[kept],
+        "coords": compact(grid.coords[kept]),
         "features": values,
         "points": moved[rows].astype(np.float32),
         "labels": labels[keep][rows].astype(np.int64),

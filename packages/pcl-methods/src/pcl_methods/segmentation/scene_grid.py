@@ -1,7 +1,7 @@
 """A scene on the voxels that networks see: where it lies in the world does not matter."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
 from pcl_backbones import compact_coordinates
 from pcl_data import VoxelGrid, voxelize
@@ -30,4 +30,13 @@ def scene_grid(points: Float[np.ndarray, "n 3"], voxel_size: float) -> VoxelGrid
         [[0, 0, 0], [1, 0, 0]]
     """
     grid = voxelize(points.astype(np.float64) - points.min(axis=0), voxel_size)
-    return grid._replace(coords=compact_coordinates(grid.coords, REACH, STRIDE))
+    return grid._replace(coords=compact(grid.coords))
+
+
+def compact(coords: Int32[np.ndarray, "v 3"]) -> Int32[np.ndarray, "v 3"]:
+    """Voxels without the empty space that no network here sees across (`compact_coordinates`).
+
+    Raises:
+        ValueError: if more voxels remain than a network can tell apart.
+    """
+    return compact_coordinates(coords, REACH, STRIDE)

@@ -95,7 +95,11 @@ def shown_number(value: float | int | None, form: str) -> str:
     """A score in a table: `-` where there is none.
 
     Example:
-        >>> shown_number(0.25, ".3f"), shown_number(float("nan"), ".3f"), shown_number(None, ".3f")
+        >>> (
+        ...     shown_number(0.25, ".3f"),
+        ...     shown_number(float("nan"), ".3f"),
+        ...     shown_number(None, ".3f"),
+        ... )
         ('0.250', '-', '-')
     """
     return "-" if value is None or math.isnan(value) else format(value, form)
