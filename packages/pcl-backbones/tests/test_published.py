@@ -194,7 +194,7 @@ def test_spunet_is_the_published_one(tmp_path):
         torch.tensor([[0, 0, 0, 0], [0, 9, 1, 2]], dtype=torch.int32), torch.ones(2, 6)
     )
     assert model(x).features.shape == (2, 20)
-    with pytest.raises(ValueError, match=r"width must be above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"width must be above 0 and finite, got 0\.0"):
         SpUNet(6, 20, width=0.0)
 
 

@@ -261,7 +261,7 @@ def test_rejects(value, n_labels, options, message):
 
 
 def test_rejects_features_that_are_not_finite():
-    with pytest.raises(ValueError, match="must be finite, got NaN or infinity"):
+    with pytest.raises(ValueError, match="features must be finite, and their lengths"):
         select_points_to_label(torch.full((4, 2), NAN), torch.ones(4, 3), 2)
 
 

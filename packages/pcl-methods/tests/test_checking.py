@@ -138,7 +138,7 @@ def test_labels_that_nobody_needs_may_be_broken_and_that_is_said_once(tmp_path):
 
 def test_after_a_while_scenes_are_checked_in_parallel(monkeypatch):
     monkeypatch.setattr(checking, "PATIENCE", -1.0)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(checking, "usable_cores", lambda: 1)
     assert set(check_scenes(split_of(), NEEDS)) == set("abcd")
 
 

@@ -197,7 +197,7 @@ def test_wrong_settings_are_named(scans, settings, message):
 
 def test_a_scan_in_millimetres_is_an_error_unless_the_options_say_more(scans):
     config = own(scans, options={"label_set": "scannet20", "max_extent": "1"}, n_validation=1)
-    with pytest.raises(ValueError, match="max_extent=1 m"):
+    with pytest.raises(ValueError, match=r"max_extent=1: .*data.options.max_extent=3 takes it"):
         open_split(config).load("scene0")
     assert open_split(own(scans, n_validation=1)).load("scene0").label_set is SCANNET20
 

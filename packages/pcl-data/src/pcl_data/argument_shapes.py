@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, get_args
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 _NAMES = {"Float": "floating point", "Int": "signed integers", "Bool": "booleans"}
 
 

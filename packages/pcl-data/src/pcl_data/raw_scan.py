@@ -130,7 +130,7 @@ def _valid_scan(scan: RawScan, drop_invalid: bool) -> tuple[RawScan, Bool[np.nda
     points = scan.points
     if not points.size or (points.min() >= -_MOST_FLOAT32 and points.max() <= _MOST_FLOAT32):
         return scan, None
-    is_valid = (np.abs(points) <= _MOST_FLOAT32).all(axis=1)  # false for NaN
+    is_valid = np.all(np.abs(points) <= _MOST_FLOAT32, axis=1)  # false for NaN
     n_points, n_valid = len(is_valid), int(is_valid.sum())
     if not drop_invalid:
         raise NeedsOption(

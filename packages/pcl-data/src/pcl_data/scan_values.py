@@ -63,7 +63,7 @@ def eight_bit_colors(colors: Shaped[np.ndarray, "n 3"], owner: Owner) -> UInt8[n
     """
     if colors.dtype == np.uint8:
         return as_type(colors, np.uint8)
-    is_known = np.isfinite(colors).all(axis=1)
+    is_known = np.all(np.isfinite(colors), axis=1)
     levels = np.where(is_known[:, None], colors, 0)
     scale = full_scale(levels, _COLOR_SHARE)
     if scale == 1:
@@ -79,7 +79,7 @@ def eight_bit_colors(colors: Shaped[np.ndarray, "n 3"], owner: Owner) -> UInt8[n
             f"got [{colors[is_known].min():g}, {colors[is_known].max():g}]"
         )
     report(owner, ~is_known, "colours are not finite: they become black")
-    outside = is_outside.any(axis=1)
+    outside = np.any(is_outside, axis=1)
     report(
         owner,
         outside,
@@ -146,7 +146,7 @@ def full_scale(values: np.ndarray, share: float) -> int | None:
 def known_normals(normals: Shaped[np.ndarray, "n 3"], owner: Owner) -> Float32[np.ndarray, "n 3"]:
     """Normals; those that are not finite become 0 0 0, with a warning that counts them."""
     normals = as_type(normals, np.float32)
-    is_known = np.isfinite(normals).all(axis=1)
+    is_known = np.all(np.isfinite(normals), axis=1)
     if is_known.all():
         return normals
     report(owner, ~is_known, "normals are not finite: they become 0 0 0")
@@ -207,7 +207,7 @@ def faces_of_points(
 
     Faces of points that do not exist are left out, with a warning that counts them.
     """
-    is_real = ((faces >= 0) & (faces < n_points)).all(axis=1)
+    is_real = np.all((faces >= 0) & (faces < n_points), axis=1)
     if not is_real.all():
         report(owner, ~is_real, f"faces name points outside [0, {n_points}): they are left out")
         faces = faces[is_real]

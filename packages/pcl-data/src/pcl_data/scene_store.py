@@ -174,7 +174,7 @@ def scene_of_arrays(
     with errors_in(owner):
         of_labels = label_set if label_ids == "train" else None
         stems = FILE_NAMES | {"labels": _label_stem(arrays, of_labels)}
-        rows = {
+        rows: dict[str, Any] = {
             field: _column(arrays[stem], SCENE_ARRAYS[field][0])
             for field, stem in stems.items()
             if stem in arrays and field in _SCAN_FIELDS
@@ -202,9 +202,9 @@ def scene_of_arrays(
 
 def _step(stored: np.ndarray | None, origin: np.ndarray | None) -> np.ndarray | None:
     """What is taken off the stored points, if anything is."""
-    if origin is None or np.array_equal(origin, stored):
-        return None
-    return origin if stored is None else origin - stored
+    if origin is None or stored is None:
+        return origin
+    return None if np.array_equal(origin, stored) else origin - stored
 
 
 def _moved(

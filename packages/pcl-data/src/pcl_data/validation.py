@@ -56,6 +56,7 @@ def validate(dataset: Dataset) -> Iterator[Finding]:
     for index, name in enumerate(dataset.names):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
+            problem = ""
             try:
                 scene: Scene | None = dataset[index]
             except (ValueError, OSError) as error:

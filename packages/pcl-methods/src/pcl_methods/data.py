@@ -73,7 +73,8 @@ def open_split(
         kept.check_budget(budget.name, budget.scenes)
     needed = {*budget.scenes, *held} if scored else set()
     load = RunScenes(sources, frozenset(sources) - needed)
-    return SceneSplit(data_name(config), dataset.label_set, training, held, budget, load)
+    data, columns = data_name(config), load.unread_columns
+    return SceneSplit(data, dataset.label_set, training, held, budget, load, columns)
 
 
 def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
@@ -94,9 +95,8 @@ def open_test_scenes(config: DataConfig, label_set: LabelSet) -> SceneSplit:
     _assume_labels(config, dataset, label_set)
     names = _scored(config, dataset)
     load = RunScenes(dict.fromkeys(names, dataset))
-    return SceneSplit(
-        data_name(config), dataset.label_set, (), names, LabelBudget("none", ()), load
-    )
+    data, budget, columns = data_name(config), LabelBudget("none", ()), load.unread_columns
+    return SceneSplit(data, dataset.label_set, (), names, budget, load, columns)
 
 
 def open_scored(

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,10 @@ class RunScenes:
                 scene = bare.load(name)
             warnings.warn(f"{error}; its labels are left out, as none are needed", stacklevel=2)
             return scene
+
+    def unread_columns(self, name: str) -> Sequence[str]:
+        """Columns of the file of a scene that were not understood."""
+        return self.sources[name].unread_columns(name)
 
     def files(self, name: str) -> tuple[Path, ...]:
         """The files of a scene; () where the data set does not say."""

@@ -132,6 +132,7 @@ def load_checkpoint(
     tensors = read_part(path, meta, WEIGHTS, load_tensors)
     states = {name: _select(path, tensors, name, module) for name, module in modules.items()}
     named = [(f"weight {name}", tensor) for name, tensor in tensors.items()]
+    state: dict[str, Any] = {}
     if optimizers is not None:
         state = read_part(path, meta, STATE, load_state)
         check_state(path, state, optimizers)

@@ -63,7 +63,7 @@ def boundary() -> Iterator[None]:
     | raised | exit |
     |---|---|
     | ValueError (ConfigError), and paths that are missing, there already, or not permitted | 2 |
-    | OSError of a full disk, or of another file; RunFailed, a killed helper process, no memory | 1 |
+    | OSError of a disk or file; RunFailed, a killed helper process, no memory | 1 |
     | Interrupted, KeyboardInterrupt, and SIGTERM at any moment | 130 |
     | anything else is a bug: its traceback shows | 1 |
 
@@ -199,7 +199,7 @@ def make_fabric(devices: int = 1, nodes: int = 1, precision: str = "32-true") ->
 def _gather(fabric: "Fabric", devices: int, nodes: int) -> None:
     """Start the processes of this node that nobody else has started."""
     share_threads(devices)
-    environment = fabric.strategy.cluster_environment
+    environment: Any = fabric.strategy.cluster_environment  # pyrefly: ignore
     if is_peer():
         end_with_first()
     if environment.creates_processes_externally:

@@ -63,25 +63,30 @@ class Feed:
         Raises:
             RunFailed: if a worker was killed.
         """
+        try:
+            self._end(error)
+        except RunFailed:
+            raise
+        except RuntimeError as late:  # torch notices the death amid this
+            self._end(late)
+
+    def _end(self, error: BaseException | None) -> None:
         is_sign = isinstance(error, _SIGNS)
-        if is_sign:  # it may take a moment to be gone
-            wait([one.sentinel for one in self._workers], timeout=1.0)
-        died = [one for one in self._workers if one.exitcode not in (None, 0)]
-        if error is not None:
-            self._kill_workers()
+        # Torch's handler raises wherever it is called.
+        watched = (signal.SIGCHLD,) if hasattr(signal, "SIGCHLD") else ()
+        with handled(signal.SIG_DFL, watched):
+            if is_sign:  # it may take a moment to be gone
+                wait([one.sentinel for one in self._workers], timeout=1.0)
+            died = [one for one in self._workers if one.exitcode not in (None, 0)]
+            if error is not None:  # do not wait for the batches that they are at
+                for worker in self._workers:
+                    worker.kill()
+                for worker in self._workers:
+                    worker.join()
         self._iterator = None
         if is_sign and died:
             what = how_it_ended("DataLoader worker", died[0].pid, died[0].exitcode)
             raise RunFailed(f"{what}; {MEMORY}: fewer train.workers need less; --resume goes on")
-
-    def _kill_workers(self) -> None:
-        """Do not wait for the batches that they are at; torch would take it for an accident."""
-        watched = (signal.SIGCHLD,) if hasattr(signal, "SIGCHLD") else ()
-        with handled(signal.SIG_DFL, watched):
-            for worker in self._workers:
-                worker.kill()
-            for worker in self._workers:
-                worker.join()
 
 
 class _Batches(Dataset):
@@ -90,9 +95,9 @@ class _Batches(Dataset):
     def __init__(self, batches: Dataset) -> None:
         self.batches = batches
 
-    def __getitem__(self, step: int) -> Any:
+    def __getitem__(self, index: int) -> Any:
         try:
-            return self.batches[step]
+            return self.batches[index]
         except (ValueError, OSError) as error:
             return error
 

@@ -15,7 +15,7 @@ class StageProgress:
     """Speed, waiting and time left of one stage."""
 
     def __init__(self, stage: str, start: int, n_steps: int, log: Callable[..., None]) -> None:
-        self.stage, self.n_steps, self.log = stage, n_steps, log
+        self.title, self.n_steps, self.log = stage.replace("_", " "), n_steps, log
         self.last_step, self.last_time, self.waited = start, time.perf_counter(), 0.0
         # The bar comes last and takes what the terminal has left.
         text = TextColumn("{task.description} {task.completed}/{task.total}{task.fields[text]}")
@@ -28,7 +28,7 @@ class StageProgress:
             transient=True,
             expand=True,
         )
-        self.task = self.bar.add_task(stage, total=n_steps, completed=start, text="")
+        self.task = self.bar.add_task(self.title, total=n_steps, completed=start, text="")
 
     def __enter__(self) -> "StageProgress":
         self.bar.start()
@@ -68,5 +68,5 @@ class StageProgress:
             ]
         )
         self.bar.update(self.task, text=f"  {loss}  {speed}")
-        line = "  ".join([f"{self.stage} {done}/{self.n_steps}", loss, *shown.values(), speed])
+        line = "  ".join([f"{self.title} {done}/{self.n_steps}", loss, *shown.values(), speed])
         self.log(line, echo=not self.is_live)

@@ -79,9 +79,12 @@ class SevenScenes(FusedFrames):
         ]
 
     def every_name(self) -> Sequence[str]:
-        """Sequences that are there."""
+        """Sequences that are there; frames of a room without sequences are one, called like it."""
         folders = visible(self.root, "*/seq-*/")
-        return [f"{folder.parent.name}_{folder.name}" for folder in folders]
+        rooms = [room for room in visible(self.root, "*/") if any(room.glob("frame-*.pose.txt"))]
+        return [f"{folder.parent.name}_{folder.name}" for folder in folders] + [
+            room.name for room in rooms
+        ]
 
     def group_of(self, name: str) -> str:
         """The room."""

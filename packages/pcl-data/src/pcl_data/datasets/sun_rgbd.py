@@ -65,7 +65,7 @@ class SunRgbd(FileDataset):
         self, root: str | os.PathLike[str], split: str | Sequence[str] = "train", **options: Any
     ) -> None:
         root = Path(root)
-        splits = (split,) if split in SPLITS else SPLITS
+        splits = (split,) if isinstance(split, str) and split in SPLITS else SPLITS
         places = [place for name in splits for place in _places(root, name)]
         self._folders = [place for place in places if visible(place, "*_pc.npz")]
         self._toolbox = root / "sunrgbd_trainval"

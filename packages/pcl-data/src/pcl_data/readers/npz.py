@@ -120,7 +120,7 @@ class _Columns(Mapping[str, np.ndarray]):
         self._n_bytes += max(math.prod(self.shapes[stem]) * _NUMBER_BYTES, info.file_size)
         check_unpacked(self._n_bytes, _archive_size(self._archive), f"arrays up to {stem}")
         with self._archive.open(info) as stream:
-            return read_array(stream, info.file_size)
+            return read_array(stream, info.file_size)  # pyrefly: ignore
 
 
 def read_members(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -> list[np.ndarray]:
@@ -135,7 +135,7 @@ def read_members(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]) -
     arrays = []
     for info in members:
         with archive.open(info) as stream:
-            arrays.append(read_array(stream, info.file_size))
+            arrays.append(read_array(stream, info.file_size))  # pyrefly: ignore
     return arrays
 
 
@@ -143,7 +143,7 @@ def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
     """Shape of an array of numbers; () of anything else, which is an error only if it is read."""
     try:
         with archive.open(info) as stream:
-            return read_header(stream)[0]
+            return read_header(stream)[0]  # pyrefly: ignore
     except ValueError:
         return ()
 

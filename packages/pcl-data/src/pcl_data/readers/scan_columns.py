@@ -148,7 +148,8 @@ def scan_from_columns(
         else None
         for together in _TOGETHER
     )
-    single = {
+    assert points is not None  # roles_of has checked
+    single: dict[str, Any] = {
         field: columns[roles[role]] if role in roles else None
         for role, field in {
             "intensity": "intensity",

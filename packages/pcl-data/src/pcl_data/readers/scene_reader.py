@@ -162,8 +162,9 @@ def _reader(path: Path) -> Callable[[Path, Mapping[str, str] | None], RawScan]:
 
 def _is_settled(name: str, scan: RawScan, label_ids: LabelIds) -> bool:
     """Whether the class codes of a format are used, not wanted, or none."""
-    is_code = name.lower().endswith(CLASS_CODE) and scan.class_codes is not None
-    return is_code and (label_ids != "train" or len(np.unique(scan.class_codes)) < 2)
+    if scan.class_codes is None or not name.lower().endswith(CLASS_CODE):
+        return False
+    return label_ids != "train" or len(np.unique(scan.class_codes)) < 2
 
 
 def _tell_unread(path: Path, names: Sequence[str]) -> None:

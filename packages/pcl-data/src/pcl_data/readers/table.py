@@ -15,8 +15,13 @@ from pcl_data.readers.scan_columns import scan_from_columns
 
 _ROLES = {"color": ("red", "green", "blue"), "normal": ("nx", "ny", "nz")}
 # What may follow x y z: the usual orders first.
-_USUAL = ((), ("color",), ("color", "label"), ("color", "label", "instance"))
-_ORDERS = (
+_USUAL: tuple[tuple[str, ...], ...] = (
+    (),
+    ("color",),
+    ("color", "label"),
+    ("color", "label", "instance"),
+)
+_ORDERS: tuple[tuple[str, ...], ...] = (
     *_USUAL,
     ("normal",),
     ("intensity",),

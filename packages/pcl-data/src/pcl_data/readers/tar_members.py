@@ -57,9 +57,9 @@ def _header(file: BinaryIO, position: int) -> tarfile.TarInfo | None:
     file.seek(position)
     try:
         return tarfile.TarInfo.frombuf(file.read(_BLOCK), "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
+    except tarfile.EOFHeaderError:  # pyrefly: ignore
         return None
-    except tarfile.EmptyHeaderError:
+    except tarfile.EmptyHeaderError:  # pyrefly: ignore
         if position == 0:
             raise
         return None

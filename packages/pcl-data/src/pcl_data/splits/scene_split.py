@@ -8,6 +8,11 @@ from pcl_data.scene import Scene
 from pcl_data.splits.budgets import LabelBudget
 
 
+def _no_columns(name: str) -> Sequence[str]:
+    """The default of `SceneSplit.unread_columns`; unlike a lambda, it goes to other processes."""
+    return ()
+
+
 @dataclass(frozen=True)
 class SceneSplit:
     """Scenes by name; `load` reads one.
@@ -41,7 +46,7 @@ class SceneSplit:
     validation: tuple[str, ...]
     budget: LabelBudget
     load: Callable[[str], Scene]
-    unread_columns: Callable[[str], Sequence[str]] = lambda _: ()
+    unread_columns: Callable[[str], Sequence[str]] = _no_columns
 
     def __post_init__(self) -> None:
         both = sorted(set(self.training) & set(self.validation))
