@@ -240,7 +240,7 @@ def write(found: dict[str, Count], options: argparse.Namespace) -> None:
         f"`python benchmarks/kill_and_resume.py --kills {options.kills} --seed {options.seed}` on "
         f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",
-        "| command | kills | same bits | other bits, refused | before there was a run | ended | at |",
+        "| command | kills | same bits | others, refused | before there was a run | ended | at |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in found.items():
