@@ -151,3 +151,9 @@ def test_a_hash_is_of_what_is_learned_and_scored():
         replace(room, labels=room.instances, instances=room.labels),
     ]
     assert len({content_hash(one) for one in [room, *others]}) == 4
+
+
+def test_columns_that_may_be_the_labels_are_listed():
+    split = replace(split_of(a=without("a", "labels")), unread_columns=lambda name: ("semanticID",))
+    with pytest.raises(ValueError, match="to learn from, got none; not understood .*: semanticID"):
+        check_scenes(split, NEEDS)

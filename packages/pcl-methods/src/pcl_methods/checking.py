@@ -164,7 +164,7 @@ def _facts(split: SceneSplit, needs: SceneNeeds, name: str) -> SceneFacts:
     purpose = "learn from" if is_labeled else "be scored"
     for field in wanted:
         if getattr(scene, field) is None:
-            raise ValueError(f"scene {name} must have {field} to {purpose}, got none")
+            raise ValueError(split.lack_of(name, field, purpose))
     learned = split.budget.limit(scene) if is_labeled and needs.learned else scene
     labels = learned.labels
     n_annotated = 0 if labels is None or not is_labeled else int((labels >= 0).sum())

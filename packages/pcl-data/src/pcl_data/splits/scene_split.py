@@ -86,7 +86,17 @@ class SceneSplit:
         scene = self.load(name)
         for field in ("labels", "instances") if instances else ("labels",):
             if getattr(scene, field) is None:
-                unread = ", ".join(self.unread_columns(name))
-                hint = f"; not understood in its file: {unread}" if unread else ""
-                raise ValueError(f"scene {name} must have {field} to learn from, got none{hint}")
+                raise ValueError(self.lack_of(name, field, "learn from"))
         return self.budget.limit(scene)
+
+    def lack_of(self, name: str, field: str, purpose: str) -> str:
+        """Says that a scene has no such array, and which columns of its file may be it.
+
+        Args:
+            name: of the scene.
+            field: of `Scene`.
+            purpose: what the array is for, as a verb.
+        """
+        unread = ", ".join(self.unread_columns(name))
+        hint = f"; not understood in its file: {unread}" if unread else ""
+        return f"scene {name} must have {field} to {purpose}, got none{hint}"
