@@ -155,5 +155,5 @@ def test_a_hash_is_of_what_is_learned_and_scored():
 
 def test_columns_that_may_be_the_labels_are_listed():
     split = replace(split_of(a=without("a", "labels")), unread_columns=lambda name: ("semanticID",))
-    with pytest.raises(ValueError, match="to learn from, got none; not understood .*: semanticID"):
+    with pytest.raises(ValueError, match=r"to learn from, got none; not understood .*: semanticID"):
         check_scenes(split, NEEDS)
