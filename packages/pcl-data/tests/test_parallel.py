@@ -16,6 +16,9 @@ import pytest
 
 from pcl_data.parallel import run_each
 
+sys.path.insert(0, str(Path(__file__).parent))
+import parallel_jobs
+
 
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_every_number_comes_with_its_result(n_workers):
@@ -52,16 +55,6 @@ def test_workers_end_with_a_killed_parent():
     assert "Traceback" not in _said_after(signal.SIGKILL, os.kill)  # and not TimeoutExpired
 
 
-def _write_slowly(folder, number):
-    """A file that is taken away when it cannot be finished."""
-    path = Path(folder, str(number))
-    path.touch()
-    try:
-        time.sleep(60)
-    finally:
-        path.unlink()
-
-
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 def test_an_interrupt_ends_jobs_that_have_begun(tmp_path):
     def press():
@@ -73,7 +66,7 @@ def test_an_interrupt_ends_jobs_that_have_begun(tmp_path):
     began = time.monotonic()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
     with pytest.raises(KeyboardInterrupt):
-        list(run_each(partial(_write_slowly, tmp_path), range(3), 2))
+        list(run_each(partial(parallel_jobs.write_slowly, tmp_path), range(3), 2))
     signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < 30
     assert list(tmp_path.iterdir()) == []
@@ -84,14 +77,7 @@ def test_an_interrupt_ends_jobs_that_have_begun(tmp_path):
 def test_a_killed_process_is_named(number):
     words = rf"process \d+ \(one of 2 in parallel\) was killed by {number.name}; memory"
     with pytest.raises(BrokenProcessPool, match=words):
-        list(run_each(partial(_kill_own_process, number), range(4), 2))
-
-
-def _kill_own_process(number, index):
-    if index == 1:
-        os.kill(os.getpid(), number)
-        time.sleep(60)
-    time.sleep(1)
+        list(run_each(partial(parallel_jobs.kill_own_process, number), range(4), 2))
 
 
 def _said_after(number, send):

@@ -5,50 +5,22 @@ import gc
 import multiprocessing
 import os
 import signal
-import time
+import sys
+from pathlib import Path
 
 import pytest
 
-from pcl_run import run_folder
-from pcl_run.config import Config
-from pcl_run.environment import FORMAT
 from pcl_run.lock import FILE, lock_folder
-from pcl_run.run_folder import prepare_folder
+
+sys.path.insert(0, str(Path(__file__).parent))
+import lock_holders
 
 SPAWN = multiprocessing.get_context("forkserver")
 
 
-class Settings(Config):
-    seed: int = 0
-
-
-def hold(folder, ready, done):
-    """Lock the folder, and start a process that outlives this one."""
-    lock = lock_folder(folder)
-    if os.fork() == 0:
-        done.wait(60)
-        os._exit(0)
-    ready.set()
-    time.sleep(60)
-    del lock
-
-
-def start(folder, gate, answers):
-    """`Run.open` but for what needs torch."""
-    run_folder.environment = lambda: {"format": FORMAT}
-    gate.wait(60)
-    try:
-        lock = prepare_folder(folder, Settings(), preset=None, overwrite=False, resume=False)
-        answers.put("")
-        time.sleep(0.5)
-        del lock
-    except ValueError as error:
-        answers.put(str(error))
-
-
 def test_a_lock_names_its_process_and_ends_with_it(tmp_path):
     ready, done = SPAWN.Event(), SPAWN.Event()
-    process = SPAWN.Process(target=hold, args=(tmp_path, ready, done))
+    process = SPAWN.Process(target=lock_holders.hold, args=(tmp_path, ready, done))
     process.start()
     assert ready.wait(60)
     message = rf"{tmp_path} is being written by process {process.pid} on \S+: wait, or stop it"
@@ -64,7 +36,10 @@ def test_a_lock_names_its_process_and_ends_with_it(tmp_path):
 
 def test_of_simultaneous_starts_exactly_one_wins(tmp_path):
     gate, answers = SPAWN.Event(), SPAWN.Queue()
-    started = [SPAWN.Process(target=start, args=(tmp_path / "run", gate, answers)) for _ in "abcd"]
+    started = [
+        SPAWN.Process(target=lock_holders.start, args=(tmp_path / "run", gate, answers))
+        for _ in "abcd"
+    ]
     for process in started:
         process.start()
     gate.set()
