@@ -25,7 +25,7 @@ def instance_colors(instances: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     run, target = Path(sys.argv[1]), Path(sys.argv[2])
-    find, _ = open_model(run, "cpu")
+    find = open_model(run, "cpu")[0]
     split = open_split(run_config(run).data)
     scene = split.load(split.validation[0])
     found = find(scene)
