@@ -67,3 +67,11 @@ def test_a_choice_is_a_budget_and_a_picture(room, tmp_path):
     marked = read_scene(tmp_path / "ply" / "room.ply").colors
     assert (marked[rows] == (255, 0, 255)).all()
     assert np.array_equal(marked[6:], room.colors[6:])
+
+
+def test_a_marked_scene_lies_where_the_scan_does(room, tmp_path):
+    far = replace(room, origin=np.array([388096.0, 3948996, 0]))
+    write_marked(tmp_path / "room.ply", far, np.array([3]))
+    marked = read_scene(tmp_path / "room.ply")
+    found, expected = (one.points[3] + one.origin for one in (marked, far))
+    np.testing.assert_allclose(found, expected, atol=1e-4)

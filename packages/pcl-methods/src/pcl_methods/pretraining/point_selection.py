@@ -87,7 +87,7 @@ def write_marked(path: Path, scene: Scene, rows: np.ndarray) -> None:
     shape = (len(scene.points), 3)
     colors = np.full(shape, 160, np.uint8) if scene.colors is None else np.array(scene.colors)
     colors[rows] = MARK
-    write_ply(path, scene.points, colors=colors)
+    write_ply(path, scene.points, colors=colors, origin=scene.origin)
 
 
 def _features(scene: Scene, encode: Encode) -> Tensor:
