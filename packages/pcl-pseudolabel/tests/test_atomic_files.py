@@ -2,12 +2,11 @@
 
 import errno
 import os
-import signal
 import stat
 
 import pytest
 
-from pcl_pseudolabel.atomic_files import remove_leftovers, whole_file
+from pcl_pseudolabel.atomic_files import whole_file
 
 
 def write(path, content=b"new"):
@@ -65,48 +64,3 @@ def test_bytes_that_do_not_reach_the_disk_replace_nothing(tmp_path, monkeypatch,
         write(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
-
-
-def killed_while_writing(path):
-    """A process that is killed once its bytes are in the temporary file."""
-    pid = os.fork()
-    if pid == 0:
-        os.fsync = lambda _descriptor: os.kill(os.getpid(), signal.SIGKILL)
-        write(path)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no fork")
-def test_what_a_kill_left_is_removed_by_the_next_writer_of_the_file(tmp_path):
-    for name in ("a[1]", "b"):
-        killed_while_writing(tmp_path / name)
-    (tmp_path / ".a[1].mine.txt").touch()
-    assert len(list(tmp_path.glob(".*.tmp"))) == 2
-    write(tmp_path / "a[1]")
-    mine, of_b, written = sorted(os.listdir(tmp_path))
-    assert (mine, written) == (".a[1].mine.txt", "a[1]")
-    assert of_b.startswith(".b.")  # of another file
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no open file")
-def test_what_is_being_written_stays(tmp_path):
-    with whole_file(tmp_path / "a") as file:
-        file.write(b"first")
-        write(tmp_path / "a", b"second")
-        remove_leftovers(tmp_path.glob(".*.tmp"))
-        assert len(list(tmp_path.glob(".*.tmp"))) == 1
-    assert (tmp_path / "a").read_bytes() == b"first"
-    assert os.listdir(tmp_path) == ["a"]
-
-
-def test_without_locks_files_are_written_and_nothing_is_removed(tmp_path, monkeypatch):
-    (tmp_path / ".a.0123.tmp").write_bytes(b"left")
-    fcntl = pytest.importorskip("fcntl")
-
-    def unsupported(*_):
-        raise OSError(errno.ENOTSUP, "no locks")
-
-    monkeypatch.setattr(fcntl, "flock", unsupported)
-    write(tmp_path / "a")
-    assert sorted(os.listdir(tmp_path)) == [".a.0123.tmp", "a"]

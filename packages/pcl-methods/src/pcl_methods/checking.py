@@ -16,13 +16,11 @@ from pcl_data.scene import Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.run_scenes import RunScenes
 from pcl_methods.segmentation.features import FeatureKind, point_features
-from pcl_methods.segmentation.scene_grid import REACH, STRIDE
+from pcl_methods.segmentation.scene_grid import scene_grid
 from pcl_run.counting import counting
 from pcl_run.threads import usable_cores
 
 PATIENCE = 5.0  # seconds after which the scenes that are left are checked in parallel processes
-AXIS_VOXELS = 2 * COORD_LIMIT  # of a scene, that a backbone can tell apart
-GAP = REACH + STRIDE  # voxels at most that are left of an empty gap (`scene_grid`)
 HASHED = ("points", "colors", "intensity", "labels", "instances")
 
 
@@ -114,21 +112,17 @@ def check_scenes(
 
 
 def check_range(scene: Scene, voxel_size: float) -> None:
-    """Return quietly if the voxels of a scene can be told apart, wide empty gaps not counted.
+    """Return quietly if the voxels of a scene can be told apart (`scene_grid`).
 
     Raises:
-        ValueError: naming the axis that spans too many.
+        ValueError: naming the scene, if it spans too many.
     """
-    for axis, values in zip("xyz", np.asarray(scene.points).T, strict=True):
-        if float(np.ptp(values)) / voxel_size < AXIS_VOXELS:
-            continue
-        places = np.unique(np.floor(values.astype(np.float64) / voxel_size))
-        span = 1 + int(np.diff(places).clip(max=GAP).sum())
-        if span > AXIS_VOXELS:
-            raise ValueError(
-                f"scene {scene.name}: {axis} must span at most {AXIS_VOXELS} voxels of "
-                f"{voxel_size:g} m, got {span}: larger voxels, or smaller scenes"
-            )
+    if float(np.ptp(scene.points, axis=0).max()) / voxel_size < COORD_LIMIT:
+        return
+    try:
+        scene_grid(scene.points, voxel_size)
+    except ValueError as error:
+        raise ValueError(f"scene {scene.name}: {error}; voxels have {voxel_size:g} m") from None
 
 
 def content_hash(*scenes: Scene) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pcl_pseudolabel.atomic_files import remove_leftovers, whole_file
+from pcl_pseudolabel.atomic_files import whole_file
 from pcl_pseudolabel.provenance import Provenance
 from pcl_pseudolabel.pseudo_label_file import read_pseudo_labels, write_pseudo_labels
 from pcl_pseudolabel.pseudo_labels import PseudoLabels
@@ -51,7 +51,6 @@ class PseudoLabelStore:
 
     def __init__(self, root: str | Path, provenance: Provenance) -> None:
         self.root, self.provenance = Path(root), provenance
-        remove_leftovers(list(self.root.rglob(".*.npz.*.tmp")))
 
     @classmethod
     def open(cls, root: str | Path) -> "PseudoLabelStore":
