@@ -240,7 +240,7 @@ def test_predict_never_replaces_its_scan(finished, tmp_path):
     spread_out[:, 0] *= np.float32(5e5)
     write_ply(scan, spread_out, colors=room.colors)
     words = ["predict", scan, "--model", finished, "--out", tmp_path / "out"]
-    assert "x must span at most 65536 voxels of 0.08 m" in call(*words, code=2)
+    assert "must span at most 65536 voxels of 0.08 m" in call(*words, code=2)
     assert not (tmp_path / "out").exists()
 
 

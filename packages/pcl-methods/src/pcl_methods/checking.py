@@ -121,8 +121,11 @@ def check_range(scene: Scene, voxel_size: float) -> None:
         return
     try:
         scene_grid(scene.points, voxel_size)
-    except ValueError as error:
-        raise ValueError(f"scene {scene.name}: {error}; voxels have {voxel_size:g} m") from None
+    except ValueError:
+        raise ValueError(
+            f"scene {scene.name} must span at most {2 * COORD_LIMIT} voxels of {voxel_size:g} m along "
+            "an axis, wide empty space not counted: take larger voxels, or smaller scenes"
+        ) from None
 
 
 def content_hash(*scenes: Scene) -> str:
