@@ -123,8 +123,8 @@ def check_range(scene: Scene, voxel_size: float) -> None:
         scene_grid(scene.points, voxel_size)
     except ValueError:
         raise ValueError(
-            f"scene {scene.name} must span at most {2 * COORD_LIMIT} voxels of {voxel_size:g} m along "
-            "an axis, wide empty space not counted: take larger voxels, or smaller scenes"
+            f"scene {scene.name} must span at most {2 * COORD_LIMIT} voxels of {voxel_size:g} m "
+            "along an axis, wide empty space not counted: take larger voxels, or smaller scenes"
         ) from None
 
 
