@@ -12,7 +12,14 @@ APPS = sorted(path.parent for path in ROOT.glob("apps/*/pyproject.toml"))
 ALL = [*PACKAGES, *APPS]
 
 # Which packages each may import; a leaf may import none. Arrows lead down only.
-LEAVES = {"pcl_data", "pcl_backbones", "pcl_contrastive", "pcl_pseudolabel", "pcl_run"}
+LEAVES = {
+    "pcl_data",
+    "pcl_backbones",
+    "pcl_clip3d",
+    "pcl_contrastive",
+    "pcl_pseudolabel",
+    "pcl_run",
+}
 LAYERS = {"pcl_synth": {"pcl_data"}, "pcl_methods": LEAVES | {"pcl_synth"}}
 OURS = {path.name.replace("-", "_") for path in ALL}
 

@@ -10,7 +10,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 @pytest.mark.parametrize(
     ("name", "packages"),
     [
-        ("argument_shapes.py", ("data", "contrastive", "pseudolabel")),
+        ("argument_shapes.py", ("data", "clip3d", "contrastive", "pseudolabel")),
         ("argument_values.py", ("contrastive", "pseudolabel")),
         ("atomic_files.py", ("backbones", "pseudolabel")),
     ],
