@@ -66,6 +66,25 @@ def id_colors(ids: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n 3"]:
     return colors
 
 
+def quantity_colors(
+    values: Float[np.ndarray, " n"], low: float | int, high: float | int
+) -> UInt8[np.ndarray, "n 3"]:
+    """A colour for each value, from dark blue at `low` to yellow at `high`; grey where unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> quantity_colors(np.array([0.0, 2.0, np.nan]), 0, 1).tolist()
+        [[48, 18, 97], [253, 231, 37], [205, 205, 205]]
+    """
+    is_known = np.isfinite(values)
+    shifted = np.where(is_known, values, low) - low
+    position = np.clip(shifted / max(high - low, 1e-9), 0, 1) * (len(_RAMP) - 1)
+    channels = [np.interp(position, np.arange(len(_RAMP)), channel) for channel in _RAMP.T]
+    colors = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    colors[~is_known] = NOTHING
+    return colors
+
+
 def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> Layer:
     present = np.unique(labels)
     present = present[present >= 0]
@@ -89,18 +108,11 @@ def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> L
 
 def _quantity_layer(values: Float[np.ndarray, " n"], unit: str) -> Layer:
     """A ramp from the 1st to the 99th percentile, so that a stray value does not take it all."""
-    is_known = np.isfinite(values)
-    low, high = np.percentile(values[is_known], [1, 99]) if is_known.any() else (0.0, 0.0)
-    values = np.where(is_known, values, low)
-    position = np.clip((values - low) / max(high - low, 1e-9), 0, 1) * (len(_RAMP) - 1)
-    steps = np.arange(len(_RAMP))
-    channels = [np.interp(position, steps, channel) for channel in _RAMP.T]
-    legend = [
-        (f"{low + (high - low) * step / steps[-1]:.3g}{unit}", _rgb(_RAMP[step])) for step in steps
-    ]
-    colors = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
-    colors[~is_known] = NOTHING
-    return Layer(colors, legend)
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, [1, 99]) if len(known) else (0.0, 0.0)
+    steps = np.linspace(low, high, len(_RAMP))
+    legend = [(f"{step:.3g}{unit}", _rgb(color)) for step, color in zip(steps, _RAMP, strict=True)]
+    return Layer(quantity_colors(values, float(low), float(high)), legend)
 
 
 def _rgb(color: np.ndarray) -> tuple[int, int, int]:

@@ -39,6 +39,8 @@ def open_budget(
     if config.labeled:
         labeled = matching("data.labeled", config.labeled, names)
         return LabelBudget(f"lr-{len(labeled)}-named", labeled)
+    if word == "none":
+        return LabelBudget("none", ())
     is_lidar = config.features == "intensity"
     if match := re.fullmatch(r"(\d+\.?\d*|\.\d+)%", word):
         choose = random_sweep_budget if is_lidar else reconstruction_budget
@@ -60,8 +62,8 @@ def open_budget(
     if Path(word).suffix == ".txt":
         return listed_budget(word, names, "lidar" if is_lidar else "lr")
     raise ValueError(
-        "data.budget must be like 5%, 10scenes, 20pts, every-100th, scenes.txt or points.npz, got "
-        f"{word}"
+        "data.budget must be like 5%, 10scenes, 20pts, every-100th, scenes.txt, points.npz or none, "
+        f"got {word}"
     )
 
 

@@ -1,0 +1,1 @@
+"""3D semantic segmentation from images and class names, without any annotation."""

@@ -1,0 +1,150 @@
+"""Labels of the points of a scene by what an image encoder sees in its frames.
+
+Kang et al., "Hierarchical Intra-modal Correlation Learning for Label-free 3D Semantic
+Segmentation", CVPR 2024, section 3.1: a pixel has the class whose text is nearest to its feature,
+and gives it to the point that is seen there. Features of pixels are never kept: of each geometric
+set there is the mean.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pcl_clip3d import ImageEncoder, PixelPairs, fuse_views, pair_pixels
+from pcl_data import Frame, Scene
+
+SHARPNESS = 100.0  # of the softmax over cosines, CLIP's own
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """When a point is seen in a frame (`pcl_clip3d.visible_points`).
+
+    Args:
+        absolute_tolerance: metres between the depth of a point and the one measured.
+        relative_tolerance: share of the measured depth that is added to it.
+        border: pixels at the rim of an image that see nothing.
+        near: metres in front of the camera that see nothing.
+    """
+
+    absolute_tolerance: float = 0.05
+    relative_tolerance: float = 0.0
+    border: int = 0
+    near: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageLabels:
+    """What images say of one scene: a row for each point in each view that sees it.
+
+    Args:
+        point_index: (m,) int64 row in the scene.
+        views: (m,) int64 number of the frame, ascending.
+        labels: (m,) int64 class of the pixel.
+        confidence: (m,) float32 softmax of the class, in [0, 1].
+        sets: (n,) int64 geometric set of each point of the scene, -1 none.
+        set_features: (s, d) float32 mean image feature of each set, unit; 0 where nobody saw it.
+    """
+
+    point_index: np.ndarray
+    views: np.ndarray
+    labels: np.ndarray
+    confidence: np.ndarray
+    sets: np.ndarray
+    set_features: np.ndarray
+
+    def fused(self, labels: np.ndarray, n_classes: int) -> np.ndarray:
+        """The class of each point by a vote of its views, (n,) int64; -1 where nobody saw it.
+
+        Args:
+            labels: (m,) of each row, those of the images or refined ones.
+            n_classes: of the labels.
+        """
+        votes = torch.eye(n_classes)[torch.from_numpy(labels)]
+        index = torch.from_numpy(self.point_index)
+        return fuse_views(index, votes, len(self.sets), rule="votes").labels.numpy()
+
+    def dense_bytes(self, dim: int) -> int:
+        """What the features of all rows would take in half precision."""
+        return 2 * dim * len(self.labels)
+
+
+@torch.inference_mode()
+def label_images(
+    scene: Scene,
+    encoder: ImageEncoder,
+    text_features: Tensor,
+    sets: np.ndarray,
+    *,
+    visibility: Visibility = Visibility(),
+) -> ImageLabels:
+    """What the frames of a scene say of its points.
+
+    Args:
+        scene: with frames; where a frame has no depth, the points themselves hide each other.
+        encoder: of images.
+        text_features: (c, d) of the classes, in the same space.
+        sets: (n,) geometric set of each point, -1 none.
+        visibility: when a point is seen.
+
+    Raises:
+        ValueError: if the scene has no frames, no frame sees a point, or a frame's intrinsics do
+            not fit its image.
+    """
+    if not len(scene.frames):
+        raise ValueError(f"scene {scene.name} must have frames to be labeled, got none")
+    points = torch.from_numpy(np.ascontiguousarray(scene.points))
+    means = _SetMeans(torch.from_numpy(np.ascontiguousarray(sets)), text_features.shape[1])
+    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for number, frame in enumerate(scene.frames):
+        pairs = frame_pairs(points, frame, visibility)
+        if len(pairs.point_index) == 0:
+            continue
+        dense = encoder(torch.from_numpy(np.ascontiguousarray(frame.image)))
+        features = dense.at(pairs.pixel_index.to(dense.grid.device)).float()
+        scores = (SHARPNESS * normalize(features, dim=1) @ text_features.T).softmax(dim=1)
+        confidence, labels = scores.max(dim=1)
+        means.add(pairs.point_index, features.cpu())
+        views = torch.full_like(pairs.point_index, number)
+        rows.append((pairs.point_index, views, labels.cpu(), confidence.cpu()))
+    if not rows:
+        raise ValueError(
+            f"scene {scene.name} must have frames that see its points, got {len(scene.frames)} "
+            "that see none: do their poses belong to these points?"
+        )
+    columns = [torch.cat(column).numpy() for column in zip(*rows, strict=True)]
+    return ImageLabels(*columns, np.asarray(sets), means.compute().numpy())
+
+
+def frame_pairs(points: Tensor, frame: Frame, visibility: Visibility) -> PixelPairs:
+    """The points (n, 3) that a frame sees, and where."""
+    depth = None if frame.depth is None else torch.from_numpy(np.ascontiguousarray(frame.depth))
+    return pair_pixels(
+        points,
+        torch.from_numpy(np.asarray(frame.intrinsics, np.float64)),
+        torch.from_numpy(np.asarray(frame.camera_to_world, np.float64)),
+        (frame.image.shape[0], frame.image.shape[1]),
+        depth_image=depth,
+        absolute_tolerance=visibility.absolute_tolerance,
+        relative_tolerance=visibility.relative_tolerance,
+        border=visibility.border,
+        near=visibility.near,
+    )
+
+
+class _SetMeans:
+    """Mean of the features of the points of each set, over all views."""
+
+    def __init__(self, sets: Tensor, dim: int) -> None:
+        self.sets = sets
+        self.sums = torch.zeros(int(sets.max()) + 1 if len(sets) else 0, dim)
+
+    def add(self, point_index: Tensor, features: Tensor) -> None:
+        of_set = self.sets[point_index]
+        self.sums.index_add_(0, of_set[of_set >= 0], normalize(features[of_set >= 0], dim=1))
+
+    def compute(self) -> Tensor:
+        return normalize(self.sums, dim=1)

@@ -1,0 +1,105 @@
+"""Scores of label-free segmentation: mIoU, and its mean over the foreground alone."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pcl_data import LabelSet, Scene
+from pcl_data.evaluation import ScoreProtocol, SemanticEvaluator
+from pcl_data.splits import SceneSplit
+from pcl_methods.labelfree.ensemble import chosen_by_cosine, image_features
+from pcl_methods.labelfree.image_labels import ImageLabels
+from pcl_methods.labelfree.samples import refine_in_sets
+from pcl_methods.labelfree.text_network import OpenVocabulary
+
+
+def score_classes(
+    scenes: Iterable[Scene],
+    find: Callable[[Scene], np.ndarray],
+    label_set: LabelSet,
+    *,
+    protocol: ScoreProtocol = ScoreProtocol(tta=False),
+) -> dict[str, Any]:
+    """mIoU, mAcc, and the mean IoU of the foreground, `f_miou`.
+
+    The foreground are the classes with instances, without wall, floor and ceiling, as in Ding et
+    al., "PLA: Language-Driven Open-Vocabulary 3D Scene Understanding", CVPR 2023.
+
+    Args:
+        scenes: with labels.
+        find: the class of every point of a scene, (n,), -1 none.
+        label_set: of the labels.
+        protocol: how the scores were made.
+
+    Returns:
+        fractions, NaN where undefined, `per_class`, and `protocol` and `f_protocol`.
+
+    Raises:
+        ValueError: if a scene has no labels.
+    """
+    evaluator = SemanticEvaluator(label_set, protocol=protocol)
+    for scene in scenes:
+        if scene.labels is None:
+            raise ValueError(f"scene {scene.name} must have labels to be scored, got none")
+        evaluator.update(np.asarray(scene.labels), find(scene))
+    found = evaluator.compute()
+    foreground = [found.per_class[label_set.names[i]] for i in label_set.things]
+    known = [value for value in foreground if not np.isnan(value)]
+    return {
+        "miou": found.miou,
+        "f_miou": float(np.mean(known)) if known else float("nan"),
+        "macc": found.macc,
+        "per_class": found.per_class,
+        "protocol": found.protocol,
+        "f_protocol": f"{found.protocol}/foreground",
+    }
+
+
+def score_parts(
+    split: SceneSplit,
+    load_labels: Callable[[str], ImageLabels],
+    vocabulary: OpenVocabulary,
+    *,
+    trained_on: str,
+) -> list[dict[str, Any]]:
+    """Scores of every step from images to network on the held-out scenes, a row a step.
+
+    The labels of the images projected to the points; the same refined in sets; the network; and the
+    2D-3D ensemble (`chosen_by_cosine`), which needs images of the scene that is labeled. A point
+    that no image sees is wrong in the first two.
+
+    Args:
+        split: with held-out scenes.
+        load_labels: the image labels of each of them.
+        vocabulary: the trained network.
+        trained_on: name of the data that was learned from.
+    """
+    label_set, text = vocabulary.segmenter.label_set, vocabulary.text_features
+    n_classes = label_set.n_classes
+
+    def projected(scene: Scene) -> np.ndarray:
+        found = load_labels(scene.name)
+        return found.fused(found.labels, n_classes)
+
+    def refined(scene: Scene) -> np.ndarray:
+        found = load_labels(scene.name)
+        return found.fused(refine_in_sets(found, n_classes), n_classes)
+
+    def ensemble(scene: Scene) -> np.ndarray:
+        by_image = image_features(load_labels(scene.name)).to(text)
+        cosines = chosen_by_cosine(by_image, vocabulary.features(scene), text)
+        return cosines.argmax(dim=1).cpu().numpy()
+
+    steps = {
+        "projected labels": projected,
+        "refined in sets": refined,
+        "network": lambda scene: vocabulary.segmenter(scene).labels,
+        "2D-3D ensemble": ensemble,
+    }
+    told = {"tta": False, "budget": "none", "trained_on": trained_on}
+    protocol = ScoreProtocol(split.data, "held-out", **told)
+    return [
+        {"step": name, **score_classes(map(split.load, split.validation), find, label_set, protocol=protocol)}
+        for name, find in steps.items()
+    ]
