@@ -46,6 +46,10 @@ def run(
         Path | None,
         typer.Option(help="what round 0 starts from: a run of any app, or a file of weights"),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="a run of labelfree-cli that labels the scans in place of annotators"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="of the training, not the data")] = None,
     devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,
     nodes: Annotated[int, typer.Option(min=1)] = 1,
@@ -63,7 +67,8 @@ def run(
         from pcl_run.start import Start, with_options
         from twist_cli.config import PRESETS, RunConfig
 
-        options = {"data.root": data, "init": init, "seed": seed, "train.precision": precision}
+        options = {"data.root": data, "init": init, "labels": labels, "seed": seed}
+        options |= {"train.precision": precision}
         given = with_options(overrides, options)
         start = Start(preset, config, given, out, resume, overwrite, devices, nodes)
         settings = start.settings(RunConfig, PRESETS)  # before torch is loaded

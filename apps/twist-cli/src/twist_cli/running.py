@@ -11,6 +11,11 @@ from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
 from pcl_methods.kept_split import check_split, keep_split, read_kept
 from pcl_methods.segmentation.scoring import shown_number
+from pcl_methods.segmentation.segmenter import load_segmenter
+from pcl_methods.self_training.predicted_labels import (
+    with_predicted_labels,
+    write_predicted_labels,
+)
 from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
@@ -22,7 +27,7 @@ from twist_cli.building import model_card, self_training_of, start_model
 from twist_cli.config import RunConfig
 from twist_cli.forecasting import forecast_run
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, PREDICTED = "model.safetensors", "predicted_labels"
 
 
 def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, Any]:
@@ -38,10 +43,17 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     facts = check_split(split, needs_of(config), kept)
     fabric = start.fabric(config.train.precision)
     model, init = start_model(config, split.label_set)
+    labeler = None if config.labels is None else load_segmenter(config.labels, fabric.device)
     if dry_run:
         return forecast_run(config, fabric, split, model, facts)
     run = start.open_run("twist", config)
     keep_split(run, split, facts)
+    if labeler is not None:
+        folder = run.folder / PREDICTED
+        if run.is_writer:
+            write_predicted_labels(split, labeler, folder, min_points=config.twist.min_points)
+        fabric.barrier()
+        split = with_predicted_labels(split, folder)
     if init is not None:
         run.log(str(init))
     rows = self_training_of(config, run, fabric, split, model).all_rounds()
@@ -56,7 +68,9 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
 def needs_of(config: RunConfig) -> SceneNeeds:
     """What scenes must have: instances are learned and scored."""
     both = ("labels", "instances")
-    return SceneNeeds(config.model.voxel_size, config.data.features, learned=both, scored=both)
+    learned = both if config.labels is None else ()
+    size, features = config.model.voxel_size, config.data.features
+    return SceneNeeds(size, features, learned=learned, scored=both)
 
 
 def _check_labels(config: RunConfig, split: SceneSplit) -> None:
