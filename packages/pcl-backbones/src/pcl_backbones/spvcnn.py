@@ -6,6 +6,7 @@ voxels are interpolated at the points, and the mean of the points goes back to t
 are the voxels of the input, as in CLIP2Scene's code.
 """
 
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,7 +20,6 @@ from pcl_backbones.sparse import BatchNorm, Conv3d, ConvNorm, ConvTranspose3d, c
 from pcl_backbones.sparse_tensor import SparseTensor, in_raster_order
 
 STEM_CHANNELS, PLANES = 32, (32, 64, 128, 256, 256, 128, 96, 96)
-MOMENTUM = 0.1
 
 
 class SPVCNN(nn.Module):
@@ -29,6 +29,7 @@ class SPVCNN(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the last layer; None leaves it out.
         width: factor on every inner channel count; 1 is the published network.
+        bn_momentum: of the batch norms outside residual blocks and the point branch.
         dropout: share of features that training drops where the branches meet.
 
     Attributes:
@@ -51,23 +52,25 @@ class SPVCNN(nn.Module):
         out_channels: int | None,
         *,
         width: float = 1.0,
+        bn_momentum: float = 0.1,
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
         stem, *planes = scaled((STEM_CHANNELS, *PLANES), width)
+        norm = partial(BatchNorm, momentum=bn_momentum)
         down, up = planes[:4], planes[4:]
         self.stem = nn.Sequential(
-            ConvNorm(Conv3d(in_channels, stem, 3), _norm(stem)),
-            ConvNorm(Conv3d(stem, stem, 3), _norm(stem)),
+            ConvNorm(Conv3d(in_channels, stem, 3), norm(stem)),
+            ConvNorm(Conv3d(stem, stem, 3), norm(stem)),
         )
         self.down, self.enc, self.up, self.dec = (nn.ModuleList() for _ in range(4))
         channels, skips = stem, [stem, *down[:3]]
         for count in down:
-            self.down.append(ConvNorm(Conv3d(channels, channels, 2, stride=2), _norm(channels)))
+            self.down.append(ConvNorm(Conv3d(channels, channels, 2, stride=2), norm(channels)))
             self.enc.append(residual_blocks(channels, count, 2))
             channels = count
         for count, skip in zip(up, reversed(skips), strict=True):
-            self.up.append(ConvNorm(ConvTranspose3d(channels, count, 2, stride=2), _norm(count)))
+            self.up.append(ConvNorm(ConvTranspose3d(channels, count, 2, stride=2), norm(count)))
             self.dec.append(residual_blocks(count + skip, count, 2))
             channels = count
         meeting = (stem, down[-1], up[1], up[3])
@@ -156,7 +159,3 @@ def points_in_voxels(fine: SparseTensor, coarse: SparseTensor) -> PointsInVoxels
     owner, corners, of_corners = rows[0], torch.stack(rows, dim=1), torch.stack(weights, dim=1)
     corners = torch.where(corners < 0, owner[:, None], corners)
     return PointsInVoxels(owner, corners, of_corners / of_corners.sum(dim=1, keepdim=True))
-
-
-def _norm(n_channels: int) -> BatchNorm:
-    return BatchNorm(n_channels, momentum=MOMENTUM)

@@ -69,7 +69,7 @@ class DataConfig(Config):
 class ModelConfig(Config):
     """The backbone, and how it is computed."""
 
-    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c", "submanifold"] = (
+    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c", "submanifold", "spvcnn"] = (
         "res16unet34c"
     )
     width: float = Field(1.0, gt=0, description="factor on every inner channel count")

@@ -1,13 +1,13 @@
 """What a phrase means in a scene: how well it fits each point."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from pcl_clip3d import TextEncoder, query_points
+from pcl_clip3d import query_points
 from pcl_data import Scene
 from pcl_data.colormaps import quantity_colors, scene_layers
 from pcl_data.export import write_html, write_ply
@@ -18,7 +18,7 @@ def relevance(
     features: Float[Tensor, "n d"],
     phrase: str,
     others: Sequence[str],
-    encode_text: TextEncoder,
+    encode_text: Callable[[Sequence[str]], Tensor],
 ) -> np.ndarray:
     """How well each point fits a phrase rather than others, (n,) float32 in [0, 1].
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from pcl_backbones import (
+    SPVCNN,
     OffsetHead,
     Res16UNet14A,
     Res16UNet18A,
@@ -18,12 +19,13 @@ from pcl_backbones import (
     SubmanifoldUNet,
 )
 
-Backbone = Res16UNet14A | Res16UNet18A | Res16UNet34C | SubmanifoldUNet
+Backbone = Res16UNet14A | Res16UNet18A | Res16UNet34C | SubmanifoldUNet | SPVCNN
 BACKBONES: dict[str, type[Backbone]] = {
     "res16unet14a": Res16UNet14A,
     "res16unet18a": Res16UNet18A,
     "res16unet34c": Res16UNet34C,
     "submanifold": SubmanifoldUNet,
+    "spvcnn": SPVCNN,
 }
 
 
