@@ -14,6 +14,7 @@ from records import RESULTS, Record, Table, read_records, read_table
 
 SCORES = {
     "miou": "mIoU",
+    "f_miou": "Foreground mIoU",
     "ap50": "AP50",
     "object_coverage": "Objects of a scene that the points hit",
     "relative_speed": "Speed, of one training alone with the library's default",
