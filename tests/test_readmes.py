@@ -11,8 +11,11 @@ import pytest
 import typer
 
 import data_cli.main
+import labelfree_cli.main
 import pretrain_cli.main
 import twist_cli.main
+from labelfree_cli.config import PRESETS as LABELFREE_PRESETS
+from labelfree_cli.config import RunConfig as LabelFreeConfig
 from pcl_data.opening import KINDS, read_options, read_words
 from pcl_methods.settings import DataConfig
 from pcl_run.config import Config, load_config
@@ -22,9 +25,17 @@ from twist_cli.config import PRESETS, RunConfig
 ROOT = Path(__file__).parent.parent
 PLACES = ("*.md", "docs/*.md", "*/README.md", "*/*/README.md", "apps/*/src/*/main.py")
 FILES = sorted({p for place in PLACES for p in ROOT.glob(place) if p.name != "CHANGELOG.md"})
-APPS = {"data-cli": data_cli.main, "pretrain-cli": pretrain_cli.main, "twist-cli": twist_cli.main}
+APPS = {
+    "data-cli": data_cli.main,
+    "labelfree-cli": labelfree_cli.main,
+    "pretrain-cli": pretrain_cli.main,
+    "twist-cli": twist_cli.main,
+}
 COMMANDS = {name: typer.main.get_command(module.app).commands for name, module in APPS.items()}
 SCHEMAS = {
+    ("labelfree-cli", "labels"): (LabelFreeConfig, LABELFREE_PRESETS),
+    ("labelfree-cli", "run"): (LabelFreeConfig, LABELFREE_PRESETS),
+    ("labelfree-cli", "evaluate"): (LabelFreeConfig, LABELFREE_PRESETS),
     ("pretrain-cli", "pairs"): (DataConfig, {"quick": {}}),
     ("pretrain-cli", "run"): (PretrainConfig, PRETRAIN_PRESETS),
     ("twist-cli", "run"): (RunConfig, PRESETS),
