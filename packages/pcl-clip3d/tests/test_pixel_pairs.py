@@ -47,10 +47,11 @@ def test_occlusion_is_of_other_points_or_none():
 
 def test_options_reach_the_test_of_visibility():
     points, wall = room(), torch.full(SIZE, 3.5)
-    options = {"depth_image": wall, "absolute_tolerance": 0.0}
-    count = lambda **more: len(  # noqa: E731
-        pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, **options, **more).point_index
-    )
+
+    def count(**options):
+        options = {"depth_image": wall, "absolute_tolerance": 0.0} | options
+        return len(pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, **options).point_index)
+
     assert (count(), count(relative_tolerance=0.15)) == (0, 400)
     assert count(relative_tolerance=0.15, near=3.5) == 200
     assert count(relative_tolerance=0.15, border=12) < 400
@@ -109,7 +110,9 @@ def test_the_whole_image_is_a_crop_that_changes_nothing():
 def test_a_mirrored_image_shows_the_same_at_the_mirrored_pixels():
     pairs, image = random_pairs(), torch.rand(SIZE)
     mirrored = flip_pairs(pairs, 64)
-    assert torch.equal(image.flip(1)[mirrored.pixel_index.unbind(1)], image[pairs.pixel_index.unbind(1)])
+    assert torch.equal(
+        image.flip(1)[mirrored.pixel_index.unbind(1)], image[pairs.pixel_index.unbind(1)]
+    )
     assert torch.equal(flip_pairs(mirrored, 64).pixel_index, pairs.pixel_index)
 
 
@@ -157,11 +160,15 @@ def test_the_first_crop_with_enough_pairs_is_taken_and_else_the_best():
     spread = random_pairs(3000)
     generators = [torch.Generator().manual_seed(5) for _ in range(3)]
     first, best = (
-        draw_crop(spread, SIZE, n_tries=n, generator=g, min_share=1, min_pairs=3000, area=(0.3, 0.9))
+        draw_crop(
+            spread, SIZE, n_tries=n, generator=g, min_share=1, min_pairs=3000, area=(0.3, 0.9)
+        )
         for n, g in zip((1, 50), generators[:2], strict=True)
     )
     assert in_crop(spread, best) > in_crop(spread, first)
-    enough = draw_crop(spread, SIZE, n_tries=50, generator=generators[2], min_pairs=100, area=(0.3, 0.9))
+    enough = draw_crop(
+        spread, SIZE, n_tries=50, generator=generators[2], min_pairs=100, area=(0.3, 0.9)
+    )
     assert enough == first
 
 

@@ -184,9 +184,7 @@ def crop_pairs(pairs: PixelPairs, crop: Crop, output_size: tuple[int, int]) -> P
         raise ValueError(f"crop and output_size must be positive, got {crop} and {output_size}")
     is_in = _is_in(pairs, crop)
     pixels = pairs.pixel_index[is_in]
-    corner, old, new = (
-        pixels.new_tensor(pair) for pair in (crop[:2], crop[2:], output_size)
-    )
+    corner, old, new = (pixels.new_tensor(pair) for pair in (crop[:2], crop[2:], output_size))
     moved = torch.div((2 * (pixels - corner) + 1) * new, 2 * old, rounding_mode="floor")
     return PixelPairs(pairs.point_index[is_in], moved)
 

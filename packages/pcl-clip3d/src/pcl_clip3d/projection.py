@@ -60,7 +60,8 @@ def project_points(
     Example:
         >>> import torch
         >>> intrinsics = torch.tensor([[100.0, 0, 32], [0, 100, 24], [0, 0, 1]])
-        >>> pixels, depth = project_points(torch.tensor([[0.5, -0.25, 2]]), intrinsics, torch.eye(4))
+        >>> point = torch.tensor([[0.5, -0.25, 2]])
+        >>> pixels, depth = project_points(point, intrinsics, torch.eye(4))
         >>> pixels.tolist(), depth.tolist()
         ([[57.0, 11.5]], [2.0])
     """

@@ -85,9 +85,7 @@ class ViewFusion:
         self._rows = ViewMean(n_points, n_classes, device=device)
 
     @checked
-    def update(
-        self, point_index: Int[Tensor, " m"], probabilities: Float[Tensor, "m c"]
-    ) -> None:
+    def update(self, point_index: Int[Tensor, " m"], probabilities: Float[Tensor, "m c"]) -> None:
         """Add views of points.
 
         Args:
