@@ -1,13 +1,18 @@
 """Tests of pcl_data.datasets.frame_folder on frames that are written here."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from pcl_data import Scene, save_scene
 from pcl_data.datasets import FrameFolder
+from pcl_data.export import write_ply
 from pcl_data.testing import check_dataset
 
 INTRINSICS = np.array([[8.0, 0, 3.5, 0], [0, 8, 2.5, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+COLOR_INTRINSICS = np.array([[16.0, 0, 7.5, 0], [0, 16, 5.5, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 TURN = np.array([[1.0, 0, 0, 5], [0, 0, 1, 0], [0, -1, 0, 1], [0, 0, 0, 1]])  # looks along y
 
 
@@ -21,7 +26,7 @@ def write(folder, n_frames, *, intrinsics="intrinsic/intrinsic_depth.txt"):
         Image.fromarray(depth).save(folder / "depth" / f"{i}.png")
         Image.fromarray(np.full((12, 16, 3), i, np.uint8)).save(folder / "color" / f"{i}.png")
         np.savetxt(folder / "pose" / f"{i}.txt", TURN)
-    np.savetxt(folder / intrinsics, INTRINSICS)
+    np.savetxt(folder / intrinsics, COLOR_INTRINSICS if "color" in intrinsics else INTRINSICS)
 
 
 @pytest.fixture
@@ -57,7 +62,84 @@ def test_lost_frames_are_left_out_and_colour_intrinsics_scaled(tmp_path):
     np.savetxt(tmp_path / "a" / "pose" / "0.txt", np.full((4, 4), -np.inf))
     (frame,) = FrameFolder(tmp_path)[0].frames
     assert frame.image.max() == 1
-    np.testing.assert_allclose(frame.intrinsics[0], [4, 0, 1.5])
+    np.testing.assert_allclose(frame.intrinsics, INTRINSICS[:3, :3])
+
+
+SCAN = np.array([[5, 2, 1], [5, 3, 1], [6, 3, 1]], np.float32)
+
+
+def write_scan(folder, **arrays):
+    write_ply(folder / "scan.ply", SCAN, **arrays)
+
+
+def test_a_scan_is_the_scene_in_place_of_what_the_frames_see(root):
+    colors, faces = np.full((3, 3), 7, np.uint8), np.array([[0, 1, 2]])
+    write_scan(root / "attic", colors=colors, faces=faces)
+    folder = FrameFolder(root, ["attic"])
+    check_dataset(folder)
+    scene = folder[0]
+    assert scene.name == "attic"
+    np.testing.assert_array_equal(scene.points, SCAN)
+    np.testing.assert_array_equal(scene.colors, colors)
+    np.testing.assert_array_equal(scene.faces, faces)
+    (frame,) = scene.frames
+    assert frame.depth.shape == (6, 8)
+    np.testing.assert_array_equal(frame.camera_to_world, TURN)
+
+
+def test_a_scan_folder_is_a_scan_and_its_labels_can_be_left_out(root):
+    points, labels = np.zeros((2, 3), np.float32), np.array([1, -1])
+    save_scene(Scene("any", points, labels=labels), root / "attic" / "scan")
+    assert FrameFolder(root, ["attic"])[0].labels.tolist() == [1, -1]
+    assert FrameFolder(root, ["attic"], label_ids="none")[0].labels is None
+
+
+def test_frames_without_depth_need_a_scan(root):
+    folder = root / "attic"
+    shutil.rmtree(folder / "depth")
+    np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", COLOR_INTRINSICS)
+    with pytest.raises(FileNotFoundError, match=r"attic/scan\.ply missing, .*stand in for depth/"):
+        FrameFolder(root, ["attic"])
+    write_scan(folder)
+    dataset = FrameFolder(root, ["attic"])
+    check_dataset(dataset)
+    (frame,) = dataset[0].frames
+    assert (frame.depth, frame.image.shape) == (None, (12, 16, 3))
+    np.testing.assert_array_equal(frame.intrinsics, COLOR_INTRINSICS[:3, :3])
+    (folder / "intrinsic" / "intrinsic_color.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"attic/intrinsic/intrinsic_color\.txt missing"):
+        FrameFolder(root, ["attic"])
+
+
+def test_cameras_move_with_a_scan_that_lies_far_from_the_origin(root):
+    far = np.array([300_000.0, 5_000_000, 100])
+    np.savetxt(root / "attic" / "scan.xyz", SCAN + far, "%.3f")
+    pose = TURN.copy()
+    pose[:3, 3] += far
+    np.savetxt(root / "attic" / "pose" / "0.txt", pose)
+    scene = FrameFolder(root, ["attic"])[0]
+    (frame,) = scene.frames
+    assert np.abs(scene.points).max() < 1024
+    ray = scene.points[0] - frame.camera_to_world[:3, 3]
+    np.testing.assert_allclose(ray, SCAN[0] - TURN[:3, 3], atol=1e-6)
+
+
+def test_two_scans_or_a_scan_of_an_unknown_format_are_errors(root):
+    (root / "attic" / "scan.obj").write_text("v 0 0 0\n")
+    with pytest.raises(ValueError, match=r"scan\.obj: must be a scene folder or \.ply"):
+        FrameFolder(root, ["attic"])[0]
+    write_scan(root / "attic")
+    assert len(FrameFolder(root, ["attic"])[0].points) == 3
+    (root / "attic" / "scan.xyz").write_text("0 0 0\n")
+    with pytest.raises(ValueError, match=r"attic: must hold one scan, got scan\.ply and scan\.xyz"):
+        FrameFolder(root, ["attic"])
+
+
+def test_points_of_a_scan_without_a_place_are_left_out_on_request(root):
+    (root / "attic" / "scan.xyz").write_text("0 0 0\nnan 0 0\n1 1 1\n")
+    with pytest.raises(ValueError, match="drop_invalid=true"):
+        FrameFolder(root, ["attic"])[0]
+    assert len(FrameFolder(root, ["attic"], drop_invalid=True)[0].points) == 2
 
 
 def test_what_is_missing_or_wrong_is_named(root):

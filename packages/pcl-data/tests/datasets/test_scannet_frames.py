@@ -1,6 +1,7 @@
 """Tests of pcl_data.datasets.scannet_frames on frames that are written here, through ScanNet."""
 
 import json
+import shutil
 import struct
 import zlib
 
@@ -17,6 +18,7 @@ NAME = "scene0000_00"
 DEPTH = np.full((6, 8), 2000, np.uint16)
 COLOR = np.zeros((12, 16, 3), np.uint8)
 INTRINSICS = np.array([[8.0, 0, 3.5, 0], [0, 8, 2.5, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+COLOR_INTRINSICS = np.array([[16.0, 0, 7.5, 0], [0, 16, 5.5, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 POSE = np.eye(4)  # looks along z at the points, which are 2 m away
 LOST = np.full((4, 4), -np.inf)
 SHIFT = np.array([[1.0, 0, 0, 10], [0, 1, 0, 20], [0, 0, 1, 30], [0, 0, 0, 1]])
@@ -53,7 +55,7 @@ def write_folders(folder, poses, *, intrinsics="intrinsic/intrinsic_depth.txt", 
         Image.fromarray(COLOR + i).save(folder / "color" / f"{names(i)}.jpg")
         Image.fromarray(DEPTH).save(folder / "depth" / f"{names(i)}.png")
         np.savetxt(folder / "pose" / f"{names(i)}.txt", pose)
-    np.savetxt(folder / intrinsics, INTRINSICS)
+    np.savetxt(folder / intrinsics, COLOR_INTRINSICS if "color" in intrinsics else INTRINSICS)
 
 
 def scene(root, frames, **options):
@@ -103,10 +105,34 @@ def test_folders_are_found_beside_the_scans_and_in_them_in_the_order_of_numbers(
 def test_intrinsics_of_the_colour_camera_alone_are_scaled_to_the_depth(root, name):
     write_folders(root / "frames" / NAME, {0: POSE}, intrinsics=name)
     (frame,) = scene(root, "folders").frames
-    np.testing.assert_allclose(frame.intrinsics, [[4, 0, 1.5], [0, 4, 1], [0, 0, 1]])
-    np.savetxt(root / "frames" / NAME / "intrinsics_depth.txt", INTRINSICS)
+    np.testing.assert_allclose(frame.intrinsics, INTRINSICS[:3, :3])
+    of_depth = INTRINSICS + np.diag([1.0, 1, 0, 0])
+    np.savetxt(root / "frames" / NAME / "intrinsics_depth.txt", of_depth)
     (frame,) = scene(root, "folders").frames  # those of the depth camera come first
-    np.testing.assert_array_equal(frame.intrinsics, INTRINSICS[:3, :3])
+    np.testing.assert_array_equal(frame.intrinsics, of_depth[:3, :3])
+
+
+def test_images_without_depth_have_the_size_and_the_intrinsics_of_the_colour_camera(root):
+    folder = root / "frames" / NAME
+    write_folders(folder, {0: POSE}, intrinsics="intrinsic/intrinsic_color.txt")
+    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", INTRINSICS)
+    shutil.rmtree(folder / "depth")
+    (frame,) = scene(root, "folders").frames
+    assert (frame.depth, frame.image.shape) == (None, (12, 16, 3))
+    np.testing.assert_array_equal(frame.intrinsics, COLOR_INTRINSICS[:3, :3])
+
+
+@pytest.mark.parametrize("scale", [0.5, 2])
+def test_intrinsics_of_an_image_of_another_size_are_an_error(root, scale):
+    folder = root / "frames" / NAME
+    write_folders(folder, {0: POSE})
+    resize = np.array([[scale, 0, (scale - 1) / 2, 0], [0, scale, (scale - 1) / 2, 0]])
+    resize = np.concatenate([resize, [[0, 0, 1, 0], [0, 0, 0, 1]]])
+    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", resize @ INTRINSICS)
+    with pytest.raises(
+        ValueError, match=r"_depth\.txt: intrinsics must have .* near the middle .* 6 x 8 pixels"
+    ):
+        scene(root, "folders").frames[0]
 
 
 def test_frames_of_the_25k_have_labels_and_instances_of_things(root):

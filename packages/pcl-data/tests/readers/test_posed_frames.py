@@ -6,6 +6,7 @@ from PIL import Image
 
 from pcl_data.readers.posed_frames import (
     FrameFiles,
+    check_principal_point,
     read_ids,
     read_posed_frame,
     resized_ids,
@@ -43,6 +44,25 @@ def test_colour_is_resized_to_the_depth_and_both_marks_of_no_depth_become_zero(f
 def test_intrinsics_of_the_colour_camera_are_scaled(files):
     frame = read_posed_frame(files, POSE, INTRINSICS, of_color=True)
     np.testing.assert_allclose(frame.intrinsics, [[2, 0, 0.5], [0, 2, 0.25], [0, 0, 1]])
+
+
+def test_a_frame_without_depth_has_the_colour_image_as_it_is(files):
+    files = FrameFiles(files.color, None, files.pose)
+    frame = read_posed_frame(files, POSE, INTRINSICS, of_color=True)
+    assert (frame.depth, frame.image.shape) == (None, (6, 8, 3))
+    np.testing.assert_array_equal(frame.intrinsics, INTRINSICS)
+    assert files.all() == (files.color, files.pose)
+
+
+def test_the_principal_point_lies_in_the_middle_half_of_the_image():
+    middle = np.array([[4.0, 0, 3.5], [0, 4, 2.5], [0, 0, 1]])  # of 6 x 8
+    for x, y, fits in ((0, 0, True), (1.9, 1.4, True), (2, 0, False), (0, -1.5, False)):
+        moved = middle + np.array([[0, 0, x], [0, 0, y], [0, 0, 0]])
+        if fits:
+            check_principal_point(moved, (6, 8))
+        else:
+            with pytest.raises(ValueError, match=r"of 6 x 8 pixels, got \(.*are they those of"):
+                check_principal_point(moved, (6, 8))
 
 
 def test_a_point_stays_on_its_spot_of_the_image_when_it_is_resized():

@@ -17,6 +17,7 @@ from pcl_data.file_errors import errors_in
 from pcl_data.label_set import IGNORE_INDEX, LabelSet
 from pcl_data.readers.posed_frames import (
     FrameFiles,
+    check_principal_point,
     is_lost,
     read_ids,
     read_posed_frame,
@@ -28,12 +29,8 @@ from pcl_data.readers.sens import SensStream, open_sens
 from pcl_data.scene import Frame, LazyFrames
 
 FrameSource = Literal["none", "sens", "folders", "25k"]
-# As the exporters of ScanNet name them; those of the depth camera come first.
-_INTRINSICS = tuple(
-    name.format(camera)
-    for camera in ("depth", "color")
-    for name in ("intrinsic/intrinsic_{}.txt", "intrinsics_{}.txt", "intrinsic_{}.txt")
-)
+# As the exporters of ScanNet name them, of either camera.
+_INTRINSICS = ("intrinsic/intrinsic_{}.txt", "intrinsics_{}.txt", "intrinsic_{}.txt")
 
 
 def scannet_frame_files(source: FrameSource, root: Path, scan: Path) -> tuple[Path, ...]:
@@ -83,6 +80,8 @@ def read_exported_frames(
 ) -> LazyFrames:
     """Every step-th frame of `color/ depth/ pose/` whose pose is known, in order.
 
+    Without `depth/` the frames have no depth and the intrinsics are those of the colour camera.
+
     Args:
         folder: of one scene.
         alignment: from the world of the poses to that of the points.
@@ -103,7 +102,8 @@ def read_exported_frames(
 def exported_frame_files(folder: Path, step: int = 1) -> dict[str, FrameFiles]:
     """The files of every step-th frame by name, in order."""
     poses = sorted(visible(folder, "pose/*.txt"), key=lambda path: (len(path.stem), path.stem))
-    return {path.stem: _files(folder, path) for path in poses[::step]}
+    with_depth = has_depth(folder)
+    return {path.stem: _files(folder, path, with_depth) for path in poses[::step]}
 
 
 def _folder_frame(
@@ -118,6 +118,8 @@ def _folder_frame(
     intrinsics = read_matrix(file, (4, 4))[:3, :3]
     of_color = "color" in file.name
     frame = read_posed_frame(files[name], poses[name], intrinsics, of_color=of_color)
+    with errors_in(file):
+        check_principal_point(frame.intrinsics, frame.image.shape[:2])
     return frame if label_set is None else _labeled(frame, folder, name, label_set)
 
 
@@ -142,16 +144,23 @@ def _frame_folder(source: FrameSource, root: Path, scan: Path) -> Path:
     return next((folder for folder in folders if (folder / "pose").is_dir()), folders[0])
 
 
+def has_depth(folder: Path) -> bool:
+    """Whether the frames of a scene have depth images: not where there is `color/` alone."""
+    return (folder / "depth").is_dir() or not (folder / "color").is_dir()
+
+
 def intrinsics_file(folder: Path) -> Path:
     """Where the intrinsics are; where they should be, if they are nowhere."""
-    files = [folder / name for name in _INTRINSICS]
+    cameras = ("depth", "color") if has_depth(folder) else ("color",)
+    files = [folder / name.format(camera) for camera in cameras for name in _INTRINSICS]
     return next((file for file in files if file.is_file()), files[0])
 
 
-def _files(folder: Path, pose: Path) -> FrameFiles:
+def _files(folder: Path, pose: Path, with_depth: bool) -> FrameFiles:
     colors = [folder / "color" / f"{pose.stem}{suffix}" for suffix in (".jpg", ".png")]
     color = next((file for file in colors if file.is_file()), colors[0])
-    return FrameFiles(color, folder / "depth" / f"{pose.stem}.png", pose)
+    depth = folder / "depth" / f"{pose.stem}.png" if with_depth else None
+    return FrameFiles(color, depth, pose)
 
 
 def _labeled(frame: Frame, folder: Path, name: str, label_set: LabelSet) -> Frame:

@@ -97,9 +97,7 @@ class SevenScenes(FusedFrames):
     def files(self, name: str) -> tuple[Path, ...]:
         """The images and poses of the frames that are taken; the first pose if there is none."""
         frames = self._frame_files(name)
-        files = [
-            file for frame in frames.values() for file in (frame.color, frame.depth, frame.pose)
-        ]
+        files = [file for frame in frames.values() for file in frame.all()]
         return tuple(files) or (self._folder(name) / "frame-000000.pose.txt",)
 
     def frames(self, name: str) -> LazyFrames:

@@ -1,4 +1,4 @@
-"""Posed RGB-D images in folders: one colour image, one depth image and one pose file a frame."""
+"""Posed images in folders: one colour image, one pose file and mostly one depth image a frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,18 @@ NO_DEPTH = 65535  # besides 0; 7-Scenes marks with it what was not measured
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """Where a frame is: a colour image, a 16-bit depth image in millimetres, a (4, 4) pose."""
+    """Where a frame is: a colour image, a 16-bit depth image in millimetres, a (4, 4) pose.
+
+    `depth` is None where none was measured.
+    """
 
     color: Path
-    depth: Path
+    depth: Path | None
     pose: Path
+
+    def all(self) -> tuple[Path, ...]:
+        """The files that there are."""
+        return tuple(file for file in (self.color, self.depth, self.pose) if file is not None)
 
 
 def tracked_poses(frames: Mapping[str, FrameFiles]) -> dict[str, Float64[np.ndarray, "4 4"]]:
@@ -55,7 +62,7 @@ def read_posed_frame(
     *,
     of_color: bool = False,
 ) -> Frame:
-    """The frame with its colour image on the grid of its depth image.
+    """The frame with its colour image on the grid of its depth image, if it has one.
 
     Args:
         files: where it is.
@@ -67,7 +74,10 @@ def read_posed_frame(
         FileNotFoundError: if an image is missing.
         ValueError: naming the image that is broken.
     """
-    image, depth = read_image(files.color), read_depth(files.depth)
+    image = read_image(files.color)
+    if files.depth is None:
+        return Frame(image, None, intrinsics, camera_to_world)
+    depth = read_depth(files.depth)
     depth[depth >= np.float32(NO_DEPTH / 1000)] = 0
     if of_color:
         intrinsics = scaled_intrinsics(intrinsics, image.shape[:2], depth.shape)
@@ -90,6 +100,24 @@ def frame_on_depth_grid(
         size = (depth.shape[1], depth.shape[0])
         image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     return Frame(image, depth, intrinsics, camera_to_world)
+
+
+def check_principal_point(intrinsics: Float64[np.ndarray, "3 3"], size: tuple[int, ...]) -> None:
+    """Return quietly if the principal point lies in the middle half of the image, both ways.
+
+    Lenses look through the middle of their image. Intrinsics of an image that is half as large, or
+    twice as large, do not pass.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    x, y = intrinsics[:2, 2]
+    height, width = size
+    if not (0.25 < (x + 0.5) / width < 0.75 and 0.25 < (y + 0.5) / height < 0.75):
+        raise ValueError(
+            f"intrinsics must have their principal point near the middle of the image of "
+            f"{height} x {width} pixels, got ({x:g}, {y:g}): are they those of another size?"
+        )
 
 
 def scaled_intrinsics(
