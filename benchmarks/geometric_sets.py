@@ -27,25 +27,27 @@ from pcl_clip3d.mesh_segments import segment_mesh
 from pcl_clip3d.point_segments import segment_points
 from pcl_clip3d.supervoxels import supervoxels
 from pcl_data import NYU40, Scene
-from pcl_data.datasets import SceneFolder, ScanNet, SemanticKitti
+from pcl_data.datasets import ScanNet, SceneFolder, SemanticKitti
 
 RESULTS = Path(__file__).parent / "results"
 SCAN = "scene0000_00"
 ROOM_VOXELS = {"voxel_size": 0.05, "seed_size": 0.3}
-ABOUT = f"""\
+ABOUT = """\
 # Geometric sets
 
-Points that lie on one smooth part of a surface, found without labels: `segment_mesh` (Felzenszwalb and Huttenlocher, IJCV
-2004, as ScanNet's segmentator), `segment_points` (the same on nearest neighbours), `supervoxels` (VCCS, Papon et al., CVPR
-2013). Parameters are the defaults unless a row names others.
+Points that lie on one smooth part of a surface, found without labels: `segment_mesh` (Felzenszwalb
+and Huttenlocher, IJCV 2004, as ScanNet's segmentator), `segment_points` (the same on nearest
+neighbours), `supervoxels` (VCCS, Papon et al., CVPR 2013). Parameters are the defaults unless a row
+names others.
 
-*Leak* is the under-segmentation error: the share of labeled points outside the label that most points of their set S have,
+*Leak* is the under-segmentation error: the share of labeled points outside the label that most
+points of their set S have,
 
-    1 - sum over S of (max over labels l of |{{p in S : l_p = l}}|) / (number of labeled points).
+    1 - sum over S of (max over labels l of |{p in S : l_p = l}|) / (number of labeled points).
 
-Zero means that a vote with true labels changes nothing. Sets of one point would leak nothing, so compare at like numbers of
-sets. *ARI* is the adjusted Rand index of two partitions: 1 for equal ones, 0 for unrelated ones. An *object* is an instance of
-a thing, or all of another class.
+Zero means that a vote with true labels changes nothing. Sets of one point leak nothing, so compare
+at like numbers of sets. *ARI* is the adjusted Rand index of two partitions: 1 for equal ones, 0 for
+unrelated ones. An *object* is an instance of a thing, or all of another class.
 """
 
 
@@ -162,12 +164,11 @@ def how_it_was_made(repeats: int) -> Iterable[str]:
     """Command, commit and machine."""
     words = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    versions = f"Python {platform.python_version()}, numpy {np.__version__}, torch {torch.__version__}"
     yield "## How it was made"
     yield ""
     yield "- `OMP_NUM_THREADS=1 python benchmarks/geometric_sets.py --data DATA`  "
-    yield f"  commit {commit}, {date.today()}, {platform.machine()}, {os.cpu_count()} cores, {versions}"
-    yield f"- Seconds: one core, median of {repeats} runs after one that compiles, files already read."
+    yield f"  commit {commit}, {date.today()}, {platform.machine()}, {os.cpu_count()} cores"
+    yield f"- Seconds: one core, median of {repeats} runs after one that compiles."
 
 
 def page(data: Path, repeats: int) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,21 +47,21 @@ def graphs(draw):
 def test_it_is_the_algorithm_written_with_sets(graph):
     edges, weights, n_points, k, min_points = graph
     found = segment_graph(
-        torch.tensor(edges, dtype=torch.long).reshape(-1, 2),
-        torch.tensor(weights, dtype=torch.float64),
+        np.array(edges, np.int64).reshape(-1, 2),
+        np.array(weights, np.float64),
         n_points,
         k=k,
         min_points=min_points,
     )
-    assert found.dtype == torch.int64
+    assert found.dtype == np.int64
     assert found.tolist() == slow_segments(edges, weights, n_points, k, min_points)
 
 
 def path(weights, **options):
     """Sets of points in a row, with these weights between one and the next."""
-    points = torch.arange(len(weights) + 1)
-    edges = torch.stack([points[:-1], points[1:]], dim=1)
-    return segment_graph(edges, torch.tensor(weights), len(points), **options).tolist()
+    points = np.arange(len(weights) + 1)
+    edges = np.stack([points[:-1], points[1:]], axis=1)
+    return segment_graph(edges, np.array(weights), len(points), **options).tolist()
 
 
 def test_a_larger_set_is_harder_to_join():
@@ -84,19 +83,17 @@ def test_small_sets_join_by_the_lightest_edge_first():
 
 
 def test_equal_weights_come_in_the_order_given():
-    edges, weights = torch.tensor([[1, 2], [0, 1]]), torch.tensor([1.0, 1.0])
-    # The first joins as 1 <= 1; the limit of the pair is 1 + 1 / 2 for the other.
-    assert segment_graph(edges, weights, 3, k=1, min_points=1).tolist() == [0, 0, 0]
-    edges = torch.tensor([[0, 1], [2, 3], [1, 2]])
-    weights = torch.tensor([1.0, 1.0, 1.0])
-    flipped = segment_graph(edges.flip(0), weights, 4, k=1, min_points=3)
-    assert flipped.tolist() == [0, 0, 0, 0]
+    # Point 2 is too small and joins the pair to which its first edge leads.
+    edges, weights = np.array([[0, 1], [1, 2], [2, 3], [3, 4]]), np.array([0.0, 1.0, 1.0, 0.0])
+    options = {"k": 0.5, "min_points": 2}
+    assert segment_graph(edges, weights, 5, **options).tolist() == [0, 0, 0, 1, 1]
+    assert segment_graph(edges[::-1], weights, 5, **options).tolist() == [0, 0, 1, 1, 1]
 
 
 def test_without_edges_each_point_is_a_set():
-    none = torch.zeros(0, 2, dtype=torch.long)
-    assert segment_graph(none, torch.zeros(0), 3, k=1, min_points=9).tolist() == [0, 1, 2]
-    assert segment_graph(none, torch.zeros(0), 0, k=1, min_points=9).tolist() == []
+    none = np.zeros((0, 2), np.int64)
+    assert segment_graph(none, np.zeros(0), 3, k=1, min_points=9).tolist() == [0, 1, 2]
+    assert segment_graph(none, np.zeros(0), 0, k=1, min_points=9).tolist() == []
 
 
 @pytest.mark.parametrize("k", [-0.1, float("nan"), float("inf")])

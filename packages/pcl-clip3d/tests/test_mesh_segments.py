@@ -11,7 +11,7 @@ from pcl_clip3d.mesh_segments import segment_mesh
 
 
 def grid(n_rows, n_columns, heights):
-    """Vertices at whole x (columns) and y (rows) with heights, and two faces a square, turned up."""
+    """Vertices at whole x (columns) and y (rows) with heights; two faces a square, turned up."""
     y, x = torch.meshgrid(torch.arange(n_rows), torch.arange(n_columns), indexing="ij")
     points = torch.stack([x.flatten(), y.flatten(), torch.as_tensor(heights).flatten()], dim=1)
     faces = []
@@ -19,7 +19,7 @@ def grid(n_rows, n_columns, heights):
         for column in range(n_columns - 1):
             a = row * n_columns + column
             b, c, d = a + 1, a + n_columns, a + n_columns + 1
-            faces += [[a, b, d], [a, d, c]]
+            faces += [[a, b, d], [d, c, a]]  # edges lead both ways
     return points.double(), torch.tensor(faces)
 
 
@@ -41,18 +41,31 @@ def slow_segments(points, faces, k, min_points):
             direction = (points[b] - points[a]) / np.linalg.norm(points[b] - points[a])
             edges.append([a, b])
             weights.append(weight**2 if normals[b] @ direction > 0 else weight)
-    weights = torch.tensor(weights)
-    return segment_graph(torch.tensor(edges), weights, len(points), k=k, min_points=min_points)
+    edges, weights = np.array(edges), np.array(weights)
+    return segment_graph(edges, weights, len(points), k=k, min_points=min_points)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("k", "min_points"), [(0.01, 1), (0.3, 1), (0.05, 6)])
-def test_it_is_what_loops_over_faces_give(seed, k, min_points):
+def torus(seed):
+    """A rough surface without a border, at which the side of an edge can be a matter of rounding."""
     generator = torch.Generator().manual_seed(seed)
-    points, faces = grid(7, 6, torch.rand(7, 6, generator=generator))
+    rows, columns = torch.meshgrid(torch.arange(12), torch.arange(8), indexing="ij")
+    u, v = (2 * math.pi * rows / 12).flatten(), (2 * math.pi * columns / 8).flatten()
+    radius = 1 + 0.3 * torch.rand(96, generator=generator)
+    across = 3 + radius * v.cos()
+    points = torch.stack([across * u.cos(), across * u.sin(), radius * v.sin()], dim=1)
+    a, b = (8 * rows + columns).flatten(), (8 * rows + (columns + 1) % 8).flatten()
+    c, d = (a + 8) % 96, (b + 8) % 96
+    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([d, b, c], dim=1)])
+    return points, faces
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("k", "min_points"), [(0.03, 1), (0.3, 1), (0.05, 6)])
+def test_it_is_what_loops_over_faces_give(seed, k, min_points):
+    points, faces = torus(seed)
     sets = segment_mesh(points, faces, k=k, min_points=min_points)
-    assert 1 < sets.max() < len(points) - 1
-    assert torch.equal(sets, slow_segments(points, faces, k, min_points))
+    assert 3 < sets.max() < len(points) - 3
+    assert sets.tolist() == slow_segments(points.double(), faces, k, min_points).tolist()
 
 
 def test_a_plane_is_one_set():
@@ -83,21 +96,17 @@ def fold(angle, side):
 
 
 def test_convex_edges_join_more_easily_than_concave_ones():
-    # A bend with cos = 0.75: from a strip to the crease, N = (n + n') / 2, the weight is
-    # 1 - (1 + 0.75) / 2 = 1/8, convex 1/64. The strips have 9 vertices each, so that their limit is
-    # k / 9 = 1/16 between the two.
-    angle = math.acos(0.75)
-    k = 9 / 16
-    concave = segment_mesh(*fold(angle, 1), k=k, min_points=1)
-    convex = segment_mesh(*fold(angle, -1), k=k, min_points=1)
-    assert concave.max() > convex.max() == 0
-
-
-def test_a_gentle_convex_bend_is_convex_in_the_direction_of_the_edge():
-    # Turning all faces over makes a convex mesh concave.
-    points, faces = fold(math.acos(0.75), -1)
-    turned = segment_mesh(points, faces.flip(1), k=9 / 16, min_points=1)
-    assert turned.max() > 0
+    # From a strip to the middle of the crease, where N = (n + n') / 2, an edge weighs
+    # 1 - (1 + 0.75) / 2 = 1/8, to an end of it 1/6 or 1/12. The limit of a strip, of 9 vertices, is
+    # k / 9 = 1/16. That of a vertex is k, so that those of the crease join each other.
+    options = {"k": 9 / 16, "min_points": 1}
+    concave, convex = fold(math.acos(0.75), 1), fold(math.acos(0.75), -1)
+    assert segment_mesh(*concave, **options).tolist() == [0, 0, 0, 1, 2, 2, 2] * 3
+    # Squares are 1/64, 1/36 and 1/144.
+    assert segment_mesh(*convex, **options).tolist() == [0] * 21
+    # Seen from below it is concave.
+    turned = segment_mesh(convex[0], convex[1].flip(1), **options)
+    assert turned.tolist() == [0, 0, 0, 1, 2, 2, 2] * 3
 
 
 def test_surfaces_that_do_not_touch_stay_apart_and_are_numbered_by_first_vertex():
@@ -168,6 +177,7 @@ def test_other_arguments_that_are_refused():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_sets_are_on_the_device_of_the_points():
     points, faces = grid(5, 5, torch.arange(25) % 3)
     found = segment_mesh(points.cuda(), faces.cuda(), k=0.2)

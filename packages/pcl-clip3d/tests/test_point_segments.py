@@ -33,8 +33,8 @@ def slow_segments(points, normals, n_neighbors, k, min_points):
             if distances[row, other] <= 3 * min(spacing[row], spacing[other]):
                 edges.append([row, other])
                 weights.append(1 - abs(units[row] @ units[other]))
-    weights = torch.tensor(weights)
-    return segment_graph(torch.tensor(edges), weights, len(points), k=k, min_points=min_points)
+    edges, weights = np.array(edges), np.array(weights)
+    return segment_graph(edges, weights, len(points), k=k, min_points=min_points)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["normals", "no normals"])
@@ -45,9 +45,9 @@ def test_it_is_what_loops_over_all_pairs_give(seed, given):
     points = torch.rand(60, 3, **options) * torch.tensor([3.0, 3.0, 0.2])
     points[50:] *= 4  # sparse ones, so that some edges are too long
     normals = torch.randn(60, 3, **options) + torch.tensor([0, 0, 6.0]) if given else None
-    sets = segment_points(points, normals=normals, n_neighbors=6, k=0.05, min_points=3)
+    sets = segment_points(points, normals=normals, n_neighbors=6, k=0.02, min_points=3)
     assert 1 < sets.max() < 59
-    assert torch.equal(sets, slow_segments(points, normals, 6, 0.05, 3))
+    assert sets.tolist() == slow_segments(points, normals, 6, 0.02, 3).tolist()
 
 
 def test_a_floor_and_a_wall_are_two_sets():
@@ -123,6 +123,7 @@ def test_arguments_that_are_refused():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_sets_are_on_the_device_of_the_points():
     points = plane(6, 6)
     found = segment_points(points.cuda(), normals=torch.ones_like(points).cuda())

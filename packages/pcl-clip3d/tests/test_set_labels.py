@@ -128,6 +128,7 @@ def test_a_negative_number_of_samples_is_refused():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_votes_and_samples_are_the_same_on_a_gpu():
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(-1, 5, (1000,), generator=generator)

@@ -16,7 +16,7 @@ def slow_supervoxels(points, colors, voxel_size, seed_size, weights):
     """VCCS with dictionaries of voxels; supervoxels in the order of their seeds' cells."""
     groups = {}
     for row, point in enumerate(points):
-        groups.setdefault(tuple(int(math.floor(x / voxel_size)) for x in point), []).append(row)
+        groups.setdefault(tuple(math.floor(x / voxel_size) for x in point), []).append(row)
     cells = sorted(groups)
     place = {cell: points[groups[cell]].mean(axis=0) for cell in cells}
     color = {cell: colors[groups[cell]].mean(axis=0) for cell in cells}
@@ -175,6 +175,7 @@ def test_arguments_that_are_refused(spoilt, message):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_supervoxels_are_on_the_device_of_the_points():
     points, colors = rough(300, 0)
     options = {"color_weight": 1}

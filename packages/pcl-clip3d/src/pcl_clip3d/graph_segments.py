@@ -7,21 +7,19 @@ with the threshold of section 3.1 and the second pass for small sets of their pr
 import math
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float64, Int64
 
 from pcl_clip3d.machine_code import compiled
 
 
 def segment_graph(
-    edges: Int[Tensor, "m 2"],
-    weights: Float[Tensor, " m"],
+    edges: Int64[np.ndarray, "m 2"],
+    weights: Float64[np.ndarray, " m"],
     n_points: int,
     *,
     k: float | int,
     min_points: int,
-) -> Int[Tensor, " n_points"]:
+) -> Int64[np.ndarray, " n_points"]:
     """The set of each point, numbered from 0 by the first point of each set.
 
     Edges come in ascending order of their weight w, equal ones in the order given. An edge joins
@@ -33,7 +31,7 @@ def segment_graph(
     order, an edge joins two sets if one has fewer than min_points points.
 
     Args:
-        edges: two points each, in memory of the CPU as the weights are.
+        edges: two points each.
         weights: 0 or more.
         n_points: how many points there are.
         k: a larger one makes larger sets, in units of the weights.
@@ -43,19 +41,17 @@ def segment_graph(
         ValueError: if k is negative or not finite, or min_points is below 1.
 
     Example:
-        >>> import torch
-        >>> edges = torch.tensor([[0, 1], [1, 2], [2, 3]])
-        >>> segment_graph(edges, torch.tensor([0.0, 0.9, 0.0]), 4, k=1.0, min_points=1)
-        tensor([0, 0, 1, 1])
+        >>> import numpy as np
+        >>> edges = np.array([[0, 1], [1, 2], [2, 3]])
+        >>> segment_graph(edges, np.array([0.0, 0.9, 0.0]), 4, k=1.0, min_points=1)
+        array([0, 0, 1, 1])
     """
     if not 0 <= k < math.inf:
         raise ValueError(f"k must be finite and not negative, got {k}")
     if min_points < 1:
         raise ValueError(f"min_points must be at least 1, got {min_points}")
-    weights, order = weights.double().sort(stable=True)
-    first, second = (ends.numpy() for ends in edges[order].T.contiguous())
-    roots = _join_sets(first, second, weights.numpy(), n_points, float(k), min_points)
-    return torch.from_numpy(number_by_first(roots))
+    order = np.argsort(weights, kind="stable")
+    return number_by_first(_join_sets(edges, weights, order, n_points, float(k), min_points))
 
 
 @compiled
@@ -92,17 +88,17 @@ def _join(parents, sizes, a, b):
 
 
 @compiled
-def _join_sets(first, second, weights, n_points, k, min_points):
-    """The root of each point, of edges in ascending order of their weights."""
+def _join_sets(edges, weights, order, n_points, k, min_points):
+    """The root of each point."""
     parents, sizes = np.arange(n_points), np.ones(n_points, np.int64)
     thresholds = np.full(n_points, k)
-    for edge in range(len(weights)):
-        a, b = _root(parents, first[edge]), _root(parents, second[edge])
+    for edge in order:
+        a, b = _root(parents, edges[edge, 0]), _root(parents, edges[edge, 1])
         if a != b and weights[edge] <= min(thresholds[a], thresholds[b]):
             root = _join(parents, sizes, a, b)
             thresholds[root] = weights[edge] + k / sizes[root]
-    for edge in range(len(weights)):
-        a, b = _root(parents, first[edge]), _root(parents, second[edge])
+    for edge in order:
+        a, b = _root(parents, edges[edge, 0]), _root(parents, edges[edge, 1])
         if a != b and min(sizes[a], sizes[b]) < min_points:
             _join(parents, sizes, a, b)
     for point in range(n_points):

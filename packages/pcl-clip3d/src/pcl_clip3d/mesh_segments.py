@@ -6,12 +6,16 @@ ScanNet is made of. Two departures: faces of no area are left out, whose normals
 edges of equal weight come in the order of the faces, where the order is unspecified there.
 """
 
+import math
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcl_clip3d.argument_shapes import checked
 from pcl_clip3d.graph_segments import segment_graph
+from pcl_clip3d.machine_code import compiled
 
 
 @checked
@@ -60,32 +64,43 @@ def segment_mesh(
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(points):
         low, high = (int(row) for row in faces.aminmax())
         raise ValueError(f"faces must lie in [0, {len(points)}), got [{low}, {high}]")
-    vertices, triangles = points.detach().double().cpu(), faces.long().cpu()
-    corner, *others = vertices[triangles].unbind(dim=1)
-    directions = torch.linalg.cross(others[0] - corner, others[1] - corner)
-    areas = directions.norm(dim=1)
-    has_area = areas > 0
-    triangles, directions = triangles[has_area], directions[has_area] / areas[has_area, None]
-    normals = _mean_normals(triangles, directions, len(points))
-    edges = triangles[:, [[0, 1], [0, 2], [2, 1]]].reshape(-1, 2)
+    vertices, triangles = points.detach().double().cpu().numpy(), faces.long().cpu().numpy()
+    normals, has_area = _mean_normals(vertices, triangles)
+    edges = triangles[has_area][:, [[0, 1], [0, 2], [2, 1]]].reshape(-1, 2)
     weights = _edge_weights(vertices, normals, edges)
-    return segment_graph(edges, weights, len(points), k=k, min_points=min_points).to(points.device)
+    sets = segment_graph(edges, weights, len(points), k=k, min_points=min_points)
+    return torch.from_numpy(sets).to(points.device)
 
 
-def _mean_normals(
-    triangles: Int[Tensor, "f 3"], directions: Float[Tensor, "f 3"], n_points: int
-) -> Float[Tensor, "n_points 3"]:
-    """The mean of the directions of each vertex's triangles; zero where there is none."""
-    corners = triangles.flatten()
-    sums = directions.new_zeros(n_points, 3)
-    sums.index_add_(0, corners, directions.repeat_interleave(3, dim=0))
-    return sums / corners.bincount(minlength=n_points).clamp(min=1)[:, None]
+@compiled
+def _mean_normals(points, faces):
+    """Means of the unit normals of each point's faces, zero without one; and which have an area."""
+    normals, counts = np.zeros((len(points), 3)), np.zeros(len(points))
+    has_area = np.zeros(len(faces), np.bool_)
+    for face in range(len(faces)):
+        a, b, c = points[faces[face, 0]], points[faces[face, 1]], points[faces[face, 2]]
+        x = (b[1] - a[1]) * (c[2] - a[2]) - (b[2] - a[2]) * (c[1] - a[1])
+        y = (b[2] - a[2]) * (c[0] - a[0]) - (b[0] - a[0]) * (c[2] - a[2])
+        z = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        length = math.sqrt(x * x + y * y + z * z)
+        if length > 0:
+            has_area[face] = True
+            for vertex in faces[face]:
+                counts[vertex] += 1
+                normals[vertex, 0] += (x / length - normals[vertex, 0]) / counts[vertex]
+                normals[vertex, 1] += (y / length - normals[vertex, 1]) / counts[vertex]
+                normals[vertex, 2] += (z / length - normals[vertex, 2]) / counts[vertex]
+    return normals, has_area
 
 
-def _edge_weights(
-    points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], edges: Int[Tensor, "m 2"]
-) -> Float[Tensor, " m"]:
-    a, b = edges.unbind(dim=1)
-    weights = 1 - (normals[a] * normals[b]).sum(dim=1)
-    is_convex = (normals[b] * (points[b] - points[a])).sum(dim=1) > 0
-    return torch.where(is_convex, weights.square(), weights)
+@compiled
+def _edge_weights(points, normals, edges):
+    weights = np.empty(len(edges))
+    for edge in range(len(edges)):
+        a, b = edges[edge, 0], edges[edge, 1]
+        cosine, rise = 0.0, 0.0
+        for axis in range(3):
+            cosine += normals[a, axis] * normals[b, axis]
+            rise += normals[b, axis] * (points[b, axis] - points[a, axis])
+        weights[edge] = (1 - cosine) ** 2 if rise > 0 else 1 - cosine
+    return weights

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from pcl_clip3d.argument_shapes import checked
 from pcl_clip3d.graph_segments import segment_graph
@@ -64,16 +65,19 @@ def segment_points(
         raise ValueError("points must be finite, got NaN or infinity")
     if normals is not None and not normals.isfinite().all():
         raise ValueError("normals must be finite, got NaN or infinity")
+    if len(points) < 2:
+        return torch.arange(len(points), device=points.device)
     places = points.detach().double().cpu().numpy()
-    nearest = list(range(1, min(n_neighbors + 1, len(places)) + 1))  # a point, then its neighbours
-    distances, rows = cKDTree(places).query(places, k=nearest)
+    nearest = range(1, min(n_neighbors + 1, len(places)) + 1)  # a point, then its neighbours
+    distances, rows = cKDTree(places).query(places, k=list(nearest))
     if normals is None:
-        directions = torch.from_numpy(_plane_normals(places[rows]))
+        directions = _plane_normals(places[rows])
     else:
-        directions = torch.nn.functional.normalize(normals.detach().double().cpu(), dim=1)
-    edges = torch.from_numpy(_short_edges(distances, rows))
-    weights = 1 - (directions[edges[:, 0]] * directions[edges[:, 1]]).sum(dim=1).abs()
-    return segment_graph(edges, weights, len(points), k=k, min_points=min_points).to(points.device)
+        directions = normalize(normals.detach().double(), dim=1).cpu().numpy()
+    edges = _short_edges(distances, rows)
+    weights = 1 - np.abs(np.einsum("ec,ec->e", directions[edges[:, 0]], directions[edges[:, 1]]))
+    sets = segment_graph(edges, weights, len(points), k=k, min_points=min_points)
+    return torch.from_numpy(sets).to(points.device)
 
 
 def _plane_normals(places: Float64[np.ndarray, "n m 3"]) -> Float64[np.ndarray, "n 3"]:

@@ -112,7 +112,9 @@ def _check(
         if not 0 <= weight < math.inf:
             raise ValueError(f"{name}_weight must be finite and not negative, got {weight}")
     if weights["color"] and colors is None:
-        raise ValueError(f"colors must be given with a color_weight of {weights['color']}, got None")
+        raise ValueError(
+            f"colors must be given with a color_weight of {weights['color']}, got None"
+        )
     if colors is not None and not ((colors >= 0) & (colors <= 1)).all():
         low, high = (float(value) for value in colors.aminmax())
         raise ValueError(f"colors must lie in [0, 1], got [{low}, {high}]")
@@ -152,9 +154,7 @@ def _neighbors(coords: Int64[np.ndarray, "v 3"]) -> csr_array:
     return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(coords), len(coords)))
 
 
-def _normals(
-    means: Float64[np.ndarray, "v 3"], neighbors: csr_array
-) -> Float64[np.ndarray, "v 3"]:
+def _normals(means: Float64[np.ndarray, "v 3"], neighbors: csr_array) -> Float64[np.ndarray, "v 3"]:
     """The direction in which the voxels within two steps of each one spread least.
 
     A voxel counts as often as two steps lead to it, as in the program.
