@@ -12,12 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+_PHOTOS = (
+    *("bad", "low resolution", "cropped", "bright", "dark", "close-up", "black and white"),
+    *("pixelated", "jpeg corrupted", "blurry", "good"),
+)
 _PICTURES = (
-    "a bad photo, a low resolution photo, a rendering, graffiti, a cropped photo, a tattoo, "
-    "a bright photo, a dark photo, a drawing, a close-up photo, a black and white photo, "
-    "a painting, a pixelated photo, a sculpture, a jpeg corrupted photo, a blurry photo, a photo, "
-    "a good photo, a doodle, a sketch, a rendition, itap, art"
-).split(", ")
+    *(f"a {kind} photo" for kind in _PHOTOS),
+    *("a photo", "a rendering", "graffiti", "a tattoo", "a drawing", "a painting", "a sculpture"),
+    *("a doodle", "a sketch", "a rendition", "itap", "art"),
+)
 _LOOKS = ("hard to see", "clean", "dirty", "cool", "large", "nice", "weird", "small")
 _MATERIALS = ("embroidered", "plastic", "origami", "toy", "cartoon", "plushie")
 _SINGLE = ("a photo of many {}.", "a photo of my {}.", "a photo of one {}.", "itap of my {}.")
@@ -82,9 +85,11 @@ def _encode_word(
     word: str, encode_text: Callable[[Sequence[str]], Tensor], templates: Sequence[str]
 ) -> Float[Tensor, " d"]:
     rows = encode_text([template.replace("{}", word) for template in templates])
-    if rows.ndim != 2 or len(rows) != len(templates) or not rows.isfinite().all():
-        got = f"shape {tuple(rows.shape)} for {len(templates)} texts, or NaN"
-        raise ValueError(f"encode_text must return a finite row a text, got {got}")
+    if rows.ndim != 2 or len(rows) != len(templates):
+        got = f"shape {tuple(rows.shape)} for {len(templates)} texts"
+        raise ValueError(f"encode_text must return a row a text, got {got}")
+    if not rows.isfinite().all():
+        raise ValueError(f"encode_text must return finite rows, got NaN or infinity for {word!r}")
     return functional.normalize(functional.normalize(rows, dim=1).sum(dim=0), dim=0)
 
 

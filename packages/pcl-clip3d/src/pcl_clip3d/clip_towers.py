@@ -115,7 +115,7 @@ def image_tower(visual: nn.Module, attention: str) -> PatchTower | ConvolutionTo
     blocks = getattr(getattr(visual, "transformer", None), "resblocks", [None])
     if isinstance(blocks[-1], library.transformer.ResidualAttentionBlock):
         return PatchTower(visual, attention)
-    got = f"{type(visual).__name__} of {type(blocks[-1]).__name__}"
+    got = f"{type(visual).__name__} with blocks of {type(blocks[-1]).__name__}"
     raise ValueError(f"model must have a ViT or a ResNet of open_clip for images, got {got}")
 
 

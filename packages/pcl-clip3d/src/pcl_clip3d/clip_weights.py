@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pcl_clip3d.clip_library import import_open_clip
+from pcl_clip3d.weight_files import fill_weights, read_tensors
 from pcl_clip3d.word_tokenizer import WordTokenizer
 
 CONFIG, WEIGHTS, VOCABULARY = (
@@ -48,7 +48,7 @@ def load_folder(folder: Path) -> ClipParts:
     except (KeyError, TypeError, ValueError) as error:
         message = f"{folder / CONFIG} must describe a model of open_clip, got: {error!r}"
         raise ValueError(message) from error
-    fill_weights(model, folder / WEIGHTS)
+    fill_weights(model, read_tensors(folder / WEIGHTS), folder / WEIGHTS)
     tokenizer = _folder_tokenizer(folder, model)
     return ClipParts(model, tokenizer, f"open_clip/{_digest(folder / WEIGHTS)}")
 
@@ -72,7 +72,7 @@ def load_named(name: str, weights: str) -> ClipParts:
         config = library.get_model_config(name)
         build = library.CustomTextCLIP if config.pop("custom_text", False) else library.CLIP
         model = build(**config)
-        fill_weights(model, Path(weights))
+        fill_weights(model, read_tensors(Path(weights)), Path(weights))
         return ClipParts(model, tokenizer, f"{name}/{_digest(Path(weights))}")
     tags = library.list_pretrained_tags_by_model(name)
     if weights not in tags:
@@ -80,41 +80,6 @@ def load_named(name: str, weights: str) -> ClipParts:
     quick_gelu = library.get_pretrained_cfg(name, weights).get("quick_gelu", False)
     model = library.create_model(name, pretrained=weights, force_quick_gelu=quick_gelu)
     return ClipParts(model, tokenizer, f"{name}/{weights}")
-
-
-def fill_weights(model: nn.Module, path: Path) -> None:
-    """Fill a model with the weights of a file, all of them and no others.
-
-    Raises:
-        ValueError: naming the file and the first entry that does not fit, or that it is no file of
-            weights.
-    """
-    found, wanted = _read_tensors(path), model.state_dict()
-    for name, values in wanted.items():
-        if name not in found:
-            raise ValueError(f"{path} must hold weights of this architecture, got no {name}")
-        if found[name].shape != values.shape:
-            shapes = f"{name} of {tuple(found[name].shape)} in the place of {tuple(values.shape)}"
-            raise ValueError(f"{path} must hold weights of this architecture, got {shapes}")
-    further = sorted(set(found) - set(wanted))
-    if further:
-        raise ValueError(f"{path} must hold weights of this architecture, got also {further[0]}")
-    model.load_state_dict(found)
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file of safetensors, or of a PyTorch checkpoint without other objects."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        found = found.get("state_dict", found)
-        return {name.removeprefix("module."): values for name, values in found.items()}
-    except Exception as error:  # each format has its own
-        message = f"{path} must be a file of weights (safetensors, or a state dict), got: {error}"
-        raise ValueError(message) from error
 
 
 def _folder_tokenizer(folder: Path, model: nn.Module) -> Any:

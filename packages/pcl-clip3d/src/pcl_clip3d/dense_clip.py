@@ -21,6 +21,7 @@ from pcl_clip3d.clip_towers import image_tower
 from pcl_clip3d.clip_weights import load_folder, load_named
 from pcl_clip3d.dense_features import DenseFeatures
 from pcl_clip3d.image_pixels import normalized_pixels
+from pcl_clip3d.weight_files import check_finite
 
 
 class DenseClip(nn.Module):
@@ -69,7 +70,7 @@ class DenseClip(nn.Module):
     ) -> None:
         super().__init__()
         self._tower = image_tower(model.visual, attention)
-        _check_finite(model)
+        check_finite(model)
         _check_windows(self._tower.cell, short_side, window, stride)
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
@@ -77,8 +78,9 @@ class DenseClip(nn.Module):
         self.dim: int = model.visual.output_dim
         self.short_side, self.window, self.stride = short_side, window, stride or window
         library = import_open_clip()
-        self._mean = getattr(model.visual, "image_mean", None) or library.OPENAI_DATASET_MEAN
-        self._std = getattr(model.visual, "image_std", None) or library.OPENAI_DATASET_STD
+        mean = getattr(model.visual, "image_mean", None) or library.OPENAI_DATASET_MEAN
+        std = getattr(model.visual, "image_std", None) or library.OPENAI_DATASET_STD
+        self._mean, self._std = tuple(map(float, mean)), tuple(map(float, std))
 
     @classmethod
     def load(
@@ -149,13 +151,15 @@ class DenseClip(nn.Module):
         pixels = normalized_pixels(image.to(self._device), size, mean=self._mean, std=self._std)
         pixels = pixels.to(self.model.visual.conv1.weight.dtype)
         total: Tensor | None = None
-        count = pixels.new_zeros([side // cell for side, cell in zip(size, self._tower.cell)])
+        count = pixels.new_zeros(
+            [side // cell for side, cell in zip(size, self._tower.cell, strict=True)]
+        )
         for rows in self._spans(0, size):
             for columns in self._spans(1, size):
                 part = encode(pixels[:, :, slice(*rows), slice(*columns)])
                 here = tuple(
                     slice(start // cell, end // cell)
-                    for (start, end), cell in zip((rows, columns), self._tower.cell)
+                    for (start, end), cell in zip((rows, columns), self._tower.cell, strict=True)
                 )
                 total = part.new_zeros(len(part), *count.shape) if total is None else total
                 total[:, *here] += part
@@ -179,12 +183,6 @@ class DenseClip(nn.Module):
         window = min(self.window or length, length)
         starts = [*range(0, length - window, self.stride or length), length - window]
         return [(start, start + window) for start in starts]
-
-
-def _check_finite(model: nn.Module) -> None:
-    for name, values in model.state_dict().items():
-        if values.is_floating_point() and not values.isfinite().all():
-            raise ValueError(f"model must have finite weights, got NaN or infinity in {name}")
 
 
 def _check_windows(

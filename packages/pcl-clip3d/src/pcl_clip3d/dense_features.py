@@ -97,9 +97,7 @@ class ImageEncoder(Protocol):
         ...
 
 
-def check_text(
-    encoder: ImageEncoder, text_features: Float[Tensor, "c d"], text_space: str
-) -> None:
+def check_text(encoder: ImageEncoder, text_features: Float[Tensor, "c d"], text_space: str) -> None:
     """Return quietly if the texts can be compared with what the encoder makes of images.
 
     Args:

@@ -2,16 +2,19 @@
 
 Paszke et al., "ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation", 2016,
 Table 1 up to bottleneck 3.8, with one linear layer of classes on top: the network that Dai and
-Niessner, "3DMV", ECCV 2018, sec. 5, trained on the images of ScanNet. The modules are numbered as in
-their weights, so that these load.
+Niessner, "3DMV", ECCV 2018, trained on the images of ScanNet. The modules are numbered as in their weights,
+so that these load.
 """
 
 from os import PathLike
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pcl_clip3d.weight_files import check_finite, fill_weights, read_tensors
 
 ENET_MEAN = (0.496342, 0.466664, 0.440796)
 """Mean of the pixels that the weights of 3DMV were trained on."""
@@ -20,8 +23,9 @@ ENET_STD = (0.277856, 0.28623, 0.291129)
 ENET_SIZE = (256, 328)
 """Height and width of the images that they were trained on, pixels; the output is 32 x 41."""
 
-_STAGE = (1, 2, 0, 4, 1, 8, 0, 16)  # dilations; 0: a 1x5 after a 5x1 kernel
+_STAGE = (1, 2, 0, 4, 1, 8, 0, 16)  # dilations; 0: a 1x5 kernel and a 5x1
 _EPSILON = 1e-3
+_CLASSES = "26.0.weight"
 
 
 class ENet(nn.Sequential):
@@ -64,18 +68,16 @@ def load_enet(path: str | PathLike[str]) -> ENet:
     """ENet with the weights of a file, in evaluation.
 
     Raises:
-        ValueError: naming the file, if it does not hold the weights of an ENet of this layout.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it does not hold finite weights of an ENet of this layout.
     """
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        network = ENet(len(weights["26.0.weight"]))
-        # Files of before PyTorch 0.4.1 do not count the batches of batch normalisation.
-        counts = {name: n for name, n in network.state_dict().items() if "num_batches" in name}
-        network.load_state_dict(counts | weights)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # what is no state dict fails in many ways
-        raise ValueError(f"{path} must hold the weights of an ENet, got: {error}") from error
+    tensors = read_tensors(Path(path))
+    classes = tensors.get(_CLASSES)
+    network = ENet() if classes is None else ENet(len(classes))
+    # Files of before PyTorch 0.4.1 do not count the batches of batch normalisation.
+    counts = {name: n for name, n in network.state_dict().items() if "num_batches" in name}
+    fill_weights(network, counts | tensors, Path(path))
+    check_finite(network)
     return network.eval()
 
 
