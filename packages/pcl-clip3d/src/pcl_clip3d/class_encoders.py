@@ -124,7 +124,7 @@ class TableEncoder:
         sums = probabilities.sum(dim=0)
         if not ((sums - 1).abs() < 1e-2).all() or (probabilities < 0).any():
             raise ValueError(
-                "probabilities must be positive and sum to 1 at each pixel, got others"
+                "probabilities must sum to 1 at each pixel, got others or negative ones"
             )
         mixed = torch.einsum(
             "khw,kd->dhw", probabilities.to(self.text_features), self.text_features

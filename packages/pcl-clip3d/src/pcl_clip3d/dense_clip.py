@@ -150,21 +150,16 @@ class DenseClip(nn.Module):
         size = self._resized(image)
         pixels = normalized_pixels(image.to(self._device), size, mean=self._mean, std=self._std)
         pixels = pixels.to(self.model.visual.conv1.weight.dtype)
-        total: Tensor | None = None
-        count = pixels.new_zeros(
-            [side // cell for side, cell in zip(size, self._tower.cell, strict=True)]
-        )
-        for rows in self._spans(0, size):
-            for columns in self._spans(1, size):
-                part = encode(pixels[:, :, slice(*rows), slice(*columns)])
-                here = tuple(
-                    slice(start // cell, end // cell)
-                    for (start, end), cell in zip((rows, columns), self._tower.cell, strict=True)
-                )
-                total = part.new_zeros(len(part), *count.shape) if total is None else total
-                total[:, *here] += part
-                count[here] += 1
-        assert total is not None
+        down, across = self._tower.cell
+        height, width = size[0] // down, size[1] // across
+        total, count = torch.zeros(()), torch.zeros(())
+        for top, bottom in self._spans(height, down):
+            band = pixels[:, :, top * down : bottom * down]
+            for left, right in self._spans(width, across):
+                part = encode(band[:, :, :, left * across : right * across])
+                margins = (left, width - right, top, height - bottom)
+                total = total.to(part) + functional.pad(part, margins)
+                count = count.to(part) + functional.pad(torch.ones_like(part[:1]), margins)
         return total / count
 
     def _resized(self, image: UInt8[Tensor, "h w 3"]) -> tuple[int, int]:
@@ -177,11 +172,11 @@ class DenseClip(nn.Module):
         )
         return height, width
 
-    def _spans(self, axis: int, size: tuple[int, int]) -> list[tuple[int, int]]:
-        """First pixel and end of the windows along an axis."""
-        length = size[axis]
-        window = min(self.window or length, length)
-        starts = [*range(0, length - window, self.stride or length), length - window]
+    def _spans(self, n_cells: int, cell: int) -> list[tuple[int, int]]:
+        """First cell and end of the windows along an axis; the last ends with the axis."""
+        window = min(self.window // cell if self.window else n_cells, n_cells)
+        stride = self.stride // cell if self.stride else n_cells
+        starts = [*range(0, n_cells - window, stride), n_cells - window]
         return [(start, start + window) for start in starts]
 
 

@@ -2,8 +2,8 @@
 
 Paszke et al., "ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation", 2016,
 Table 1 up to bottleneck 3.8, with one linear layer of classes on top: the network that Dai and
-Niessner, "3DMV", ECCV 2018, trained on the images of ScanNet. The modules are numbered as in their weights,
-so that these load.
+Niessner, "3DMV", ECCV 2018, trained on the images of ScanNet. The modules are numbered as in their
+weights, so that these load.
 """
 
 from os import PathLike
