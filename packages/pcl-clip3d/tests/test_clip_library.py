@@ -14,7 +14,7 @@ def test_open_clip_is_imported_and_builds_models():
     assert clip_library.import_open_clip() is library
 
 
-def refuse(monkeypatch, *refused, error=ImportError("none here")):
+def refuse(monkeypatch, *refused, error):
     genuine = clip_library.import_module
 
     def find(name):
@@ -26,7 +26,7 @@ def refuse(monkeypatch, *refused, error=ImportError("none here")):
 
 
 def test_a_missing_open_clip_names_the_extra(monkeypatch):
-    refuse(monkeypatch, "torchvision", "open_clip")
+    refuse(monkeypatch, "torchvision", "open_clip", error=ImportError("none here"))
     with pytest.raises(ImportError, match=r"open_clip must be installed .*pcl-clip3d\[clip\]"):
         clip_library.import_open_clip()
 

@@ -46,7 +46,7 @@ def load_folder(folder: Path) -> ClipParts:
         model = library.CLIP(**config["model_cfg"])
         library.set_model_preprocess_cfg(model, config["preprocess_cfg"])
     except (KeyError, TypeError, ValueError) as error:
-        message = f"{folder / CONFIG} must describe a model of open_clip, got: {error!r}"
+        message = f"{folder / CONFIG} must describe a model, got: {error!r}"
         raise ValueError(message) from error
     fill_weights(model, read_tensors(folder / WEIGHTS), folder / WEIGHTS)
     tokenizer = _folder_tokenizer(folder, model)
