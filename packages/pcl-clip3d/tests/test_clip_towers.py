@@ -104,7 +104,7 @@ def test_other_towers_and_attentions_are_refused(vit, resnet, build):
         image_tower(vit.visual, "max")
     with pytest.raises(ValueError, match="attention must be 'identity' for a ResNet, got 'sclip'"):
         image_tower(resnet.visual, "sclip")
-    with pytest.raises(ValueError, match="model must have a ViT or a ResNet of open_clip.*Linear"):
+    with pytest.raises(ValueError, match=r"model must have a ViT or a ResNet of open_clip.*Linear"):
         image_tower(nn.Linear(1, 1), "identity")
     custom = build({"qk_norm": True})
     with pytest.raises(ValueError, match="with blocks of CustomResidualAttentionBlock"):

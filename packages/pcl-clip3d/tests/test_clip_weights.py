@@ -130,7 +130,7 @@ def test_a_tag_brings_its_activation(registered, monkeypatch, tmp_path, vit):
 
 
 def test_names_and_tags_that_do_not_exist_are_refused(registered, tmp_path):
-    with pytest.raises(ValueError, match="name must be a folder or .*got 'ViT-Z-1'"):
+    with pytest.raises(ValueError, match=r"name must be a folder or .*got 'ViT-Z-1'"):
         DenseClip.load("ViT-Z/1", "openai")
     with pytest.raises(ValueError, match=r"weights of tiny must be a file or one of \[\], got 'x'"):
         DenseClip.load("tiny", "x")

@@ -119,7 +119,7 @@ def test_bad_images_and_texts_are_refused(vit):
         model.keys(torch.zeros(3, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="texts must be a list of one text or more"):
         model.encode_text([])
-    with pytest.raises(ValueError, match="got 'table' in 'a table'|got 'a' in"):
+    with pytest.raises(ValueError, match=r"got 'a' in 'a table'"):
         model.encode_text(["a table"])
 
 
