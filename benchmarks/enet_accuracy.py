@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pcl_data.datasets.scannet_frames import read_exported_frames
-from pcl_data.readers.ply import read_ply
+from pcl_clip3d.pixel_pairs import pair_pixels
 
 from pcl_clip3d.class_encoders import SegmentationEncoder
 from pcl_clip3d.enet import ENET_MEAN, ENET_SIZE, ENET_STD, load_enet
 from pcl_clip3d.image_pixels import normalized_pixels
-from pcl_clip3d.pixel_pairs import pair_pixels
+from pcl_data.datasets.scannet_frames import read_exported_frames
+from pcl_data.readers.ply import read_ply
 
 SCENE = "scene0000_00"
 PIXELS = {"mean": ENET_MEAN, "std": ENET_STD}
