@@ -83,8 +83,8 @@ class DenseFeatures:
 
 
 @runtime_checkable
-class ImageEncoder(Protocol):
-    """What turns an image into features of its pixels in a space of text embeddings.
+class TextAligned(Protocol):
+    """What has features in a space of text embeddings.
 
     `text_space` names the space: texts whose embeddings were made for another name do not fit.
     """
@@ -92,12 +92,17 @@ class ImageEncoder(Protocol):
     text_space: str
     dim: int
 
+
+@runtime_checkable
+class ImageEncoder(TextAligned, Protocol):
+    """What turns an image into features of its pixels in a space of text embeddings."""
+
     def __call__(self, image: UInt8[Tensor, "h w 3"]) -> DenseFeatures:
         """The features of an RGB image; the vectors of the grid have length 1."""
         ...
 
 
-def check_text(encoder: ImageEncoder, text_features: Float[Tensor, "c d"], text_space: str) -> None:
+def check_text(encoder: TextAligned, text_features: Float[Tensor, "c d"], text_space: str) -> None:
     """Return quietly if the texts can be compared with what the encoder makes of images.
 
     Args:

@@ -18,7 +18,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ValueError: naming the file, if it holds anything but tensors.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"path must be a file of weights, got {path}, which is none")
+        raise FileNotFoundError(f"path must be a file of weights, got {path}, which does not exist")
     try:
         found = _load(path)
         found = found.get("state_dict", found)
