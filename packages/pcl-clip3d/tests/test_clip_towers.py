@@ -1,5 +1,7 @@
 """Tests of pcl_clip3d.clip_towers."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -92,11 +94,23 @@ def test_resized_positions_keep_rows_and_columns_apart(a, b):
     assert bool((found.diff(dim=0) > 0).all())
 
 
-def test_positions_between_are_bicubic_between():
-    # A ramp stays a ramp away from the border: twice as many cells lie at 1/4 and 3/4.
-    ramp = torch.tensor([[0.0], *([float(i)] for i in range(8))])
-    found = resized_positions(ramp, (8, 1), (16, 1))[1:, 0]
-    assert_close(found[4:12], torch.arange(4, 12) * 0.5 - 0.25)
+def cubic(x) -> float:
+    """The kernel of Keys, 1981, with the slope of -0.75 that image libraries use."""
+    x = abs(x)
+    if x < 1:
+        return 1.25 * x**3 - 2.25 * x**2 + 1
+    return -0.75 * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+@pytest.mark.parametrize("length", [3, 7, 16])
+def test_positions_between_are_cubic_between(length):
+    table = torch.randn(6, 1, generator=torch.Generator().manual_seed(7))
+    found = resized_positions(torch.cat([table[:1], table]), (6, 1), (length, 1))[1:, 0]
+    for i, value in enumerate(found.tolist()):
+        spot = (i + 0.5) * 6 / length - 0.5
+        near = range(math.floor(spot) - 1, math.floor(spot) + 3)
+        wanted = sum(cubic(spot - j) * float(table[min(max(j, 0), 5)]) for j in near)
+        assert value == pytest.approx(wanted, abs=1e-5)
 
 
 def test_other_towers_and_attentions_are_refused(vit, resnet, build):

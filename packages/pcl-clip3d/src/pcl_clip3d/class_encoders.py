@@ -37,7 +37,7 @@ class SegmentationEncoder:
     Example:
         >>> import torch
         >>> def network(pixels):
-        ...     return 100 * pixels[:, :2]  # red, green
+        ...     return 1000 * pixels[:, :2]  # red, green
         >>> encoder = SegmentationEncoder(
         ...     network, torch.eye(2), text_space="colors", mean=[0.0] * 3, std=[1.0] * 3,
         ...     input_size=(1, 1)

@@ -72,7 +72,7 @@ class DenseClip(nn.Module):
         self._tower = image_tower(model.visual, attention)
         check_finite(model)
         _check_windows(self._tower.cell, short_side, window, stride)
-        self.model = model.eval().requires_grad_(False)
+        self.model = model.requires_grad_(False)
         self.tokenizer = tokenizer
         self.text_space = name
         self.dim: int = model.visual.output_dim
@@ -81,6 +81,7 @@ class DenseClip(nn.Module):
         mean = getattr(model.visual, "image_mean", None) or library.OPENAI_DATASET_MEAN
         std = getattr(model.visual, "image_std", None) or library.OPENAI_DATASET_STD
         self._mean, self._std = tuple(map(float, mean)), tuple(map(float, std))
+        self.eval()
 
     @classmethod
     def load(
