@@ -1,0 +1,53 @@
+"""Tests of pcl_clip3d.clip_library."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pcl_clip3d import clip_library
+
+
+def test_open_clip_is_imported_and_builds_models():
+    library = clip_library.import_open_clip()
+    assert "ViT-B-16" in library.list_models()
+    assert clip_library.import_open_clip() is library
+
+
+def refuse(monkeypatch, *refused, error):
+    genuine = clip_library.import_module
+
+    def find(name):
+        if name in refused:
+            raise error
+        return genuine(name)
+
+    monkeypatch.setattr(clip_library, "import_module", find)
+
+
+def test_a_missing_open_clip_names_the_extra(monkeypatch):
+    refuse(monkeypatch, "torchvision", "open_clip", error=ImportError("none here"))
+    with pytest.raises(ImportError, match=r"open_clip must be installed .*pcl-clip3d\[clip\]"):
+        clip_library.import_open_clip()
+
+
+def test_another_failure_of_torchvision_is_not_hidden(monkeypatch):
+    refuse(monkeypatch, "torchvision", error=RuntimeError("CUDA versions differ"))
+    with pytest.raises(RuntimeError, match="CUDA versions differ"):
+        clip_library.import_open_clip()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_operators_are_defined_only_where_torchvision_lacks_them(monkeypatch, fails):
+    defined = []
+    monkeypatch.setattr(clip_library, "_define_operators", lambda: defined.append(True))
+    if fails:
+        error = RuntimeError("operator torchvision::nms does not exist")
+        refuse(monkeypatch, "torchvision", error=error)
+    clip_library.import_open_clip()
+    assert defined == ([True] if fails else [])
+
+
+def test_the_package_is_imported_without_open_clip():
+    code = "import pcl_clip3d.dense_clip, sys; assert 'open_clip' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
