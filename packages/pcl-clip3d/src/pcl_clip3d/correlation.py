@@ -46,7 +46,7 @@ class CorrelationTransformer(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, n_layers: int = 3, n_heads: int = 8, block: Block = "vit"
+        self, channels: int, *, n_layers: int = 3, n_heads: int = 8, block: Block | str = "vit"
     ) -> None:
         super().__init__()
         for name, value in {"channels": channels, "n_layers": n_layers, "n_heads": n_heads}.items():

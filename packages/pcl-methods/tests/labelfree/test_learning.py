@@ -101,7 +101,7 @@ def test_a_network_learns_classes_that_nobody_annotated(trained, labels):
     scores = {row["step"]: row["miou"] for row in rows}
     assert list(scores) == ["projected labels", "refined in sets", "network", "2D-3D ensemble"]
     assert scores["network"] > 0.8
-    assert scores["refined in sets"] > 0.5
+    assert 0.2 < scores["projected labels"] < scores["network"]  # not all points are seen
     assert all(row["f_protocol"] == row["protocol"] + "/foreground" for row in rows)
     assert rows[0]["protocol"].endswith("none")
 

@@ -1,11 +1,13 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
-from pcl_data import SCANNET20, SEMANTICKITTI19
+from pcl_data import SCANNET20, SEMANTICKITTI19, LabelSet
 from pcl_data.splits import LabelBudget, SceneSplit
 from pcl_methods.segmentation.inference import Classes
+from pcl_methods.segmentation.network import SegmentationNetwork, build_backbone
+from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_methods.segmentation.testing import FLOOR, make_room
 from pcl_methods.self_training.predicted_labels import (
     with_predicted_labels,
@@ -15,21 +17,20 @@ from pcl_methods.self_training.predicted_labels import (
 ROOMS = {f"room{i}": make_room(f"room{i}", i) for i in range(3)}
 
 
-@dataclass
-class Oracle:
-    """Stands for a network that knows the classes."""
+@dataclass(frozen=True)
+class Oracle(Segmenter):
+    """Stands for a network that knows the classes, and counts its calls."""
 
-    label_set: object = SCANNET20
+    network: SegmentationNetwork = field(
+        default_factory=lambda: SegmentationNetwork(build_backbone("res16unet14a", 3, width=0.25), 20)
+    )
+    label_set: LabelSet = SCANNET20
     voxel_size: float = 0.08
     cluster_radius: float = 2.0
-    calls: int = 0
-
-    @property
-    def stuff(self):
-        return self.label_set.stuff
+    calls: list[str] = field(default_factory=list)
 
     def __call__(self, scene):
-        self.calls += 1
+        self.calls.append(scene.name)
         truth = ROOMS[scene.name].labels
         return Classes(truth, np.ones(len(truth), np.float32))
 
@@ -52,8 +53,9 @@ def test_connected_parts_of_a_class_are_its_instances(split, tmp_path):
     np.testing.assert_array_equal(scene.labels, truth.labels)
     assert (scene.instances[truth.labels == FLOOR] == -1).all()
     for one in range(4):  # each box is one part, and its own
-        (number,) = np.unique(scene.instances[truth.instances == one])
-        assert number >= 0
+        inside = scene.instances[truth.instances == one]
+        (number,) = np.unique(inside[inside >= 0])
+        assert (inside >= 0).mean() > 0.9  # voxels that also hold floor may be the floor's
         assert (truth.instances[scene.instances == number] == one).all()
 
 
@@ -69,12 +71,12 @@ def test_labels_that_are_there_are_kept(split, tmp_path):
     network = Oracle()
     write_predicted_labels(split, network, tmp_path)
     write_predicted_labels(split, network, tmp_path)
-    assert network.calls == 2
+    assert network.calls == ["room0", "room1"]
 
 
 def test_other_classes_are_refused(split, tmp_path):
     with pytest.raises(ValueError, match="labels must be of the classes of folder:a, got a net"):
-        write_predicted_labels(split, Oracle(SEMANTICKITTI19), tmp_path)
+        write_predicted_labels(split, Oracle(label_set=SEMANTICKITTI19), tmp_path)
 
 
 def test_damaged_labels_are_one_error_that_names_the_file(split, tmp_path):

@@ -15,7 +15,7 @@ from pcl_data import Scene
 SetKind = Literal["auto", "given", "mesh", "points", "supervoxels"]
 
 
-def geometric_sets(scene: Scene, kind: SetKind = "auto") -> np.ndarray:
+def geometric_sets(scene: Scene, kind: SetKind | str = "auto") -> np.ndarray:
     """The set of each point, (n,) int64, -1 none.
 
     Args:
