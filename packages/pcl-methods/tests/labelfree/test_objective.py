@@ -68,6 +68,13 @@ def test_vote_loss_is_equation_1_over_all_pairs():
     assert float(vote_loss(logits, votes)) == pytest.approx(total / len(pairs), rel=1e-5)
 
 
+def test_the_gradient_of_the_label_loss_is_equation_2():
+    logits = random(1, 4).requires_grad_()
+    vote_loss(logits, torch.tensor([[0.0, 0, 1, 0]])).backward()
+    expected = logits.detach().softmax(dim=1) - torch.tensor([[0.0, 0, 1, 0]])
+    torch.testing.assert_close(logits.grad, expected)
+
+
 def test_vote_loss_of_no_pair_is_zero():
     assert float(vote_loss(random(3, 4), torch.zeros(3, 4))) == 0
 

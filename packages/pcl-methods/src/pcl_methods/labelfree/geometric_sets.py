@@ -32,14 +32,14 @@ def geometric_sets(scene: Scene, kind: SetKind | str = "auto") -> np.ndarray:
         raise ValueError(f"sets must be one of {', '.join(get_args(SetKind))}, got {kind}")
     if kind == "auto":
         kind = _fitting(scene)
-    points = torch.from_numpy(np.ascontiguousarray(scene.points))
+    points = torch.from_numpy(np.array(scene.points))
     if kind == "given":
         return np.asarray(_needed(scene, "superpoints"))
     if kind == "mesh":
         return segment_mesh(points, torch.from_numpy(_needed(scene, "faces"))).numpy()
     if kind == "supervoxels":
         return supervoxels(points).numpy()
-    normals = None if scene.normals is None else torch.from_numpy(np.asarray(scene.normals))
+    normals = None if scene.normals is None else torch.from_numpy(np.array(scene.normals))
     return segment_points(points, normals=normals).numpy()
 
 
@@ -55,4 +55,4 @@ def _needed(scene: Scene, field: str) -> np.ndarray:
     values = getattr(scene, field)
     if values is None:
         raise ValueError(f"scene {scene.name} must have {field} for these sets, got none")
-    return np.ascontiguousarray(values)
+    return np.array(values)

@@ -96,14 +96,14 @@ def label_images(
     """
     if not len(scene.frames):
         raise ValueError(f"scene {scene.name} must have frames to be labeled, got none")
-    points = torch.from_numpy(np.ascontiguousarray(scene.points))
-    means = _SetMeans(torch.from_numpy(np.ascontiguousarray(sets)), text_features.shape[1])
+    points = torch.from_numpy(np.array(scene.points))
+    means = _SetMeans(torch.from_numpy(np.array(sets)), text_features.shape[1])
     rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for number, frame in enumerate(scene.frames):
         pairs = frame_pairs(points, frame, visibility)
         if len(pairs.point_index) == 0:
             continue
-        dense = encoder(torch.from_numpy(np.ascontiguousarray(frame.image)))
+        dense = encoder(torch.from_numpy(np.array(frame.image)))
         features = dense.at(pairs.pixel_index.to(dense.grid.device)).float()
         scores = (SHARPNESS * normalize(features, dim=1) @ text_features.T).softmax(dim=1)
         confidence, labels = scores.max(dim=1)
@@ -121,11 +121,11 @@ def label_images(
 
 def frame_pairs(points: Tensor, frame: Frame, visibility: Visibility) -> PixelPairs:
     """The points (n, 3) that a frame sees, and where."""
-    depth = None if frame.depth is None else torch.from_numpy(np.ascontiguousarray(frame.depth))
+    depth = None if frame.depth is None else torch.from_numpy(np.array(frame.depth))
     return pair_pixels(
         points,
-        torch.from_numpy(np.asarray(frame.intrinsics, np.float64)),
-        torch.from_numpy(np.asarray(frame.camera_to_world, np.float64)),
+        torch.from_numpy(np.array(frame.intrinsics, np.float64)),
+        torch.from_numpy(np.array(frame.camera_to_world, np.float64)),
         (frame.image.shape[0], frame.image.shape[1]),
         depth_image=depth,
         absolute_tolerance=visibility.absolute_tolerance,
