@@ -5,9 +5,9 @@
 Two samples of `scene0000_00` say the truth, the NYU40 labels of the vertices of its mesh:
 `vertices` are those that a frame sees, at the pixel that each is projected to (far surfaces have
 many); `pixels` are drawn from all that have a depth, with the label of the vertex that is nearest
-to what they measured, within 5 cm. `enet` is the highest logit of the network of 3DMV; `enet_text` is
-the nearest of CLIP's texts (ViT-B/16, names of COCO-Stuff) to the features of the same network,
-over the classes that have such a name. ENet saw this room in training. JSON.
+to what they measured, within 5 cm. `enet` is the highest logit of the network of 3DMV; `enet_text`
+is the nearest of CLIP's texts (ViT-B/16, names of COCO-Stuff) to its features, over the classes
+that have such a name. ENet saw this room in training. JSON.
 """
 
 import argparse
