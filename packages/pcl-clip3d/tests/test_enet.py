@@ -96,7 +96,7 @@ def test_the_start_puts_the_pooled_image_beside_the_convolved(network):
 @torch.no_grad()
 def test_the_output_is_an_eighth_of_the_input(network):
     assert network(torch.zeros(2, 3, 16, 40)).shape == (2, 5, 2, 5)
-    with pytest.raises(ValueError, match=r"pixels must have height .* of 8, got \(16, 41\)"):
+    with pytest.raises(ValueError, match=r"input must have height .* of 8, got \(16, 41\)"):
         network(torch.zeros(1, 3, 16, 41))
 
 

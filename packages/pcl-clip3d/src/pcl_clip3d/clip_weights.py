@@ -90,7 +90,7 @@ def _random_model(config: dict[str, Any], name: str) -> nn.Module:
     return library.CustomTextCLIP(**config) if is_custom else library.CLIP(**config)
 
 
-def _folder_tokenizer(folder: Path, model: nn.Module) -> Any:
+def _folder_tokenizer(folder: Path, model: Any) -> Any:
     if not (folder / VOCABULARY).is_file():
         return import_open_clip().get_tokenizer(f"local-dir:{folder}")
     tokenizer = WordTokenizer.from_file(folder / VOCABULARY, model.context_length)
