@@ -1,11 +1,11 @@
 r"""The last block of CLIP's image transformer, read so that every patch speaks for itself.
 
 CLIP trains the class token only: what its last block mixes into the patches is global. Each
-function here replaces that block; nothing is trained. All have the form `(block, tokens, grid)`:
-the block of open_clip (a `ResidualAttentionBlock`), its input of shape (b, 1 + patches, c) with the class token first, and the
-number of patches down and across. Written x for the tokens, q, k, v for queries, keys and values
-of `ln_1(x)` a head, s for one over the square root of their width, P for `out_proj` of the joined
-heads, and M(y) = y + MLP(ln_2(y)) for what follows the attention:
+function here replaces that block, a `ResidualAttentionBlock` of open_clip; nothing is trained. All
+have the form `(block, tokens, grid)`: the block, its input of shape (b, 1 + patches, c) with the
+class token first, and the number of patches down and across. Written x for the tokens, q, k, v for
+queries, keys and values of `ln_1(x)` a head, s for one over the square root of their width, P for
+`out_proj` of the joined heads, and M(y) = y + MLP(ln_2(y)) for what follows the attention:
 
 | function | the block | source |
 |---|---|---|
