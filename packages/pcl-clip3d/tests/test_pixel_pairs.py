@@ -41,8 +41,23 @@ def test_occlusion_is_of_other_points_or_none():
     points = room(4000)
     everything = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, occlusion="none")
     assert everything.point_index.tolist() == list(range(4000))
-    hidden = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE)
+    hidden = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, point_size=0.06)
     assert hidden.point_index.tolist() == list(range(0, 4000, 2))
+    small = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, point_size=0)
+    assert 2000 < len(small.point_index) < 3000  # a pixel a point leaves gaps
+
+
+def test_a_floor_that_recedes_does_not_hide_itself():
+    grid = torch.stack(torch.meshgrid(torch.arange(-40, 41), torch.arange(40, 200), indexing="xy"))
+    x, z = 0.03 * grid.view(2, -1)
+    floor = torch.stack([x, torch.full_like(x, 1.5), z], dim=1)
+    camera = torch.tensor([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    pairs = [
+        pair_pixels(floor, camera, torch.eye(4), (480, 640), **options)
+        for options in ({"occlusion": "none"}, {}, {"relative_tolerance": 0.0})
+    ]
+    everything, default, without = (len(pair.point_index) for pair in pairs)
+    assert without < 0.9 * everything < 0.99 * everything < default
 
 
 def test_options_reach_the_test_of_visibility():
