@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_clip3d.projection import (
@@ -48,6 +48,7 @@ def test_the_equation():
         assert [*pixel, z] == pytest.approx(expected, rel=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000))
 def test_a_pixel_and_its_depth_lead_back_to_the_point(seed):
     generator = torch.Generator().manual_seed(seed)
