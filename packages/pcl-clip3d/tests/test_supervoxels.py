@@ -107,7 +107,7 @@ def test_supervoxels_do_not_cross_gaps():
     points, _ = rough(600, 1)
     far = points + torch.tensor([8.0, 0.0, 0.0])
     found = supervoxels(torch.cat([points, far]))
-    assert not set(found[:600].tolist()) & set(found[600:].tolist())
+    assert set(found[:600].tolist()) & set(found[600:].tolist()) <= {-1}
 
 
 def test_a_colour_is_a_border_where_it_has_weight():
