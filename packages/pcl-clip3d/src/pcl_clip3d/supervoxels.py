@@ -232,4 +232,5 @@ def _move(centroids, owners, values):
         if counts[owner] > 0:
             length = math.sqrt((sums[owner, 6:] ** 2).sum())
             centroids[owner, :6] = sums[owner, :6] / counts[owner]
-            centroids[owner, 6:] = sums[owner, 6:] / length
+            if length > 0:  # unless they cancel
+                centroids[owner, 6:] = sums[owner, 6:] / length
