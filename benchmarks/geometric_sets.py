@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/geometric_sets.py --data ../shared/data
 
-Writes `results/geometric_sets.md`. Times are CPU times of one thread, which other work on the machine
-hardly changes: the median of several runs after one that compiles.
+Writes `results/geometric_sets.md`. Times are CPU times of one thread, which other work on the
+machine hardly changes: the median of several runs after one that compiles.
 """
 
 import argparse
@@ -176,7 +176,8 @@ def page(data: Path, repeats: int) -> Iterable[str]:
     scan = ScanNet(data / "scannet", [SCAN], label_set=NYU40)[0]
     yield from ["", "## A mesh", ""]
     yield f"`{SCAN}` of ScanNet, {len(scan.points):,} vertices and {len(scan.faces):,} faces."
-    yield from ["The annotation is made of the sets of `segs.json`, which so leak nothing.", ""]
+    yield "The annotation is made of whole sets of `segs.json`: these leak nothing, and others leak"
+    yield from ["where the annotation itself is coarse.", ""]
     yield from scan_table(scan, repeats)
     folder = data / "scannet" / "points50k"
     rooms = list(SceneFolder(folder, label_set=NYU40, label_ids="raw"))
