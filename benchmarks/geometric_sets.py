@@ -190,8 +190,8 @@ def page(data: Path, repeats: int) -> Iterable[str]:
     yield from many_table(rooms, ways, 1)
     sweeps = list(SemanticKitti(data / "semantickitti", ["00/000000", "00/000001", "00/000002"]))
     yield from ["", "## Sweeps", ""]
-    size = round(statistics.mean(len(sweep.points) for sweep in sweeps), -3)
-    yield from [f"{len(sweeps)} sweeps of SemanticKITTI, about {size:,} points each.", ""]
+    size = round(statistics.mean(len(sweep.points) for sweep in sweeps))
+    yield from [f"{len(sweeps)} sweeps of SemanticKITTI, {size:,} points each on average.", ""]
     ways = {"`supervoxels`": of_voxels, "`segment_points`": of_points}
     yield from many_table(sweeps, ways, repeats)
     yield ""
