@@ -4,8 +4,8 @@
 
 On the frame of RELLIS-3D (Jiang et al., "RELLIS-3D Dataset: Data, Benchmarks and Analysis", ICRA
 2021) image and sweep are both labeled, by the same classes. What is lost between them is lost to
-calibration, time, lens and occlusion: no labels that are projected can be better. Points that hide
-others are told by a z-buffer, with several sizes of its squares and tolerances.
+calibration, time, lens and occlusion: labels that are projected cannot be better. Points that hide
+others are told by the z-buffer of `pair_pixels`, for several sizes of a point.
 
 On the frames of ScanNet's scene0000_00 there are no labels in the images. There the z-buffer is
 compared with the depth that the camera measured.
@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcl_clip3d.pixel_pairs import PixelPairs
-from pcl_clip3d.projection import depth_buffer, nearest_pixels, project_points, visible_points
+from pcl_clip3d.pixel_pairs import PixelPairs, pair_pixels
+from pcl_clip3d.projection import nearest_pixels, project_points, visible_points
 from pcl_data.datasets import ScanNet
 from pcl_data.plain_yaml import load_yaml
 from pcl_data.readers.posed_frames import read_ids
 from pcl_data.rigid import quaternion_rotation, rigid
 
-BUFFERS = ((2, 0.05), (4, 0.05), (8, 0.05), (8, 0.1), (16, 0.1))  # squares, relative tolerances
+SIZES = (0.0, 0.01, 0.02, 0.03, 0.04)  # half width of what a point hides, metres
 
 
 class RellisFrame:
@@ -62,41 +62,39 @@ class RellisFrame:
 
 
 def transfer(frame: RellisFrame) -> dict[str, dict[str, float]]:
-    """Accuracy without occlusion, and with each z-buffer."""
-    size = frame.image_labels.shape
-    pixels, depth = project_points(frame.points, frame.intrinsics, frame.camera_to_world)
-    tests: dict[str, dict] = {"no occlusion": {}}
-    for splat, share in BUFFERS:
-        buffer = depth_buffer(pixels, depth, size, splat=splat)
-        tests[f"splat {splat}, {share:.0%}"] = {"depth_image": buffer, "relative_tolerance": share}
-    found = {}
-    for name, options in tests.items():
-        rows = visible_points(pixels, depth, size, **options).nonzero().squeeze(1)
-        found[name] = frame.accuracy(PixelPairs(rows, nearest_pixels(pixels[rows])))
+    """Accuracy without occlusion, and with points of each size."""
+    camera = (frame.points, frame.intrinsics, frame.camera_to_world, frame.image_labels.shape)
+    found = {"no occlusion": frame.accuracy(pair_pixels(*camera, occlusion="none"))}
+    for size in SIZES:
+        found[f"buffer, {size} m"] = frame.accuracy(pair_pixels(*camera, point_size=size))
     return found
 
 
-def buffer_agreement(root: Path, splats: tuple[int, ...] = (0, 1, 2, 3, 4)) -> dict[str, dict]:
-    """Points that the z-buffer of a scan sees, among those that a depth image sees, and back."""
+def buffer_agreement(root: Path) -> dict[str, dict[str, float]]:
+    """How the z-buffer of a scan agrees with the depth images of its frames.
+
+    Among points on pixels with a measured depth: "kept" is the share of those within 10 cm of it
+    that the buffer sees, "hidden" the share of those 25 cm and more behind it that it does not.
+    """
     scene = ScanNet(root, ["scene0000_00"], frames="folders")[0]
     points = torch.from_numpy(np.array(scene.points))
-    counts = np.zeros((len(splats), 3))
+    counts = np.zeros((len(SIZES), 2, 2))
     for frame in scene.frames:
-        matrices = torch.from_numpy(frame.intrinsics), torch.from_numpy(frame.camera_to_world)
-        pixels, depth = project_points(points, *matrices)
+        camera = torch.from_numpy(frame.intrinsics), torch.from_numpy(frame.camera_to_world)
         size, measured = frame.depth.shape, torch.from_numpy(frame.depth)
-        seen = visible_points(pixels, depth, size, depth_image=measured)
-        # Where nothing was measured nobody knows.
-        place = visible_points(pixels, depth, size)
-        place[place.clone()] = measured[nearest_pixels(pixels[place]).unbind(1)] > 0
-        for i, splat in enumerate(splats):
-            buffer = depth_buffer(pixels, depth, size, splat=splat)
-            by_buffer = visible_points(pixels, depth, size, depth_image=buffer) & place
-            counts[i] += [int(x.sum()) for x in (seen & by_buffer, seen, by_buffer)]
-    both, seen, by_buffer = counts.T
+        pixels, depth = project_points(points, *camera)
+        rows = visible_points(pixels, depth, size).nonzero().squeeze(1)
+        there = measured[nearest_pixels(pixels[rows]).unbind(1)]
+        gap = depth[rows] - there
+        groups = ((there > 0) & (gap.abs() < 0.1), (there > 0) & (gap > 0.25))
+        for i, point_size in enumerate(SIZES):
+            pairs = pair_pixels(points, *camera, size, point_size=point_size)
+            is_seen = torch.isin(rows, pairs.point_index)
+            counts[i] += [[int((group & is_seen).sum()), int(group.sum())] for group in groups]
+    kept, let_through = (counts[:, :, 0] / counts[:, :, 1]).T
     return {
-        f"splat {splat}": {"recall": round(r, 4), "precision": round(p, 4)}
-        for splat, r, p in zip(splats, both / seen, both / by_buffer, strict=True)
+        f"buffer, {size} m": {"kept": round(a, 4), "hidden": round(1 - b, 4)}
+        for size, a, b in zip(SIZES, kept, let_through, strict=True)
     }
 
 

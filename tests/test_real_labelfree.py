@@ -41,16 +41,16 @@ def colour_difference(scene, frame, pairs):
 
 def check_pairs(scene, frames, *, max_residual):
     """Colours and depths agree; the share of points that is seen at all."""
-    mean = ViewMean(len(scene.points), 1)
+    mean, ratios = ViewMean(len(scene.points), 1), []
     for frame in frames:
         pairs = pairs_of(scene, frame)
         _, depth = project_points(*tensors(scene, frame)[:3])
         measured = torch.from_numpy(frame.depth)[pairs.pixel_index.unbind(1)]
         residual = (depth[pairs.point_index] - measured).abs()[:, None]
         mean.update(pairs.point_index, residual)
-        if len(pairs.point_index) > 500:
-            ours, mixed = colour_difference(scene, frame, pairs)
-            assert ours < 0.6 * mixed, (ours, mixed)
+        ours, mixed = colour_difference(scene, frame, pairs)
+        ratios.append(ours / mixed)
+    assert np.median(ratios) < 0.4, ratios
     seen = mean.n_views > 0
     assert mean.compute()[seen].median() < max_residual
     return float(seen.float().mean())
@@ -60,7 +60,7 @@ def test_fifty_frames_of_a_scan_see_most_of_it(real_data):
     scene = ScanNet(real_data / "scannet", ["scene0000_00"], frames="folders")[0]
     assert len(scene.frames) == 50
     share = check_pairs(scene, scene.frames, max_residual=0.02)
-    assert 0.5 < share < 0.9, share
+    assert 0.6 < share < 0.7, share
 
 
 def test_frames_see_the_points_that_were_fused_from_them(real_data):
@@ -123,4 +123,4 @@ def test_true_labels_of_an_image_are_right_on_three_quarters_of_its_points(real_
     plain = found.pop("no occlusion")
     assert 0.76 < plain["accuracy"] < 0.79, plain
     assert plain["points"] == 7429
-    assert all(each["points"] < plain["points"] for each in found.values())
+    assert plain["points"] * 0.98 < found["buffer, 0.02 m"]["points"] < plain["points"]

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from pcl_clip3d.mesh_segments import segment_mesh
 from pcl_clip3d.point_segments import segment_points
 from pcl_clip3d.supervoxels import supervoxels
-from pcl_data import NYU40, SEMANTICKITTI19
+from pcl_data import NYU40
 from pcl_data.datasets import ScanNet, SemanticKitti
 
 pytestmark = pytest.mark.real
@@ -29,22 +29,20 @@ def leak(sets, labels):
 
 def test_segments_of_a_mesh_are_those_that_were_published(scan):
     sets = segment_mesh(torch.from_numpy(scan.points), torch.from_numpy(scan.faces)).numpy()
-    published = scan.superpoints
-    # The order of equal weights is not specified there.
-    assert 0.97 < (sets.max() + 1) / (published.max() + 1) < 1.03
-    assert adjusted_rand_score(published, sets) > 0.97
-    assert leak(sets, scan.labels) < 0.005
+    assert 660 < sets.max() < 675  # of 668; the order of equal weights is not specified there
+    assert adjusted_rand_score(scan.superpoints, sets) > 0.995
+    assert leak(sets, scan.labels) < 0.001
 
 
-def test_segments_without_faces_are_as_pure(scan):
+def test_segments_without_faces_are_mostly_of_one_class(scan):
     sets = segment_points(torch.from_numpy(scan.points)).numpy()
-    assert 400 < sets.max() < 1600
-    assert adjusted_rand_score(scan.superpoints, sets) > 0.4
-    assert leak(sets, scan.labels) < 0.06
+    assert 700 < sets.max() < 1000
+    assert adjusted_rand_score(scan.superpoints, sets) > 0.5
+    assert leak(sets, scan.labels) < 0.08
 
 
-def test_supervoxels_of_a_sweep_are_of_one_class(real_data):
-    sweep = SemanticKitti(real_data / "semantickitti", ["00"], label_set=SEMANTICKITTI19)[0]
+def test_supervoxels_of_a_sweep_are_mostly_of_one_class(real_data):
+    sweep = SemanticKitti(real_data / "semantickitti", ["00/000000"])[0]
     sets = supervoxels(torch.from_numpy(sweep.points)).numpy()
-    assert np.mean(sets >= 0) > 0.99
-    assert leak(sets[sets >= 0], sweep.labels[sets >= 0]) < 0.05
+    assert np.mean(sets >= 0) > 0.98
+    assert leak(sets[sets >= 0], sweep.labels[sets >= 0]) < 0.06

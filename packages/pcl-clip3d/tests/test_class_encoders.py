@@ -28,9 +28,10 @@ def test_features_are_the_unit_mixture_of_the_texts(seed):
     table = torch.rand(3, 2, 4, generator=generator).softmax(dim=0)
     found = TableEncoder(TEXTS, text_space="any").encode(table)
     assert found.image_size == (2, 4)
+    texts, shares = TEXTS.tolist(), table.tolist()
     for i in range(2):
         for j in range(4):
-            mixed = [sum(float(table[k, i, j] * TEXTS[k, d]) for k in range(3)) for d in range(5)]
+            mixed = [sum(shares[k][i][j] * texts[k][d] for k in range(3)) for d in range(5)]
             length = math.sqrt(sum(x * x for x in mixed))
             assert_close(found.grid[:, i, j], torch.tensor([x / length for x in mixed]))
 

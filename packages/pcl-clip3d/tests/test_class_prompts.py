@@ -58,8 +58,9 @@ def test_an_embedding_is_the_unit_mean_of_the_unit_prompts_of_the_unit_words():
 
 @given(st.permutations(["wall", "floor", "bed", "other furniture"]))
 def test_rows_follow_their_names(names):
-    rows = dict(zip(sorted(names), encode_class_names(sorted(names), hashed), strict=True))
-    for name, row in zip(names, encode_class_names(names, hashed), strict=True):
+    how = {"templates": PROMPT_TEMPLATES[:9]}
+    rows = dict(zip(sorted(names), encode_class_names(sorted(names), hashed, **how), strict=True))
+    for name, row in zip(names, encode_class_names(names, hashed, **how), strict=True):
         assert_close(row, rows[name])
         assert_close(row.norm(), torch.ones(()).double())
 

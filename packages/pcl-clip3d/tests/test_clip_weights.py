@@ -116,6 +116,16 @@ def test_a_model_by_name_takes_a_file(registered, tmp_path, vit, photo):
         DenseClip.load("tiny", path)
 
 
+def test_a_model_with_a_text_tower_of_its_own_takes_a_file(registered, monkeypatch, tmp_path):
+    config = {**CONFIG, "custom_text": True}
+    monkeypatch.setitem(registered.factory._MODEL_CONFIGS, "apart", config)
+    model = registered.CustomTextCLIP(24, VISION, TEXT)
+    torch.save(model.state_dict(), tmp_path / "apart.pt")
+    found = DenseClip.load("apart", tmp_path / "apart.pt")
+    assert isinstance(found.model, registered.CustomTextCLIP)
+    assert found.text_space.startswith("apart/sha256:")
+
+
 def test_a_tag_brings_its_activation(registered, monkeypatch, tmp_path, vit):
     path = tmp_path / "downloaded.pt"
     torch.save(vit.state_dict(), path)
@@ -134,6 +144,10 @@ def test_names_and_tags_that_do_not_exist_are_refused(registered, tmp_path):
         DenseClip.load("ViT-Z/1", "openai")
     with pytest.raises(ValueError, match=r"weights of tiny must be a file or one of \[\], got 'x'"):
         DenseClip.load("tiny", "x")
+    path = tmp_path / "some.pt"
+    path.touch()
+    with pytest.raises(ValueError, match="that writes no captions, got 'coca_ViT-B-32'"):
+        DenseClip.load("coca_ViT-B-32", path)
     with pytest.raises(
         ValueError, match="must be a folder, or a name with weights, got 'ViT-B-16'"
     ):

@@ -63,7 +63,7 @@ def test_a_bottleneck_is_its_table(network, number, dilation, kept):
     block = network[number]
     layers = list(block[0][0])
     shrinks = number in (4, 9)
-    x = torch.randn(layers[0].in_channels, 6, 8, generator=torch.Generator().manual_seed(number))
+    x = torch.randn(layers[0].in_channels, 20, 36, generator=torch.Generator().manual_seed(number))
     skipped = x
     y = convolved(x, layers[0].weight, None, stride=2 if shrinks else 1)
     y = leaky(layers[2], normed(layers[1], y))
@@ -96,7 +96,7 @@ def test_the_start_puts_the_pooled_image_beside_the_convolved(network):
 @torch.no_grad()
 def test_the_output_is_an_eighth_of_the_input(network):
     assert network(torch.zeros(2, 3, 16, 40)).shape == (2, 5, 2, 5)
-    with pytest.raises(ValueError, match=r"pixels must have height .* of 8, got \(16, 41\)"):
+    with pytest.raises(ValueError, match=r"input must have height .* of 8, got \(16, 41\)"):
         network(torch.zeros(1, 3, 16, 41))
 
 

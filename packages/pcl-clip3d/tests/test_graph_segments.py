@@ -76,6 +76,12 @@ def test_the_limit_starts_from_the_weight_that_joined_last():
     assert path([0.25, 0.8125], k=1, min_points=1) == [0, 0, 1]
 
 
+def test_the_size_is_that_of_both_sets():
+    # Two pairs join by 0.25: the limit of the four is 0.25 + 1 / 4.
+    assert path([0.0, 0.25, 0.0, 0.5], k=1, min_points=1) == [0, 0, 0, 0, 0]
+    assert path([0.0, 0.25, 0.0, 0.5625], k=1, min_points=1) == [0, 0, 0, 0, 1]
+
+
 def test_small_sets_join_by_the_lightest_edge_first():
     # 0-1 and 3-4 are pairs; point 2 is too small and joins the nearer pair.
     assert path([0.0, 0.875, 0.75, 0.0], k=0.5, min_points=1) == [0, 0, 1, 2, 2]

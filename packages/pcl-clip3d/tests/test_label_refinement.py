@@ -45,6 +45,13 @@ def test_the_length_of_keys_does_not_count():
     assert_close(smooth_by_keys(logits, stretched), smooth_by_keys(logits, keys))
 
 
+def test_a_certain_cell_stays_at_the_highest_threshold():
+    logits = torch.tensor([[[10.0, 0.0]], [[-10.0, 0.001]]])  # 1 and 0 exactly; 0.475 and 0.525
+    found = smooth_by_keys(logits, torch.ones(1, 1, 2))
+    assert found[:, 0, 0].tolist() == [1.0, 0.0]
+    assert found[0, 0, 1] > 1
+
+
 def test_one_cell_smooths_to_itself():
     logits = torch.tensor([[[0.01]], [[0.0]]])
     found = smooth_by_keys(logits, torch.ones(5, 1, 1))

@@ -46,7 +46,7 @@ def slow_segments(points, faces, k, min_points):
 
 
 def torus(seed):
-    """A rough surface without a border, at which the side of an edge can be a matter of rounding."""
+    """A rough surface without a border, where rounding would tell convex from concave."""
     generator = torch.Generator().manual_seed(seed)
     rows, columns = torch.meshgrid(torch.arange(12), torch.arange(8), indexing="ij")
     u, v = (2 * math.pi * rows / 12).flatten(), (2 * math.pi * columns / 8).flatten()

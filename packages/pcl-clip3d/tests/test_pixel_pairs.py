@@ -1,10 +1,11 @@
 """Tests of pcl_clip3d.pixel_pairs."""
 
+import inspect
 import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_clip3d.pixel_pairs import Crop, PixelPairs, crop_pairs, draw_crop, flip_pairs, pair_pixels
@@ -41,8 +42,23 @@ def test_occlusion_is_of_other_points_or_none():
     points = room(4000)
     everything = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, occlusion="none")
     assert everything.point_index.tolist() == list(range(4000))
-    hidden = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE)
+    hidden = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, point_size=0.06)
     assert hidden.point_index.tolist() == list(range(0, 4000, 2))
+    small = pair_pixels(points, INTRINSICS, torch.eye(4), SIZE, point_size=0)
+    assert 2000 < len(small.point_index) < 3000  # a pixel a point leaves gaps
+
+
+def test_a_floor_that_recedes_does_not_hide_itself():
+    grid = torch.stack(torch.meshgrid(torch.arange(-40, 41), torch.arange(40, 200), indexing="xy"))
+    x, z = 0.03 * grid.view(2, -1)
+    floor = torch.stack([x, torch.full_like(x, 1.5), z], dim=1)
+    camera = torch.tensor([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    pairs = [
+        pair_pixels(floor, camera, torch.eye(4), (480, 640), **options)
+        for options in ({"occlusion": "none"}, {}, {"relative_tolerance": 0.0})
+    ]
+    everything, default, without = (len(pair.point_index) for pair in pairs)
+    assert without < 0.9 * everything < 0.99 * everything < default
 
 
 def test_options_reach_the_test_of_visibility():
@@ -80,11 +96,12 @@ def test_a_view_that_is_none_is_refused():
 
 
 def test_an_unknown_occlusion_is_refused():
-    unchecked = getattr(pair_pixels, "__wrapped__", pair_pixels)
-    with pytest.raises((ValueError, TypeError), match="occlusion"):
+    unchecked = inspect.unwrap(pair_pixels)  # users run without the checks of the tests
+    with pytest.raises(ValueError, match="occlusion must be 'none' or 'buffer', got 'depth'"):
         unchecked(room(), INTRINSICS, torch.eye(4), SIZE, occlusion="depth")
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 50))
 def test_cropped_pairs_are_those_of_the_resized_crop(seed, height, width):
     pairs, output = random_pairs(50, seed), (20, 30)

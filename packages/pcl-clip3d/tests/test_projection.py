@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_clip3d.projection import (
@@ -48,6 +48,7 @@ def test_the_equation():
         assert [*pixel, z] == pytest.approx(expected, rel=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000))
 def test_a_pixel_and_its_depth_lead_back_to_the_point(seed):
     generator = torch.Generator().manual_seed(seed)
@@ -135,9 +136,9 @@ def seen(pixel, z, image, *, absolute=0.05, relative=0.0, border=0, near=0.0):
 )
 def test_visibility_is_the_rule(options):
     generator = torch.Generator().manual_seed(2)
-    pixels = torch.rand(2000, 2, generator=generator) * torch.tensor([80.0, 60]) - 8
-    depth = 4 * torch.rand(2000, generator=generator) - 0.5
-    image = 4 * torch.rand(SIZE, generator=generator)
+    pixels = torch.rand(4000, 2, generator=generator) * torch.tensor([80.0, 60]) - 8
+    depth = 4 * torch.rand(4000, generator=generator) - 0.5
+    image = 1 + 2 * torch.rand(SIZE, generator=generator)
     image[torch.rand(SIZE, generator=generator) < 0.3] = 0
     pixels[:200] = pixels[:200].floor() + 0.5  # on the edge between two pixels
     names = {"absolute": "absolute_tolerance", "relative": "relative_tolerance"}
@@ -145,7 +146,7 @@ def test_visibility_is_the_rule(options):
     ours = visible_points(pixels, depth, SIZE, depth_image=image, **given_)
     rows = zip(pixels.tolist(), depth.tolist(), strict=True)
     assert ours.tolist() == [seen(pixel, z, image, **options) for pixel, z in rows]
-    assert 20 < ours.sum() < 1000
+    assert 10 < ours.sum() < 2000
 
 
 def test_the_edges_of_the_image_are_half_a_pixel_beyond_its_centres():
@@ -176,8 +177,8 @@ def test_the_camera_itself_is_not_in_front_of_it():
         ({"absolute_tolerance": -0.1}, "absolute_tolerance must be at least 0, got -0.1"),
         ({"relative_tolerance": -1}, "relative_tolerance must be at least 0, got -1"),
         ({"depth_image": torch.ones(64, 48)}, r"shape \(48, 64\) as of image_size, got \(64, 48\)"),
-        ({"depth_image": torch.full(SIZE, math.inf)}, "depth_image must be finite"),
-        ({"depth_image": -torch.ones(SIZE)}, "depth_image must be at least 0, got -1"),
+        ({"depth_image": torch.full(SIZE, math.inf)}, "depth_image must be finite and at least 0"),
+        ({"depth_image": -torch.ones(SIZE)}, r"at least 0, got \[-1, -1\]"),
     ],
 )
 def test_a_view_that_is_none_is_refused(options, message):
@@ -185,25 +186,38 @@ def test_a_view_that_is_none_is_refused(options, message):
         visible_points(torch.zeros(1, 2), torch.ones(1), **({"image_size": SIZE} | options))
 
 
-@pytest.mark.parametrize("splat", [0, 1, 3])
+def half_width(z, splat):
+    """The rule for one point."""
+    size = 2.0 ** round(math.log2(splat / z)) if splat else 0
+    return int(min(size, 64)) if size >= 1 else 0
+
+
+@pytest.mark.parametrize("splat", [0, 0.7, 2, 9.5])
 def test_each_pixel_has_the_nearest_point_whose_square_covers_it(splat):
-    generator = torch.Generator().manual_seed(splat)
-    pixels = torch.rand(60, 2, generator=generator) * torch.tensor([20.0, 15]) - 5
-    depth = 3 * torch.rand(60, generator=generator) - 0.5
+    generator = torch.Generator().manual_seed(0)
+    height, width = 9, 14
+    pixels = torch.rand(60, 2, generator=generator) * torch.tensor([30.0, 25]) - 8
+    depth = torch.where(torch.arange(60) % 6 == 0, -1, 2 + 30 * torch.rand(60, generator=generator))
     pixels[0], depth[1] = math.nan, 0
-    height, width = 5, 10
     expected = torch.zeros(height, width)
     for (x, y), z in zip(pixels.tolist(), depth.tolist(), strict=True):
         if z <= 0 or math.isnan(x):
             continue
-        column, row = math.floor(x + 0.5), math.floor(y + 0.5)
-        for i in range(max(row - splat, 0), min(row + splat + 1, height)):
-            for j in range(max(column - splat, 0), min(column + splat + 1, width)):
+        column, row, half = math.floor(x + 0.5), math.floor(y + 0.5), half_width(z, splat)
+        for i in range(max(row - half, 0), min(row + half + 1, height)):
+            for j in range(max(column - half, 0), min(column + half + 1, width)):
                 if expected[i, j] == 0 or z < expected[i, j]:
                     expected[i, j] = z
     image = depth_buffer(pixels, depth, (height, width), splat=splat)
     torch.testing.assert_close(image, expected, rtol=0, atol=0)
-    assert (expected == 0).any() == (splat < 3)
+    assert len(image.unique()) > 5
+
+
+def test_a_point_covers_at_most_64_pixels_to_each_side_and_those_far_outside_nothing():
+    place = torch.tensor([[-64.0, 0]])
+    image = depth_buffer(place, torch.tensor([1e-6]), (1, 3), splat=10)
+    assert (image > 0).tolist() == [[True, False, False]]
+    assert depth_buffer(place - 1, torch.tensor([1e-6]), (1, 3), splat=10).max() == 0
 
 
 def test_a_wall_of_points_hides_what_is_behind_it():
@@ -211,15 +225,16 @@ def test_a_wall_of_points_hides_what_is_behind_it():
     wall = grid.view(-1, 2)[::3]  # every third pixel, which the squares close
     pixels = torch.cat([wall, torch.tensor([[30.4, 20.4], [31.0, 20.0]])])
     depth = torch.cat([torch.full((len(wall),), 2.0), torch.tensor([3.0, 1.0])])
-    buffer = depth_buffer(pixels, depth, SIZE)
+    buffer = depth_buffer(pixels, depth, SIZE, splat=4)
     visible = visible_points(pixels, depth, SIZE, depth_image=buffer)
     assert visible[-2:].tolist() == [False, True]
     assert visible.float().mean() > 0.97  # but for the square of the near point
 
 
 def test_a_buffer_is_refused_for_what_is_none():
-    with pytest.raises(ValueError, match="splat must be at least 0, got -1"):
-        depth_buffer(torch.zeros(1, 2), torch.ones(1), SIZE, splat=-1)
+    for splat in (-1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"splat must be finite and at least 0, got {splat}"):
+            depth_buffer(torch.zeros(1, 2), torch.ones(1), SIZE, splat=splat)
     with pytest.raises(ValueError, match="image_size must be positive"):
         depth_buffer(torch.zeros(1, 2), torch.ones(1), (3, 0))
 

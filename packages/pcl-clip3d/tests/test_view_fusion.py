@@ -1,11 +1,12 @@
 """Tests of pcl_clip3d.view_fusion."""
 
+import inspect
 import math
 from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcl_clip3d.view_fusion import (
@@ -92,6 +93,7 @@ def test_ties_go_to_the_lowest_class(rule):
     assert fused.labels.tolist() == [1, 1]
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from(RULES))
 def test_view_by_view_and_in_any_order_is_the_same(seed, rule):
     point_index, probabilities = views(seed)
@@ -159,6 +161,9 @@ def test_points_of_another_scene_are_refused(index):
 
 
 def test_rules_and_sizes_that_are_none_are_refused():
+    unchecked = inspect.unwrap(ViewFusion.__init__)  # users run without the checks of the tests
+    with pytest.raises(ValueError, match=r"rule must be one of \('votes', .*got 'sum'"):
+        unchecked(object.__new__(ViewFusion), 3, 2, rule="sum")
     with pytest.raises(ValueError, match="n_classes must be at least 1, got 0"):
         ViewFusion(3, 0, rule="mean")
     with pytest.raises(ValueError, match="n_points and dim must be at least 0, got -1 and 2"):

@@ -56,7 +56,7 @@ def test_a_file_that_runs_code_is_refused_and_does_not_run(tmp_path):
     with pytest.raises(ValueError, match=r"bad\.pt must be a file of weights"):
         read_tensors(tmp_path / "bad.pt")
     assert not mark.exists()
-    (tmp_path / "raw.pt").write_bytes(pickle.dumps(Ran(mark)))
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps(Ran(mark), protocol=2))
     with pytest.raises(ValueError, match=r"raw\.pt must be a file of weights"):
         read_tensors(tmp_path / "raw.pt")
     assert not mark.exists()

@@ -5,16 +5,17 @@ Zhou et al., "Extract Free Dense Labels from CLIP" (MaskCLIP), ECCV 2022, sec. 3
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pcl_clip3d import dense_attention
 from pcl_clip3d.clip_library import import_open_clip
 
-ATTENTIONS: Mapping[str, Callable[[nn.Module, Tensor, tuple[int, int]], Tensor]] = MappingProxyType(
+ATTENTIONS: Mapping[str, Callable[[Any, Tensor, tuple[int, int]], Tensor]] = MappingProxyType(
     {
         "identity": dense_attention.identity,
         "sclip": dense_attention.sclip,
@@ -32,7 +33,7 @@ class PatchTower:
     patch, `ln_post` and the projection into the space of the texts.
     """
 
-    def __init__(self, visual: nn.Module, attention: str) -> None:
+    def __init__(self, visual: Any, attention: str) -> None:
         if visual.attn_pool is not None:
             raise ValueError("model must have a class token, got one with attentional pooling")
         self.visual = visual
@@ -75,7 +76,7 @@ class ConvolutionTower:
 
     cell = (32, 32)
 
-    def __init__(self, visual: nn.Module, attention: str) -> None:
+    def __init__(self, visual: Any, attention: str) -> None:
         if attention != "identity":
             raise ValueError(f"attention must be 'identity' for a ResNet, got {attention!r}")
         self.visual = visual
@@ -100,7 +101,7 @@ class ConvolutionTower:
         return pixels[0].flatten(1).T, (pixels.shape[2], pixels.shape[3])
 
 
-def image_tower(visual: nn.Module, attention: str) -> PatchTower | ConvolutionTower:
+def image_tower(visual: Any, attention: str) -> PatchTower | ConvolutionTower:
     """The tower of a model, by its class.
 
     Raises:

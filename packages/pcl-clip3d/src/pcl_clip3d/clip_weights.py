@@ -69,9 +69,7 @@ def load_named(name: str, weights: str) -> ClipParts:
         raise ValueError(f"name must be a folder or one of open_clip.list_models(), got {name!r}")
     tokenizer = library.get_tokenizer(name)
     if Path(weights).is_file():
-        config = library.get_model_config(name)
-        build = library.CustomTextCLIP if config.pop("custom_text", False) else library.CLIP
-        model = build(**config)
+        model = _random_model(library.get_model_config(name), name)
         fill_weights(model, read_tensors(Path(weights)), Path(weights))
         return ClipParts(model, tokenizer, f"{name}/{_digest(Path(weights))}")
     tags = library.list_pretrained_tags_by_model(name)
@@ -82,7 +80,17 @@ def load_named(name: str, weights: str) -> ClipParts:
     return ClipParts(model, tokenizer, f"{name}/{weights}")
 
 
-def _folder_tokenizer(folder: Path, model: nn.Module) -> Any:
+def _random_model(config: dict[str, Any], name: str) -> nn.Module:
+    """A model of a configuration of open_clip, whose weights are to be filled in."""
+    library = import_open_clip()
+    if "multimodal_cfg" in config:
+        raise ValueError(f"name must be of a model that writes no captions, got {name!r}")
+    config["text_cfg"]["hf_model_pretrained"] = False  # or it would be downloaded
+    is_custom = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+    return library.CustomTextCLIP(**config) if is_custom else library.CLIP(**config)
+
+
+def _folder_tokenizer(folder: Path, model: Any) -> Any:
     if not (folder / VOCABULARY).is_file():
         return import_open_clip().get_tokenizer(f"local-dir:{folder}")
     tokenizer = WordTokenizer.from_file(folder / VOCABULARY, model.context_length)

@@ -1,11 +1,11 @@
 r"""The last block of CLIP's image transformer, read so that every patch speaks for itself.
 
 CLIP trains the class token only: what its last block mixes into the patches is global. Each
-function here replaces that block; nothing is trained. All have the form `(block, tokens, grid)`:
-the block of open_clip, its input of shape (b, 1 + patches, c) with the class token first, and the
-number of patches down and across. Written x for the tokens, q, k, v for queries, keys and values
-of `ln_1(x)` a head, s for one over the square root of their width, P for `out_proj` of the joined
-heads, and M(y) = y + MLP(ln_2(y)) for what follows the attention:
+function here replaces that block, a `ResidualAttentionBlock` of open_clip; nothing is trained. All
+have the form `(block, tokens, grid)`: the block, its input of shape (b, 1 + patches, c) with the
+class token first, and the number of patches down and across. Written x for the tokens, q, k, v for
+queries, keys and values of `ln_1(x)` a head, s for one over the square root of their width, P for
+`out_proj` of the joined heads, and M(y) = y + MLP(ln_2(y)) for what follows the attention:
 
 | function | the block | source |
 |---|---|---|
@@ -20,9 +20,11 @@ ECCV 2024; Lan et al., "ClearCLIP", ECCV 2024; Hajimiri et al., "Pay Attention t
 (NACLIP), WACV 2025. A block's layer scale, which CLIP's own models do not have, is kept.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 NEIGHBOR_STD = 5.0
@@ -30,14 +32,14 @@ NEIGHBOR_STD = 5.0
 
 
 def own(
-    block: nn.Module, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
+    block: Any, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
 ) -> Float[Tensor, "b l c"]:
     """The block as CLIP has it."""
     return block(tokens)
 
 
 def identity(
-    block: nn.Module, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
+    block: Any, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
 ) -> Float[Tensor, "b l c"]:
     """M(x + P v): the value path of MaskCLIP, sec. 3.3.
 
@@ -49,7 +51,7 @@ def identity(
 
 
 def sclip(
-    block: nn.Module, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
+    block: Any, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
 ) -> Float[Tensor, "b l c"]:
     """M(x + P [softmax(s q q') + softmax(s k k')] v): correlative self-attention, SCLIP, sec. 3.2.
 
@@ -61,7 +63,7 @@ def sclip(
 
 
 def clearclip(
-    block: nn.Module, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
+    block: Any, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
 ) -> Float[Tensor, "b l c"]:
     """P softmax(s q q') v: no residual, no MLP, query-query attention, ClearCLIP, sec. 3."""
     queries, _, values = _heads(block, tokens)
@@ -69,7 +71,7 @@ def clearclip(
 
 
 def naclip(
-    block: nn.Module, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
+    block: Any, tokens: Float[Tensor, "b l c"], grid: tuple[int, int]
 ) -> Float[Tensor, "b l c"]:
     r"""P softmax(s k k' + w) v: keys that are alike and near, no residual, no MLP, NACLIP, sec. 3.
 
@@ -97,15 +99,13 @@ def neighbor_window(
     return torch.exp(-torch.cdist(places, places).square() / (2 * std**2))
 
 
-def block_keys(block: nn.Module, tokens: Float[Tensor, "b l c"]) -> Float[Tensor, "b l c"]:
+def block_keys(block: Any, tokens: Float[Tensor, "b l c"]) -> Float[Tensor, "b l c"]:
     """The keys of the block's attention, through `out_proj` as in the code of MaskCLIP."""
     _, keys, _ = _heads(block, tokens)
     return block.attn.out_proj(keys.transpose(1, 2).flatten(2))
 
 
-def _heads(
-    block: nn.Module, tokens: Float[Tensor, "b l c"]
-) -> tuple[Float[Tensor, "b heads l e"], ...]:
+def _heads(block: Any, tokens: Float[Tensor, "b l c"]) -> tuple[Float[Tensor, "b heads l e"], ...]:
     """Queries, keys and values."""
     attention = block.attn
     joined = functional.linear(
@@ -118,9 +118,9 @@ def _similarity(rows: Float[Tensor, "b heads l e"]) -> Float[Tensor, "b heads l 
     return rows @ rows.mT * rows.shape[-1] ** -0.5
 
 
-def _join(block: nn.Module, rows: Float[Tensor, "b heads l e"]) -> Float[Tensor, "b l c"]:
+def _join(block: Any, rows: Float[Tensor, "b heads l e"]) -> Float[Tensor, "b l c"]:
     return block.ls_1(block.attn.out_proj(rows.transpose(1, 2).flatten(2)))
 
 
-def _feed_forward(block: nn.Module, tokens: Float[Tensor, "b l c"]) -> Float[Tensor, "b l c"]:
+def _feed_forward(block: Any, tokens: Float[Tensor, "b l c"]) -> Float[Tensor, "b l c"]:
     return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))

@@ -69,17 +69,18 @@ class DenseClip(nn.Module):
         stride: int | None = None,
     ) -> None:
         super().__init__()
-        self._tower = image_tower(model.visual, attention)
+        visual: Any = model.visual
+        self._tower = image_tower(visual, attention)
         check_finite(model)
         _check_windows(self._tower.cell, short_side, window, stride)
-        self.model = model.requires_grad_(False)
+        self.model: Any = model.requires_grad_(False)
         self.tokenizer = tokenizer
         self.text_space = name
-        self.dim: int = model.visual.output_dim
+        self.dim: int = visual.output_dim
         self.short_side, self.window, self.stride = short_side, window, stride or window
         library = import_open_clip()
-        mean = getattr(model.visual, "image_mean", None) or library.OPENAI_DATASET_MEAN
-        std = getattr(model.visual, "image_std", None) or library.OPENAI_DATASET_STD
+        mean = getattr(visual, "image_mean", None) or library.OPENAI_DATASET_MEAN
+        std = getattr(visual, "image_std", None) or library.OPENAI_DATASET_STD
         self._mean, self._std = tuple(map(float, mean)), tuple(map(float, std))
         self.eval()
 

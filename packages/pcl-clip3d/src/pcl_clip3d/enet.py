@@ -56,12 +56,12 @@ class ENet(nn.Sequential):
             nn.Sequential(nn.Conv2d(128, n_classes, 1, bias=False)),
         )
 
-    def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k a b"]:
+    def forward(self, input: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k a b"]:
         """The logits on a grid of an eighth of the size."""
-        if any(side % 8 for side in pixels.shape[2:]):
-            got = tuple(pixels.shape[2:])
-            raise ValueError(f"pixels must have height and width of multiples of 8, got {got}")
-        return super().forward(pixels)
+        if any(side % 8 for side in input.shape[2:]):
+            got = tuple(input.shape[2:])
+            raise ValueError(f"input must have height and width of multiples of 8, got {got}")
+        return super().forward(input)
 
 
 def load_enet(path: str | PathLike[str]) -> ENet:
@@ -84,8 +84,8 @@ def load_enet(path: str | PathLike[str]) -> ENet:
 class _Start(nn.Sequential):
     """The convolved and the pooled image side by side."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        return torch.cat([super().forward(pixels), functional.max_pool2d(pixels, 2)], dim=1)
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.cat([super().forward(input), functional.max_pool2d(input, 2)], dim=1)
 
 
 class _Bottleneck(nn.Sequential):
@@ -109,10 +109,10 @@ class _Bottleneck(nn.Sequential):
         super().__init__(nn.Sequential(branch), nn.Identity(), nn.PReLU(outside))
         self.stride, self.further = stride, outside - inside
 
-    def forward(self, features: Tensor) -> Tensor:
-        skipped = features if self.stride == 1 else functional.max_pool2d(features, 2)
+    def forward(self, input: Tensor) -> Tensor:
+        skipped = input if self.stride == 1 else functional.max_pool2d(input, 2)
         skipped = functional.pad(skipped, (0, 0, 0, 0, 0, self.further))  # channels of zeros
-        return self[2](self[0](features) + skipped)
+        return self[2](self[0](input) + skipped)
 
 
 def _kernel(width: int, dilation: int) -> list[nn.Module]:
@@ -127,5 +127,5 @@ def _kernel(width: int, dilation: int) -> list[nn.Module]:
 class _SpatialDropout(nn.Dropout2d):
     """Dropout of channels as the first Torch had it: scaled in evaluation, not in training."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        return super().forward(features) * (1 - self.p)
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) * (1 - self.p)

@@ -24,6 +24,7 @@ from pcl_clip3d.projection import (
 )
 
 Occlusion = Literal["none", "buffer"]
+BUFFER_TOLERANCE = 0.05  # share of the depth, for surfaces that recede within the square of a point
 Range = tuple[float | int, float | int]
 
 
@@ -55,8 +56,9 @@ def pair_pixels(
     *,
     depth_image: Float[Tensor, "h w"] | None = None,
     occlusion: Occlusion = "buffer",
+    point_size: float | int = 0.02,
     absolute_tolerance: float | int = 0.05,
-    relative_tolerance: float | int = 0.0,
+    relative_tolerance: float | int | None = None,
     border: int = 0,
     near: float | int = 0.0,
 ) -> PixelPairs:
@@ -73,8 +75,10 @@ def pair_pixels(
         depth_image: measured depth, metres, 0 where there is none.
         occlusion: what hides points where there is no depth image: "buffer", other points, as
             `depth_buffer` has them; "none", nothing.
-        absolute_tolerance: as of `visible_points`, as are the following.
-        relative_tolerance: share of the depth.
+        point_size: half the width of what a point hides, metres: about 0.7 of the distance between
+            points.
+        absolute_tolerance: of the depth, metres, as of `visible_points`.
+        relative_tolerance: share of the depth; None is 0 for a depth image, 0.05 for the buffer.
         border: pixels.
         near: metres.
 
@@ -94,15 +98,18 @@ def pair_pixels(
         raise ValueError(f"occlusion must be 'none' or 'buffer', got {occlusion!r}")
     pixels, depth = project_points(points, intrinsics, camera_to_world)
     check_principal_point(intrinsics, image_size)
+    tolerance = 0.0 if relative_tolerance is None else relative_tolerance
     if depth_image is None and occlusion == "buffer":
-        depth_image = depth_buffer(pixels, depth, image_size)
+        splat = float(intrinsics[0, 0]) * point_size
+        depth_image = depth_buffer(pixels, depth, image_size, splat=splat)
+        tolerance = BUFFER_TOLERANCE if relative_tolerance is None else relative_tolerance
     is_visible = visible_points(
         pixels,
         depth,
         image_size,
         depth_image=depth_image,
         absolute_tolerance=absolute_tolerance,
-        relative_tolerance=relative_tolerance,
+        relative_tolerance=tolerance,
         border=border,
         near=near,
     )

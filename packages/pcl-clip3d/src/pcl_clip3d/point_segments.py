@@ -23,8 +23,8 @@ def segment_points(
     points: Float[Tensor, "n 3"],
     *,
     normals: Float[Tensor, "n 3"] | None = None,
-    n_neighbors: int = 16,
-    k: float | int = 0.05,
+    n_neighbors: int = 8,
+    k: float | int = 0.03,
     min_points: int = 20,
 ) -> Int[Tensor, " n"]:
     """The set of each point, numbered from 0 by the first point of each set.
@@ -55,7 +55,7 @@ def segment_points(
     Example:
         >>> import torch
         >>> floor = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0), torch.zeros(1))
-        >>> wall = floor[:, [2, 0, 1]] + torch.tensor([-1.0, 0.0, 1.0])
+        >>> wall = floor[:, [2, 0, 1]] + torch.tensor([-3.0, 0.0, 3.0])
         >>> segment_points(torch.cat([floor, wall]), n_neighbors=8).bincount()
         tensor([25, 25])
     """

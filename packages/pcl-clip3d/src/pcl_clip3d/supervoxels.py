@@ -72,7 +72,7 @@ def supervoxels(
         >>> import torch
         >>> street = torch.cartesian_prod(torch.arange(8.0), torch.arange(4.0), torch.zeros(1)) / 4
         >>> supervoxels(street, voxel_size=0.25).bincount()
-        tensor([16, 16])
+        tensor([20, 12])
     """
     weights = {"normal": normal_weight, "color": color_weight, "space": space_weight}
     _check(points, colors, voxel_size, seed_size, weights)
@@ -197,7 +197,7 @@ def _grow(seeds, starts, neighbors, values, normal_weight, n_steps):
                 owner = before[neighbors[place]]
                 if owner < 0 or (owner == owners[voxel] and nearest < np.inf):
                     continue
-                distance = _distance(values[voxel], centroids[owner], normal_weight)
+                distance = _distance(values, voxel, centroids, owner, normal_weight)
                 if distance < nearest or (distance == nearest and owner < owners[voxel]):
                     owners[voxel], nearest = owner, distance
         _move(centroids, owners, values)
@@ -205,11 +205,13 @@ def _grow(seeds, starts, neighbors, values, normal_weight, n_steps):
 
 
 @compiled
-def _distance(a, b, normal_weight):
-    place = math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
-    color = math.sqrt((a[3] - b[3]) ** 2 + (a[4] - b[4]) ** 2 + (a[5] - b[5]) ** 2)
-    cosine = a[6] * b[6] + a[7] * b[7] + a[8] * b[8]
-    return place + color + normal_weight * (1 - abs(cosine))
+def _distance(values, voxel, centroids, owner, normal_weight):
+    place, color, cosine = 0.0, 0.0, 0.0
+    for axis in range(3):
+        place += (values[voxel, axis] - centroids[owner, axis]) ** 2
+        color += (values[voxel, 3 + axis] - centroids[owner, 3 + axis]) ** 2
+        cosine += values[voxel, 6 + axis] * centroids[owner, 6 + axis]
+    return math.sqrt(place) + math.sqrt(color) + normal_weight * (1 - abs(cosine))
 
 
 @compiled
@@ -219,12 +221,16 @@ def _move(centroids, owners, values):
     for voxel in range(len(values)):
         owner = owners[voxel]
         if owner >= 0:
-            cosine = (values[voxel, 6:] * centroids[owner, 6:]).sum()
-            sums[owner, :6] += values[voxel, :6]
-            sums[owner, 6:] += values[voxel, 6:] if cosine >= 0 else -values[voxel, 6:]
+            cosine = 0.0
+            for axis in range(6, 9):
+                cosine += values[voxel, axis] * centroids[owner, axis]
             counts[owner] += 1
+            for axis in range(9):
+                turned = axis >= 6 and cosine < 0
+                sums[owner, axis] += -values[voxel, axis] if turned else values[voxel, axis]
     for owner in range(len(centroids)):
         if counts[owner] > 0:
-            centroids[owner, :6] = sums[owner, :6] / counts[owner]
             length = math.sqrt((sums[owner, 6:] ** 2).sum())
-            centroids[owner, 6:] = sums[owner, 6:] / max(length, 1e-300)
+            centroids[owner, :6] = sums[owner, :6] / counts[owner]
+            if length > 0:  # unless they cancel
+                centroids[owner, 6:] = sums[owner, 6:] / length

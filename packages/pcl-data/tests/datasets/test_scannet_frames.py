@@ -128,11 +128,12 @@ def test_intrinsics_of_an_image_of_another_size_are_an_error(root, scale):
     write_folders(folder, {0: POSE})
     resize = np.array([[scale, 0, (scale - 1) / 2, 0], [0, scale, (scale - 1) / 2, 0]])
     resize = np.concatenate([resize, [[0, 0, 1, 0], [0, 0, 0, 1]]])
+    frames = scene(root, "folders").frames
     np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", resize @ INTRINSICS)
     with pytest.raises(
         ValueError, match=r"_depth\.txt: intrinsics must have .* near the middle .* 6 x 8 pixels"
     ):
-        scene(root, "folders").frames[0]
+        frames[0]
 
 
 def test_frames_of_the_25k_have_labels_and_instances_of_things(root):

@@ -78,7 +78,7 @@ class FrameFolder(FusedFrames):
         """The intrinsics, the images and poses of the frames that are taken, a scan if needed."""
         folder = self.root / name
         frames = exported_frame_files(folder, self.frame_step).values()
-        needs_scan = not has_depth(folder) and _scan_file(folder) is None
+        needs_scan = _scan_file(folder) is None and not has_depth(folder)
         scans = [folder / "scan.ply"] if needs_scan else []
         return (intrinsics_file(folder), *scans, *(path for each in frames for path in each.all()))
 
