@@ -63,7 +63,7 @@ def test_scenes_need_only_what_their_role_does():
     check_scenes(split_of(**bare), NEEDS)
     nothing = {name: without(name, "labels", "instances", "colors") for name in "abcd"}
     check_scenes(split_of(**nothing), SceneNeeds(0.1))
-    with pytest.raises(ValueError, match="scene a must have frames with depth, got none"):
+    with pytest.raises(ValueError, match="scene a must have camera frames, got none"):
         check_scenes(split_of(), SceneNeeds(frames=True))
 
 

@@ -49,7 +49,7 @@ class SceneNeeds:
             ValueError: if it lacks the features or frames, or spans too many voxels.
         """
         if self.frames and not len(scene.frames):
-            raise ValueError(f"scene {scene.name} must have frames with depth, got none")
+            raise ValueError(f"scene {scene.name} must have camera frames, got none")
         if self.features is not None:
             point_features(scene, self.features)
         if self.voxel_size is not None:
