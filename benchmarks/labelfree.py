@@ -2,10 +2,10 @@
 
     python benchmarks/labelfree.py data.n_scenes=60 data.n_validation=15 train.steps=1200
 
-The rows I to V are those of Table 2 of HICL (Kang et al., CVPR 2024). Before them come the labels of
-the images alone, projected to the points, with each kind of attention in CLIP's last block; after
-them CLIP2Scene and OpenScene. All are scored on the same held-out scenes, and none has seen a
-label. Settings of `labelfree-cli run` come first.
+The rows I to V are those of Table 2 of HICL (Kang et al., CVPR 2024). Before them come the labels
+of the images alone, projected to the points, with each kind of attention in CLIP's last block;
+after them CLIP2Scene and OpenScene. All are scored on the same held-out scenes, and none has seen
+a label. Settings of `labelfree-cli run` come first.
 """
 
 import argparse

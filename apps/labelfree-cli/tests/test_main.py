@@ -102,7 +102,9 @@ def test_labels_of_shares_are_those_of_one_call(scans, small, tmp_path):
     given = ["--data", scans, *small]
     call("run", "--labels", tmp_path / "labels", "--out", folder, *given)
     assert not (folder / "labels").exists()
-    error = call("run", "--labels", tmp_path / "labels", "--out", other, "images.border=3", *given, code=2)
+    error = call(
+        "run", "--labels", tmp_path / "labels", "--out", other, "images.border=3", *given, code=2
+    )
     assert "holds labels made with images" in error
 
 

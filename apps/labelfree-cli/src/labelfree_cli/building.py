@@ -29,6 +29,7 @@ from pcl_methods.segmentation.batches import SceneBatches
 from pcl_methods.settings import build_backbone
 from pcl_run.training import make_optimizer
 
+
 def classes_of(config: RunConfig, split: SceneSplit) -> LabelSet:
     """What is looked for: the names that are given, or the classes of the data.
 

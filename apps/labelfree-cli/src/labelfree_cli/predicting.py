@@ -123,9 +123,7 @@ def _read(scan: Path, options: Sequence[str]) -> list[Scene]:
     return [split.load(name) for name in (*split.training, *split.validation)]
 
 
-def _features(
-    scene: Scene, vocabulary: OpenVocabulary, clip: Any, images: ImagesConfig
-) -> Any:
+def _features(scene: Scene, vocabulary: OpenVocabulary, clip: Any, images: ImagesConfig) -> Any:
     """The feature of each point that knows most: of its images where there are any."""
     import torch
 
@@ -154,5 +152,3 @@ def print_query(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     for row in rows:
         typer.echo(f"{row['scene']}: {row['fits']:.1%} of the points fit -> {row['files'][0]}")
     return None
-
-

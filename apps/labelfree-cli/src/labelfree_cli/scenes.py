@@ -35,12 +35,8 @@ def is_scored(data: DataConfig) -> bool:
     return named or kind_of(data) in WORLDS or kind_of(data) in HELD_OUT
 
 
-def needs_of(
-    data: DataConfig, voxel_size: float | None, *, frames: bool = True
-) -> SceneNeeds:
+def needs_of(data: DataConfig, voxel_size: float | None, *, frames: bool = True) -> SceneNeeds:
     """What scenes must have."""
     scored = ("labels",) if is_scored(with_images(data)) else ()
     features = None if voxel_size is None else data.features
     return SceneNeeds(voxel_size, features, scored=scored, frames=frames)
-
-

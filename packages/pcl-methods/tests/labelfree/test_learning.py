@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from pcl_backbones import save_weights
 from pcl_clip3d import CorrelationTransformer
 from pcl_data import SCANNET20
+from pcl_data.splits import LabelBudget, SceneSplit
 from pcl_methods.labelfree.geometric_sets import geometric_sets
 from pcl_methods.labelfree.image_labels import label_images
 from pcl_methods.labelfree.learning import (
@@ -29,8 +31,6 @@ from pcl_methods.labelfree.text_network import (
 )
 from pcl_methods.segmentation.network import build_backbone
 from pcl_methods.segmentation.segmenter import Segmenter
-from pcl_backbones import save_weights
-from pcl_data.splits import LabelBudget, SceneSplit
 from pcl_run.cli import make_fabric
 from pcl_run.config import Config
 from pcl_run.loop import LoopOptions, fit

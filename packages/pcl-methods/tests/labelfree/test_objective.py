@@ -178,5 +178,3 @@ def test_clip2scene_has_a_head_for_the_features_of_images(network, text, batch):
     torch.testing.assert_close(losses["loss"], (losses["label"] + losses["spatial"]) / 2)
     losses["spatial"].backward()
     assert objective.local_head.weight.grad.abs().sum() > 0
-
-

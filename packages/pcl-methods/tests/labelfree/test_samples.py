@@ -92,7 +92,9 @@ def test_sets_of_a_batch_lead_to_their_features(room, found):
 def test_a_sample_is_a_function_of_its_generator(room, found):
     for key, value in sample(room, found, 3).items():
         np.testing.assert_array_equal(value, sample(room, found, 3)[key])
-    assert not np.array_equal(sample(room, found, 3)["features"], sample(room, found, 4)["features"])
+    assert not np.array_equal(
+        sample(room, found, 3)["features"], sample(room, found, 4)["features"]
+    )
 
 
 def test_a_set_is_of_the_scene_of_its_labels(room, found):

@@ -22,7 +22,9 @@ class Oracle(Segmenter):
     """Stands for a network that knows the classes, and counts its calls."""
 
     network: SegmentationNetwork = field(
-        default_factory=lambda: SegmentationNetwork(build_backbone("res16unet14a", 3, width=0.25), 20)
+        default_factory=lambda: SegmentationNetwork(
+            build_backbone("res16unet14a", 3, width=0.25), 20
+        )
     )
     label_set: LabelSet = SCANNET20
     voxel_size: float = 0.08

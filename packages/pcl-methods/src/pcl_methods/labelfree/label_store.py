@@ -109,5 +109,5 @@ def _check(
         "sets": len(arrays["set_features"]),
     }.items():
         values = arrays[key]
-        if values.size and not (-1 <= values.min() and values.max() < high):
+        if values.size and not (values.min() >= -1 and values.max() < high):
             raise ValueError(f"{key} must lie below {high}, got {values.max()}")

@@ -27,9 +27,7 @@ class Phases:
     feedback: int = 21
 
 
-def vote_loss(
-    logits: Float[Tensor, "v c"], votes: Float[Tensor, "v c"]
-) -> Float[Tensor, ""]:
+def vote_loss(logits: Float[Tensor, "v c"], votes: Float[Tensor, "v c"]) -> Float[Tensor, ""]:
     r"""Cross-entropy of the class logits over all pairs of a point and a view (Eq. 1), a scalar.
 
     .. math:: L_{ce} = -\frac1m \sum_m \log \mathrm{softmax}(\psi(f_m, \hat T))_{l_m}

@@ -89,7 +89,7 @@ def _some_views(views: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 def _augmented_voxels(
     scene: Scene, rng: np.random.Generator, options: SampleOptions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Voxels (v, 3), the first point of each (v,), and the voxel of every point (n,), -1 dropped."""
+    """Voxels (v, 3), the first point of each (v,), the voxel of every point (n,), -1 dropped."""
     matrix = augmentation.random_linear_map(rng).astype(np.float32)
     points = (scene.points - scene.points.mean(axis=0)) @ matrix.T
     if options.elastic:

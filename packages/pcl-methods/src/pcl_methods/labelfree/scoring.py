@@ -100,6 +100,9 @@ def score_parts(
     told = {"tta": False, "budget": "none", "trained_on": trained_on}
     protocol = ScoreProtocol(split.data, "held-out", **told)
     return [
-        {"step": name, **score_classes(map(split.load, split.validation), find, label_set, protocol=protocol)}
+        {
+            "step": name,
+            **score_classes(map(split.load, split.validation), find, label_set, protocol=protocol),
+        }
         for name, find in steps.items()
     ]

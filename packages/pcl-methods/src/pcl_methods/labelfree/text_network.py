@@ -1,7 +1,6 @@
 """A network whose features lie in the space of a text encoder, and the classifier it becomes."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,9 @@ def load_open_vocabulary(model: Path, device: torch.device | str = "cpu") -> Ope
     segmenter = load_segmenter(model, device)
     path = weights_file(model).parent / HEAD_FILE
     if not path.is_file():
-        raise ValueError(f"model must be a run of labelfree-cli, got no {HEAD_FILE} in {path.parent}")
+        raise ValueError(
+            f"model must be a run of labelfree-cli, got no {HEAD_FILE} in {path.parent}"
+        )
     with reading_card(path):
         card = TextHeadCard.model_validate(read_card(path))
     stored = TextHead(card.channels, card.dim, card.n_classes)

@@ -55,9 +55,7 @@ class PredictedScenes:
                 raise ValueError(f"must hold labels and instances, got: {error!r}") from error
             if labels.shape != (len(scene.points),):
                 raise ValueError(f"must be of {len(scene.points)} points, got {labels.shape}")
-        return replace(
-            scene, labels=labels.astype(np.int64), instances=instances.astype(np.int64)
-        )
+        return replace(scene, labels=labels.astype(np.int64), instances=instances.astype(np.int64))
 
 
 def with_predicted_labels(split: SceneSplit, folder: Path) -> SceneSplit:
