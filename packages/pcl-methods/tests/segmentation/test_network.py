@@ -66,7 +66,7 @@ def test_parameters_have_the_names_of_stored_runs():
 
 
 def test_an_unknown_backbone_is_refused():
-    message = "backbone must be one of res16unet14a, .*, submanifold, got resnet50"
+    message = "backbone must be one of res16unet14a, .*, spvcnn, got resnet50"
     with pytest.raises(ValueError, match=message):
         build_backbone("resnet50", 3)
 
