@@ -100,7 +100,7 @@ def main() -> None:
         "plain numpy": lambda: [plain(points, p, d) for p, d in zip(cameras, arrays, strict=True)],
         "pair_pixels": ours,
         "project_points": lambda: [project_points(cloud, matrix, pose) for pose in tensors],
-        "depth_buffer": lambda: [buffer(pose) for pose in tensors],
+        "+ depth_buffer": lambda: [buffer(pose) for pose in tensors],
     }
     theirs, pairs = ways["plain numpy"](), ours()
     print(f"pairs: {sum(map(len, theirs)):,} and {sum(len(p.point_index) for p in pairs):,}")

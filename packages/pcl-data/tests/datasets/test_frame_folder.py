@@ -92,6 +92,11 @@ def test_a_scan_folder_is_a_scan_and_its_labels_can_be_left_out(root):
     save_scene(Scene("any", points, labels=labels), root / "attic" / "scan")
     assert FrameFolder(root, ["attic"])[0].labels.tolist() == [1, -1]
     assert FrameFolder(root, ["attic"], label_ids="none")[0].labels is None
+    shutil.rmtree(root / "attic" / "scan")
+    np.savez(root / "attic" / "scan.npz", coord=points, segment=np.array([0.5, 1]))
+    assert FrameFolder(root, ["attic"], label_ids="none")[0].labels is None
+    with pytest.raises(ValueError, match="labels must"):
+        FrameFolder(root, ["attic"])[0]
 
 
 def test_frames_without_depth_need_a_scan(root):
