@@ -11,7 +11,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
     ("name", "packages"),
     [
         ("argument_shapes.py", ("data", "clip3d", "contrastive", "pseudolabel")),
-        ("argument_values.py", ("contrastive", "pseudolabel")),
+        ("argument_values.py", ("clip3d", "contrastive", "pseudolabel")),
         ("atomic_files.py", ("backbones", "pseudolabel")),
     ],
 )

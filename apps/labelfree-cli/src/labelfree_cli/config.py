@@ -49,7 +49,9 @@ class ImagesConfig(Config):
     absolute_tolerance: float = Field(
         0.05, ge=0, description="metres between the depth of a point and that of its pixel"
     )
-    relative_tolerance: float = Field(0.0, ge=0, description="share of the depth added to it")
+    relative_tolerance: float | None = Field(
+        None, ge=0, description="share of the depth added to it; none: 0, or 0.05 without depth"
+    )
     labels: Path | None = Field(
         None, description="folder that `labelfree-cli labels` wrote; none: made in the run"
     )

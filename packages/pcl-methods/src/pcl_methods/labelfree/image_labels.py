@@ -7,6 +7,7 @@ set there is the mean.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,13 +26,14 @@ class Visibility:
 
     Args:
         absolute_tolerance: metres between the depth of a point and the one measured.
-        relative_tolerance: share of the measured depth that is added to it.
+        relative_tolerance: share of the depth that is added to it; None is 0 for a measured depth
+            and 0.05 where the points hide each other.
         border: pixels at the rim of an image that see nothing.
         near: metres in front of the camera that see nothing.
     """
 
     absolute_tolerance: float = 0.05
-    relative_tolerance: float = 0.0
+    relative_tolerance: float | None = None
     border: int = 0
     near: float = 0.0
 
@@ -84,7 +86,8 @@ def label_images(
     """What the frames of a scene say of its points.
 
     Args:
-        scene: with frames; where a frame has no depth, the points themselves hide each other.
+        scene: with frames; where a frame has no depth, the points themselves hide each other, but
+            those of a LiDAR sweep, without colours, are too sparse for that.
         encoder: of images.
         text_features: (c, d) of the classes, in the same space.
         sets: (n,) geometric set of each point, -1 none.
@@ -97,10 +100,11 @@ def label_images(
     if not len(scene.frames):
         raise ValueError(f"scene {scene.name} must have frames to be labeled, got none")
     points = torch.from_numpy(np.array(scene.points))
+    occlusion = "none" if scene.colors is None else "buffer"
     means = _SetMeans(torch.from_numpy(np.array(sets)), text_features.shape[1])
     rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for number, frame in enumerate(scene.frames):
-        pairs = frame_pairs(points, frame, visibility)
+        pairs = frame_pairs(points, frame, visibility, occlusion)
         if len(pairs.point_index) == 0:
             continue
         dense = encoder(torch.from_numpy(np.array(frame.image)))
@@ -119,8 +123,10 @@ def label_images(
     return ImageLabels(*columns, np.asarray(sets), means.compute().numpy())
 
 
-def frame_pairs(points: Tensor, frame: Frame, visibility: Visibility) -> PixelPairs:
-    """The points (n, 3) that a frame sees, and where."""
+def frame_pairs(
+    points: Tensor, frame: Frame, visibility: Visibility, occlusion: Literal["none", "buffer"]
+) -> PixelPairs:
+    """The points (n, 3) that a frame sees, and where; `occlusion` is of frames without depth."""
     depth = None if frame.depth is None else torch.from_numpy(np.array(frame.depth))
     return pair_pixels(
         points,
@@ -128,6 +134,7 @@ def frame_pairs(points: Tensor, frame: Frame, visibility: Visibility) -> PixelPa
         torch.from_numpy(np.array(frame.camera_to_world, np.float64)),
         (frame.image.shape[0], frame.image.shape[1]),
         depth_image=depth,
+        occlusion=occlusion,
         absolute_tolerance=visibility.absolute_tolerance,
         relative_tolerance=visibility.relative_tolerance,
         border=visibility.border,
