@@ -55,7 +55,7 @@ def torus(seed):
     points = torch.stack([across * u.cos(), across * u.sin(), radius * v.sin()], dim=1)
     a, b = (8 * rows + columns).flatten(), (8 * rows + (columns + 1) % 8).flatten()
     c, d = (a + 8) % 96, (b + 8) % 96
-    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([d, b, c], dim=1)])
+    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([b, c, d], dim=1)])
     return points, faces
 
 
