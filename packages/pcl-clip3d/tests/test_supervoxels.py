@@ -153,6 +153,7 @@ def test_normals_that_cancel_leave_the_centroid_its_own():
 def test_no_point_and_one_point():
     assert supervoxels(torch.zeros(0, 3)).tolist() == []
     assert supervoxels(torch.ones(1, 3)).tolist() == [0]
+    assert supervoxels(torch.ones(1, 3), voxel_size=0.1).tolist() == [-1]
 
 
 POINTS = torch.rand(9, 3, generator=torch.Generator().manual_seed(0))

@@ -53,7 +53,7 @@ def supervoxels(
 
     Args:
         points: world coordinates, metres.
-        colors: RGB in [0, 1], not looked at where color_weight is 0.
+        colors: RGB in [0, 1], needed where color_weight is above 0.
         voxel_size: edge of a voxel, metres. Voxels begin at multiples of it.
         seed_size: distance between seeds, metres, at least twice voxel_size.
         normal_weight: of the difference of normals, which is at most 1.
