@@ -55,16 +55,16 @@ def torus(seed):
     points = torch.stack([across * u.cos(), across * u.sin(), radius * v.sin()], dim=1)
     a, b = (8 * rows + columns).flatten(), (8 * rows + (columns + 1) % 8).flatten()
     c, d = (a + 8) % 96, (b + 8) % 96
-    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([d, b, c], dim=1)])
+    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([b, c, d], dim=1)])
     return points, faces
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("k", "min_points"), [(0.03, 1), (0.3, 1), (0.05, 6)])
+@pytest.mark.parametrize(("k", "min_points"), [(0.1, 1), (0.3, 1), (0.05, 6)])
 def test_it_is_what_loops_over_faces_give(seed, k, min_points):
     points, faces = torus(seed)
     sets = segment_mesh(points, faces, k=k, min_points=min_points)
-    assert 3 < sets.max() < len(points) - 3
+    assert 1 < sets.max() < len(points) - 2
     assert sets.tolist() == slow_segments(points.double(), faces, k, min_points).tolist()
 
 

@@ -84,10 +84,10 @@ def test_it_is_the_algorithm_written_with_dictionaries(seed, weights):
         points,
         colors=colors,
         voxel_size=0.2,
-        seed_size=1,
+        seed_size=0.8,
         **dict(zip(("normal_weight", "color_weight", "space_weight"), weights, strict=True)),
     )
-    expected = slow_supervoxels(points.numpy(), colors.numpy().astype(float), 0.2, 1, weights)
+    expected = slow_supervoxels(points.numpy(), colors.numpy().astype(float), 0.2, 0.8, weights)
     assert found.max() > 5
     assert found.tolist() == expected
 
@@ -153,6 +153,7 @@ def test_normals_that_cancel_leave_the_centroid_its_own():
 def test_no_point_and_one_point():
     assert supervoxels(torch.zeros(0, 3)).tolist() == []
     assert supervoxels(torch.ones(1, 3)).tolist() == [0]
+    assert supervoxels(torch.ones(1, 3), voxel_size=0.1).tolist() == [-1]
 
 
 POINTS = torch.rand(9, 3, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ and concave edges weigh the same. The published work names no way for clouds; th
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -69,7 +69,7 @@ def segment_points(
         return torch.arange(len(points), device=points.device)
     places = points.detach().double().cpu().numpy()
     nearest = range(1, min(n_neighbors + 1, len(places)) + 1)  # a point, then its neighbours
-    distances, rows = cKDTree(places).query(places, k=list(nearest))
+    distances, rows = KDTree(places).query(places, k=list(nearest))
     if normals is None:
         directions = _plane_normals(places[rows])
     else:

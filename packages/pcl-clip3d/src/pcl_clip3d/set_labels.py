@@ -39,7 +39,7 @@ def vote_in_sets(
         raise ValueError(f"labels must lie in [-1, {n_classes}), got [{low}, {high}]")
     labels = labels.long()
     numbers = sets.unique(return_inverse=True)[1]
-    votes = (numbers * n_classes + labels)[(sets >= 0) & (labels >= 0)]
+    votes = (numbers * n_classes + labels)[labels >= 0]
     ballots, counts = votes.unique(return_counts=True)  # by set, then by class
     owners, classes = ballots // n_classes, ballots % n_classes
     most = counts.new_zeros(len(sets)).scatter_reduce_(0, owners, counts, "amax")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int, Int64
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from pcl_clip3d.argument_shapes import checked
@@ -53,7 +53,7 @@ def supervoxels(
 
     Args:
         points: world coordinates, metres.
-        colors: RGB in [0, 1], not looked at where color_weight is 0.
+        colors: RGB in [0, 1], needed where color_weight is above 0.
         voxel_size: edge of a voxel, metres. Voxels begin at multiples of it.
         seed_size: distance between seeds, metres, at least twice voxel_size.
         normal_weight: of the difference of normals, which is at most 1.
@@ -148,7 +148,7 @@ def _means(
 def _neighbors(coords: Int64[np.ndarray, "v 3"]) -> csr_array:
     """The matrix that is 1 where two voxels touch, and on its diagonal."""
     # Touching voxels are at most sqrt(3) apart, others 2 or more.
-    a, b = cKDTree(coords).query_pairs(1.8, output_type="ndarray").T
+    a, b = KDTree(coords).query_pairs(1.8, output_type="ndarray").T
     each = np.arange(len(coords))
     rows, columns = np.concatenate([a, b, each]), np.concatenate([b, a, each])
     return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(coords), len(coords)))
@@ -172,7 +172,7 @@ def _seeds(
     means: Float64[np.ndarray, "v 3"], voxel_size: float | int, seed_size: float | int
 ) -> Int64[np.ndarray, " s"]:
     """The voxels nearest to the centres of occupied cells, without lonely ones."""
-    tree = cKDTree(means)
+    tree = KDTree(means)
     centres = (np.unique(np.floor(means / seed_size), axis=0) + 0.5) * seed_size
     seeds = np.unique(tree.query(centres)[1])
     counts = tree.query_ball_point(means[seeds], seed_size / 2, return_length=True)
