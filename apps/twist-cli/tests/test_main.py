@@ -66,6 +66,20 @@ def test_a_run_leaves_its_folder(finished):
     assert 0 <= rounds[1]["pseudo_coverage"] <= 1
 
 
+def test_a_network_labels_in_place_of_annotators(finished, scans, small, tmp_path):
+    """Any network that gives classes does; here that of a finished run."""
+    words = ["--data", scans, "--labels", finished, *small]
+    labeler = load_file(finished / "model.safetensors")
+    call("run", "--out", tmp_path / "run", *words)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["protocol"].endswith("/labelfree-2")
+    names = {path.stem for path in (tmp_path / "run" / "predicted_labels").iterdir()}
+    assert names == {"scene0", "scene1"}
+    assert labeler  # is only read
+    found = json.loads(call("run", "--dry-run", *words))
+    assert found["training_minutes"] > 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_training_is_honoured_at_once(
     finished, scans, small, monkeypatch, number

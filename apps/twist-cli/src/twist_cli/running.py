@@ -1,6 +1,8 @@
 """`twist-cli run`: settings, run folder, rounds, report."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
@@ -11,7 +13,7 @@ from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
 from pcl_methods.kept_split import check_split, keep_split, read_kept
 from pcl_methods.segmentation.scoring import shown_number
-from pcl_methods.segmentation.segmenter import load_segmenter
+from pcl_methods.segmentation.segmenter import Segmenter, load_segmenter
 from pcl_methods.self_training.predicted_labels import (
     with_predicted_labels,
     write_predicted_labels,
@@ -45,15 +47,18 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     model, init = start_model(config, split.label_set)
     labeler = None if config.labels is None else load_segmenter(config.labels, fabric.device)
     if dry_run:
-        return forecast_run(config, fabric, split, model, facts)
+        with TemporaryDirectory() as folder:
+            if labeler is not None:
+                _predict(labeler, split, Path(folder), config)
+                split = with_predicted_labels(split, Path(folder))
+            return forecast_run(config, fabric, split, model, facts)
     run = start.open_run("twist", config)
     keep_split(run, split, facts)
     if labeler is not None:
-        folder = run.folder / PREDICTED
         if run.is_writer:
-            write_predicted_labels(split, labeler, folder, min_points=config.twist.min_points)
+            _predict(labeler, split, run.folder / PREDICTED, config)
         fabric.barrier()
-        split = with_predicted_labels(split, folder)
+        split = with_predicted_labels(split, run.folder / PREDICTED)
     if init is not None:
         run.log(str(init))
     rows = self_training_of(config, run, fabric, split, model).all_rounds()
@@ -63,6 +68,11 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
         save_weights(model, run.folder / WEIGHTS, card=card)
         write_report(run.folder)
     return jsonable(summary | {"folder": str(run.folder)})
+
+
+def _predict(labeler: Segmenter, split: SceneSplit, folder: Path, config: RunConfig) -> None:
+    """Write the labels that a network predicts for the scenes to learn from."""
+    write_predicted_labels(split, labeler, folder, min_points=config.twist.min_points)
 
 
 def needs_of(config: RunConfig) -> SceneNeeds:
