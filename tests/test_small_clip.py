@@ -1,4 +1,4 @@
-"""The small CLIP of `benchmarks/small_clip/`: what its captions say, and what it learns from them."""
+"""The small CLIP of `benchmarks/small_clip/`: what its captions say, and how it learns."""
 
 import importlib
 from pathlib import Path
@@ -173,11 +173,13 @@ def test_captions_that_fit_by_chance_are_left_out(small_clip):
         [mention(small_clip, "chair", color="blue"), mention(small_clip, "bed", color="red")],
     ]
     shown = [crops.Crop(np.zeros((1, 1, 3), np.uint8), one, "office", 0) for one in seen]
-    pairs = [module.captions(one, "office", rng) for one in seen for _ in range(4)]
-    pairs = [sum(pairs[4 * k : 4 * k + 4], []) for k in range(3)]
+    pairs = [
+        [caption for _ in range(4) for caption in module.captions(one, "office", rng)]
+        for one in seen
+    ]
     found = crops.caption_fit(shown, pairs)
     for i, one in enumerate(seen):
-        for j, caption in enumerate(sum(pairs, [])):
+        for j, caption in enumerate(caption for pair in pairs for caption in pair):
             true = caption.atoms <= module.truths(one, "office")
             assert found[i, j] == (1 if j // 8 == i else -1 if true else 0)
     assert {*found.ravel().tolist()} == {-1, 0, 1}

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captions import CLASSES, NAMED, NOTHING, Caption, Mention, captions, mentions, truths
-from jaxtyping import Float, Int, Int8, UInt8
+from captions import NAMED, NOTHING, Caption, Mention, captions, mentions, truths
+from jaxtyping import Int, Int8, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -46,10 +46,8 @@ class Shards:
         ]
         table = np.array(objects)
         self.table = table[table[:, 4] >= FEWEST_PIXELS]
-        self.rows = {
-            label: np.flatnonzero(self.table[:, 3] == label) for label in range(len(CLASSES))
-        }
-        self.labels = [label for label, rows in self.rows.items() if len(rows)]
+        self.labels = np.unique(self.table[:, 3]).tolist()
+        self.rows = {label: np.flatnonzero(self.table[:, 3] == label) for label in self.labels}
 
     def views(self, shard: int) -> UInt8[np.ndarray, "k h w 6"]:
         """The views of a shard; only what is looked at is read."""
@@ -87,8 +85,8 @@ class Shards:
 class CaptionedCrops(torch.utils.data.Dataset):
     """Batch `step`: images, the tokens of two captions each, and which captions fit which image.
 
-    The last, (image, caption), is 1 for a caption made for the image, 0 for one that is wrong of it,
-    and -1 for one made for another image that is true of it too.
+    The last, (image, caption), is 1 for a caption made for the image, 0 for one that is wrong of
+    it, and -1 for one made for another image that is true of it too.
     """
 
     def __init__(
@@ -133,9 +131,7 @@ def _objects(frame: UInt8[np.ndarray, "h w 6"]) -> list[tuple[int, int]]:
     area = np.bincount(thing, minlength=256)[:NOTHING]
     label = np.full(256, NOTHING)
     label[thing] = np.asarray(frame[..., 3]).ravel()
-    return [
-        (int(label[k]), int(area[k])) for k in range(int(area.nonzero()[0].max(initial=-1)) + 1)
-    ]
+    return [(int(label[k]), int(area[k])) for k in range(np.count_nonzero(area))]
 
 
 def _resized(crop: UInt8[np.ndarray, "a a 6"], size: int) -> UInt8[np.ndarray, "s s 6"]:

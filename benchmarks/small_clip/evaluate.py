@@ -1,11 +1,11 @@
 """How well a CLIP labels the pixels of views that it has not seen, and their crops.
 
-    python benchmarks/small_clip/render.py --out /data/small_clip_check --seed 2000 --rooms 20 --streets 5
-    python benchmarks/small_clip/evaluate.py FOLDER --shards /data/small_clip_check
+    python benchmarks/small_clip/render.py --out CHECK --seed 2000 --rooms 20 --streets 5
+    python benchmarks/small_clip/evaluate.py FOLDER --shards CHECK
 
 Pixels take the class of the largest cosine, of the names of their world (ScanNet20 in rooms,
 SemanticKITTI19 in streets) in the 85 prompts. Pixels without a label do not count, and the mean of
-the IoU is over the classes that occur. A crop is right if it goes to the class of its largest thing.
+the IoU is over the classes that occur. A crop is right if its class is that of its largest thing.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """Views of generated rooms and streets, as shards on disk.
 
-    python benchmarks/small_clip/render.py --out /data/small_clip --rooms 400 --streets 60 --workers 2
+    python benchmarks/small_clip/render.py --out SHARDS --rooms 400 --streets 60 --workers 2
 
-A shard is one room or street: `KIND-SEED-NUMBER.npy`, uint8 (views, height, width, 6), the colours of
-each pixel, and the maps of `captions.mentions`. Shards that are there are not made again. Worlds of
-experiments have small seeds; those to train on have seed 1000, those to choose by 2000.
+A shard is one room or street: `KIND-SEED-NUMBER.npy`, uint8 (views, height, width, 6), the colours
+of each pixel, and the maps of `captions.mentions`. Shards that are there are not made again. Worlds
+of experiments have small seeds; those to train on have seed 1000, those to choose by 2000.
 """
 
 import argparse

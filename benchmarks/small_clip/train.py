@@ -1,13 +1,13 @@
 """Train the small CLIP from crops and captions alone.
 
-    python benchmarks/small_clip/train.py --shards /data/small_clip --out RUN steps=20000
+    python benchmarks/small_clip/train.py --shards SHARDS --out RUN  # and settings, as steps=9000
     python benchmarks/small_clip/train.py --out RUN --resume         # goes on, exactly
     python benchmarks/small_clip/train.py --out RUN --export FOLDER  # of the newest checkpoint
 
 The loss is that of Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", ICML 2021, Fig. 3, with two captions an image. Captions repeat within a batch: one that
-was made for another image but is true of this one too is neither a match of it nor a mismatch, and
-is left out of the sum. What is exported is the moving average of the weights.
+Supervision", ICML 2021, Fig. 3, with two captions an image. Captions repeat within a batch: one
+that was made for another image but is true of this one too is neither a match of it nor a mismatch,
+and is left out of the sum. What is exported is the moving average of the weights.
 """
 
 import argparse
