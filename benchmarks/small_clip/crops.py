@@ -63,7 +63,7 @@ class Shards:
             label = self._label(rng)
             shard, view, thing, _, area = self.table[rng.choice(self.rows[label])]
             frame = self.views(shard)[view]
-            side = np.sqrt(area) * np.exp(rng.uniform(np.log(0.7), np.log(3.0)))
+            side = np.sqrt(area) * np.exp(rng.uniform(*np.log([0.7, 2.5])))
             side = int(np.clip(side, SMALLEST, min(frame.shape[:2])))
             center = rng.choice(np.argwhere(frame[..., 4] == thing))
             top, left = np.clip(center - side // 2, 0, np.array(frame.shape[:2]) - side)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from network import IMAGE_SIZE, build, model_config, normalized, tokenizer, write_folder
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_run.cli import boundary
@@ -108,8 +109,8 @@ class Training:
         """Loss, and how often the best caption of an image in the batch is right of it."""
         self._move_average(step)
         model = self.modules["clip"]
-        images = model.encode_image(normalized(batch["images"]), normalize=True).float()
-        texts = model.encode_text(batch["tokens"], normalize=True).float()
+        images = functional.normalize(model.encode_image(normalized(batch["images"])).float())
+        texts = functional.normalize(model.encode_text(batch["tokens"]).float())
         scale = model.logit_scale.exp().clamp(max=100)
         loss = contrastive_loss(images, texts, batch["fit"], scale)
         best = (images @ texts.T).argmax(dim=1, keepdim=True)
@@ -129,15 +130,14 @@ class Training:
 
 def train(start: Start, settings: Settings) -> None:
     """Train, or go on."""
-    training = Training(settings)
-    batches = CaptionedCrops(
-        Shards(settings.shards),
-        tokenizer(),
-        batch=settings.batch,
-        size=IMAGE_SIZE,
-        seed=settings.seed,
-    )
+    training, shards = Training(settings), Shards(settings.shards)
+    sizes = {"batch": settings.batch, "size": IMAGE_SIZE, "seed": settings.seed}
+    batches = CaptionedCrops(shards, tokenizer(), **sizes)
     run = start.open_run("small_clip", settings)
+    names = [path.name for path in shards.paths]
+    if run.recall("shards", names) != names:
+        raise ValueError(f"shards must be those the run began with, got {len(names)} others")
+    run.remember("shards", names)
     fit(
         run,
         start.fabric(settings.precision),
