@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from pcl_clip3d.class_prompts import PROMPT_TEMPLATES
 
+from pcl_clip3d.class_prompts import PROMPT_TEMPLATES
 from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 
 CLASSES = (*SCANNET20.names, *SEMANTICKITTI19.names)  # a label in a shard is a place in this list
@@ -51,7 +51,7 @@ NAMES = tuple(_SYNONYMS.get(name, (name.replace("-", " "),)) for name in CLASSES
 
 # As pcl_synth.materials names them; a pattern in a shard is a place in this list.
 PATTERNS = ("plain", "wood", "planks", "tiles", "stripes", "checks", "blotches", "painting")
-PATTERNS += ("bricks", "grain")
+PATTERNS += ("bricks", "grain")  # at most 15
 _MATERIALS = {
     "wood": ("wooden", "wood"),
     "planks": ("wooden", "plank"),
@@ -68,11 +68,11 @@ _COLORS = {
     "red": ("c01818", "801818", "d84848"),
     "orange": ("e88018", "c86420"),
     "yellow": ("e8d828", "b8a830", "e8e090"),
-    "green": ("289028", "185818", "80c070", "687838"),
+    "green": ("289028", "185818", "80c070", "687838", "688068"),
     "turquoise": ("18a0a0", "186868", "80d0d0"),
-    "blue": ("2040c0", "182868", "80a0d8", "4878a8"),
-    "purple": ("8028b0", "481868", "a880d0"),
-    "pink": ("e870a8", "f0b0c8", "b04888"),
+    "blue": ("2040c0", "182868", "80a0d8", "4878a8", "607088", "a8b8d0"),
+    "purple": ("8028b0", "481868", "a880d0", "705870"),
+    "pink": ("e870a8", "f0b0c8", "b04888", "c8a0a8"),
     "brown": ("805028", "502c18", "986848"),
     "beige": ("c8b090", "e8d8b8"),
 }
@@ -132,32 +132,45 @@ def mentions(image: UInt8[np.ndarray, "h w 3"], maps: UInt8[np.ndarray, "h w 3"]
     """
     label, thing, pattern = maps.reshape(-1, 3).T.astype(np.int64)
     count = np.bincount(thing, minlength=256)
+    rows = np.flatnonzero(count[:NOTHING] >= SEEN * thing.size)
     y, x = np.indices(image.shape[:2]).reshape(2, -1) + 0.5
-    found = []
-    for number in np.flatnonzero(count[:NOTHING] >= SEEN * thing.size):
-        rows = np.flatnonzero(thing == number)
-        patterns = np.bincount(pattern[rows], minlength=256)[: len(PATTERNS)]
-        found.append(
-            Mention(
-                int(label[rows[0]]),
-                len(rows) / thing.size,
-                color_word(image.reshape(-1, 3)[rows].mean(axis=0)),
-                PATTERNS[patterns.argmax()] if 2 * patterns.max() > len(rows) else "plain",
-                (x[rows].mean() / image.shape[1], y[rows].mean() / image.shape[0]),
-            )
+    columns = (*image.reshape(-1, 3).T, x / image.shape[1], y / image.shape[0])
+    sums = [np.bincount(thing, column, minlength=256)[rows] for column in columns]
+    means = np.stack(sums, axis=1) / count[rows, None]
+    label_of = np.zeros(256, np.int64)
+    label_of[thing] = label
+    patterns = np.bincount(16 * thing + np.minimum(pattern, 15), minlength=16 * 256)
+    patterns = patterns.reshape(256, 16)[rows, : len(PATTERNS)]
+    mixed = 2 * patterns.max(axis=1, initial=0) <= count[rows]
+    found = [
+        Mention(
+            int(label_of[row]),
+            int(count[row]) / thing.size,
+            color,
+            "plain" if is_mixed else PATTERNS[most],
+            (float(center[0]), float(center[1])),
         )
+        for row, color, is_mixed, most, center in zip(
+            rows,
+            color_words(means[:, :3]),
+            mixed,
+            patterns.argmax(axis=1),
+            means[:, 3:],
+            strict=True,
+        )
+    ]
     return sorted(found, key=lambda one: -one.share)
 
 
-def color_word(rgb: Float[np.ndarray, " 3"]) -> str:
-    """The word whose examples hold the nearest colour in CIELAB; `rgb` is sRGB in [0, 255].
+def color_words(rgb: Float[np.ndarray, "k 3"]) -> list[str]:
+    """Of each colour the word whose examples are nearest in CIELAB; `rgb` is sRGB in [0, 255].
 
     Example:
-        >>> color_word(np.array([200.0, 30.0, 30.0]))
-        'red'
+        >>> color_words(np.array([[200.0, 30.0, 30.0]]))
+        ['red']
     """
-    distance = np.linalg.norm(_EXAMPLES - _lab(rgb[None]), axis=1)
-    return _EXAMPLE_WORDS[int(distance.argmin())]
+    distance = np.linalg.norm(_lab(rgb)[:, None] - _EXAMPLES, axis=2)
+    return [_EXAMPLE_WORDS[k] for k in distance.argmin(axis=1)]
 
 
 def relation(a: Mention, b: Mention) -> str:
@@ -181,10 +194,12 @@ def truths(seen: Sequence[Mention], place: str) -> frozenset[Atom]:
     return frozenset(atoms)
 
 
-def short_caption(seen: Sequence[Mention], rng: np.random.Generator) -> Caption:
-    """Names one thing, more often a large one, in one of CLIP's templates or without."""
-    one = seen[rng.choice(len(seen), p=_shares(seen))]
-    phrase, atom = _phrase(one, rng)
+def short_caption(seen: Sequence[Mention], subject: int, rng: np.random.Generator) -> Caption:
+    """Names one thing, in one of CLIP's templates or without: the subject, or often a large one."""
+    subjects = [one for one in seen if one.label == subject]
+    if not subjects or rng.random() < 0.4:
+        subjects = [seen[rng.choice(len(seen), p=_shares(seen))]]
+    phrase, atom = _phrase(subjects[0], rng)
     return Caption(_pick(_TEMPLATES, rng).format(phrase), frozenset({atom}))
 
 
@@ -216,18 +231,21 @@ def placed_caption(seen: Sequence[Mention], rng: np.random.Generator) -> Caption
     return Caption(text, frozenset({one, other, (seen[i].label, where, seen[j].label)}))
 
 
-def captions(seen: Sequence[Mention], place: str, rng: np.random.Generator) -> list[Caption]:
+def captions(
+    seen: Sequence[Mention], place: str, subject: int, rng: np.random.Generator
+) -> list[Caption]:
     """Two captions of a crop: a short one, and a long or a placed one.
 
     Args:
         seen: at least one of its mentions must have a share of `NAMED`.
         place: one of `PLACES`.
+        subject: class of the object that the crop was made for.
         rng: chooses what is said, and how.
     """
     named = [one for one in seen if one.share >= NAMED]
     if len({one.label for one in named}) > 1 and rng.random() < 0.3:
-        return [short_caption(named, rng), placed_caption(named, rng)]
-    return [short_caption(named, rng), long_caption(named, place, rng)]
+        return [short_caption(named, subject, rng), placed_caption(named, rng)]
+    return [short_caption(named, subject, rng), long_caption(named, place, rng)]
 
 
 def vocabulary() -> list[str]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from captions import CONTEXT_LENGTH, vocabulary
-from pcl_clip3d.clip_library import import_open_clip
-from pcl_clip3d.word_tokenizer import WordTokenizer
 from safetensors.torch import save_file
 from torch import nn
+
+from pcl_clip3d.clip_library import import_open_clip
+from pcl_clip3d.word_tokenizer import WordTokenizer
 
 IMAGE_SIZE = 64  # pixels of a crop in training
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)  # about those of CLIP
@@ -20,8 +21,16 @@ def tokenizer() -> WordTokenizer:
     return WordTokenizer(vocabulary(), CONTEXT_LENGTH)
 
 
-def model_config(width: int, layers: int, pool: str) -> dict[str, Any]:
-    """Settings of `open_clip.CLIP`; `pool` is "avg", the mean of the patches, or "tok"."""
+def model_config(width: int, layers: int, pool: str, dropout: float) -> dict[str, Any]:
+    """Settings of `open_clip.CLIP`.
+
+    Args:
+        width: of the image tower.
+        layers: of the image tower.
+        pool: what a crop is: "avg", the mean of its patches, or "tok", the class token.
+        dropout: share of the patches that training leaves out, as in Li et al., "Scaling
+            Language-Image Pre-training via Masking" (FLIP), CVPR 2023.
+    """
     return {
         "embed_dim": 128,
         "vision_cfg": {
@@ -31,6 +40,7 @@ def model_config(width: int, layers: int, pool: str) -> dict[str, Any]:
             "width": width,
             "head_width": 32,
             "pool_type": pool,
+            "patch_dropout": dropout,
         },
         "text_cfg": {
             "context_length": CONTEXT_LENGTH,
