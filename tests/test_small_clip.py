@@ -211,6 +211,15 @@ def test_loss_is_that_of_clip(small_clip):
     assert float(found) == pytest.approx(total, rel=1e-6)
 
 
+def test_texts_without_padding_are_the_same(small_clip):
+    torch.manual_seed(0)
+    model = small_clip.network.build(small_clip.network.model_config(32, 1, "avg", 0.5))
+    texts = ["a chair", "a photo of a red chair in a living room", "wall", "the bed", "a bed"]
+    tokens = small_clip.network.tokenizer()(texts)
+    found = small_clip.train.encode_texts(model, tokens)
+    assert torch.allclose(found, model.encode_text(tokens), atol=1e-5)
+
+
 def test_a_batch_depends_on_its_step_alone(small_clip, shards):
     batches = small_clip.crops.CaptionedCrops(
         shards, small_clip.network.tokenizer(), batch=3, size=16, seed=1
