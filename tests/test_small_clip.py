@@ -152,6 +152,16 @@ def test_captions_say_what_their_atoms_say(small_clip):
             assert ("bed" in words) == any(atom[0] == bed.label for atom in atoms)
 
 
+def test_the_first_of_two_things_is_where_the_caption_says(small_clip):
+    module, rng = small_clip.captions, np.random.default_rng(0)
+    bed = mention(small_clip, "bed", center=(0.5, 0.8))
+    wall = mention(small_clip, "wall", center=(0.5, 0.2))
+    for _ in range(20):
+        words = module.words_of(module.placed_caption([bed, wall], rng).text)
+        is_above = bool({"above", "over"} & set(words))
+        assert (words.index("wall") < words.index("bed")) == is_above
+
+
 def test_every_name_and_prompt_can_be_read(small_clip):
     module = small_clip.captions
     texts = [template.format("red wooden chair") for template in module.PROMPT_TEMPLATES]

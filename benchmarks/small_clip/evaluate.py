@@ -18,10 +18,10 @@ from captions import NOTHING
 from crops import Shards
 from jaxtyping import Float, Int64
 from network import IMAGE_SIZE, normalized
-from pcl_clip3d.class_prompts import encode_class_names
-from pcl_clip3d.dense_clip import DenseClip
 from torch import Tensor
 
+from pcl_clip3d.class_prompts import encode_class_names
+from pcl_clip3d.dense_clip import DenseClip
 from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 from pcl_run.cli import boundary, print_json
 
