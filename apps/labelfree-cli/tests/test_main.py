@@ -179,5 +179,5 @@ def test_scenes_without_images_are_refused(tmp_path, small):
     for index in range(4):
         save_scene(make_room(f"scene{index}", index), tmp_path / "scans" / f"scene{index}")
     error = call("run", "--data", tmp_path / "scans", "--out", tmp_path / "run", *small, code=2)
-    assert "must have frames" in error
+    assert "must have camera frames, got none" in error
     assert not (tmp_path / "run").exists()

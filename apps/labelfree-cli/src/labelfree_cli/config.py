@@ -39,10 +39,12 @@ class ImagesConfig(Config):
         "identity", description="of the last block; identity is MaskCLIP, as in the paper"
     )
     short_side: int | None = Field(
-        None, ge=8, description="pixels that images are resized to; none: as the model was trained"
+        None, ge=8, description="pixels that images are resized to; none: their own"
     )
     window: int | None = Field(None, ge=8, description="pixels of a sliding window; none: whole")
-    stride: int | None = Field(None, ge=1, description="pixels between two windows")
+    stride: int | None = Field(
+        None, ge=1, description="pixels between two windows; small takes 120, 64 and 32 of these"
+    )
     sets: Literal["auto", "given", "mesh", "points", "supervoxels"] = Field(
         "auto", description="geometric sets: of the scan's own superpoints, of its mesh, or made"
     )

@@ -2,7 +2,7 @@
 
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from pcl_data import LabelSet
 from pcl_methods.labelfree.classes import class_texts
 
 SMALL = "small"
+SMALL_VIEW = {"short_side": 120, "window": 64, "stride": 32}  # pixels, unless settings say others
 LICENSES = {SMALL: "Apache-2.0, trained by this project on generated rooms and streets"}
 
 
@@ -31,8 +32,10 @@ def open_clip_model(images: ImagesConfig, device: torch.device) -> DenseClip:
         ValueError: if there is no such model, or a file is of another.
         ImportError: if open_clip is missing.
     """
-    options = {"attention": images.attention, "short_side": images.short_side}
-    options |= {"window": images.window, "stride": images.stride}
+    view = {name: getattr(images, name) for name in SMALL_VIEW}
+    if images.clip == SMALL and not any(view.values()):
+        view = SMALL_VIEW
+    options: dict[str, Any] = {"attention": images.attention, **view}
     if images.clip == SMALL:
         with as_file(files("labelfree_cli") / "small_clip") as folder:
             clip = DenseClip.load(str(folder), **options)

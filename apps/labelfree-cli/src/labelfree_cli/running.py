@@ -116,7 +116,7 @@ def _forecast(
         learn_from_images(run, fabric, objective, batches, training_of(short))
 
     measured = measure_steps(train, short)
-    found = measured.forecast(config.train.steps, split, len(split.validation))
+    found = measured.forecast(config.train.steps, split, float(len(split.validation)))
     return found | {
         "labeling_minutes": rows[0]["seconds"] * len(split.training) / 60,
         "disk_bytes": found["disk_bytes"] + rows[0]["bytes"] * len(split.training),
