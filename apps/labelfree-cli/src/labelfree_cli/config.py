@@ -15,6 +15,12 @@ from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
 
+# Of CLIP's last block; identity is MaskCLIP, as in the paper.
+Attention = Literal["identity", "sclip", "clearclip", "naclip", "none"]
+# Geometric sets: of the scan's own superpoints, of its mesh, or made; auto takes the first it can.
+Sets = Literal["auto", "given", "mesh", "points", "supervoxels"]
+
+
 class ClassesConfig(Config):
     """What is looked for; the classes of the data unless names are given."""
 
@@ -35,9 +41,7 @@ class ImagesConfig(Config):
         description="small (comes with this app), MODEL/WEIGHTS of open_clip such as "
         "ViT-B-16/openai or ViT-B-16/FILE, or a folder with open_clip_config.json",
     )
-    attention: Literal["identity", "sclip", "clearclip", "naclip", "none"] = Field(
-        "identity", description="of the last block; identity is MaskCLIP, as in the paper"
-    )
+    attention: Attention = "identity"
     short_side: int | None = Field(
         None, ge=8, description="pixels that images are resized to; none: their own"
     )
@@ -45,9 +49,7 @@ class ImagesConfig(Config):
     stride: int | None = Field(
         None, ge=1, description="pixels between two windows; small takes 120, 64 and 32 of these"
     )
-    sets: Literal["auto", "given", "mesh", "points", "supervoxels"] = Field(
-        "auto", description="geometric sets: of the scan's own superpoints, of its mesh, or made"
-    )
+    sets: Sets = "auto"
     absolute_tolerance: float = Field(
         0.05, ge=0, description="metres between the depth of a point and that of its pixel"
     )

@@ -119,8 +119,10 @@ def label_images(
             f"scene {scene.name} must have frames that see its points, got {len(scene.frames)} "
             "that see none: do their poses belong to these points?"
         )
-    columns = [torch.cat(column).numpy() for column in zip(*rows, strict=True)]
-    return ImageLabels(*columns, np.asarray(sets), means.compute().numpy())
+    index, views, labels, confidence = (
+        torch.cat(column).numpy() for column in zip(*rows, strict=True)
+    )
+    return ImageLabels(index, views, labels, confidence, np.asarray(sets), means.compute().numpy())
 
 
 def frame_pairs(

@@ -57,6 +57,8 @@ class HierarchicalCorrelation(nn.Module):
         ValueError: if there is feedback without a transformer.
     """
 
+    text_features: Tensor
+
     def __init__(
         self,
         network: SegmentationNetwork,
@@ -123,6 +125,8 @@ class Clip2Scene(nn.Module):
         self_training_from: epoch, counted from 1; None never.
     """
 
+    text_features: Tensor
+
     def __init__(
         self,
         network: SegmentationNetwork,
@@ -162,6 +166,8 @@ class OpenScene(nn.Module):
         network: gives features in the space of the text as `logits`.
         text_features: (c, d) of the classes; not learned from.
     """
+
+    text_features: Tensor
 
     def __init__(self, network: SegmentationNetwork, text_features: Tensor) -> None:
         super().__init__()

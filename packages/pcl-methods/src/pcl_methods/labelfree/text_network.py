@@ -43,6 +43,7 @@ def classifier(
     """
     folded = copy.deepcopy(network)
     head, text = folded.semantic_head.final, text_features.to(network.semantic_head.final.kernel)
+    assert head.bias is not None  # as SemanticHead makes it
     with torch.no_grad():
         head.kernel = nn.Parameter(head.kernel @ text.T)
         head.bias = nn.Parameter(head.bias @ text.T)
@@ -51,6 +52,8 @@ def classifier(
 
 class TextHead(nn.Module):
     """What a classifier has lost: the head before the fold, and the text that was folded in."""
+
+    text_features: Tensor
 
     def __init__(self, channels: int, dim: int, n_classes: int) -> None:
         super().__init__()

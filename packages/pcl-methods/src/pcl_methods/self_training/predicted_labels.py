@@ -96,9 +96,9 @@ def write_predicted_labels(
                 scene = split.load(name)
                 labels = segmenter(scene).labels
                 instances = connected_parts(scene, labels, segmenter, min_points)
+                labels, instances = labels.astype(np.int32), instances.astype(np.int32)
                 with whole_file(path) as file:
-                    columns = {"labels": labels, "instances": instances}
-                    np.savez(file, **{key: ids.astype(np.int32) for key, ids in columns.items()})
+                    np.savez(file, labels=labels, instances=instances)
             done(name)
 
 
