@@ -14,7 +14,6 @@ from pcl_run.config import Config
 from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
-
 # Of CLIP's last block; identity is MaskCLIP, as in the paper.
 Attention = Literal["identity", "sclip", "clearclip", "naclip", "none"]
 # Geometric sets: of the scan's own superpoints, of its mesh, or made; auto takes the first it can.
