@@ -13,7 +13,7 @@ def features(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:
 
 def attention(rows, layer, n_heads):
     """The sum of each row over the others, head by head, in loops."""
-    queries, keys, values = layer.qkv(rows).chunk(3, dim=1)
+    queries, keys, values = layer.qkv(rows).detach().chunk(3, dim=1)
     size = rows.shape[1] // n_heads
     out = torch.zeros_like(rows)
     for head in range(n_heads):
