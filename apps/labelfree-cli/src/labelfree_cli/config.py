@@ -124,6 +124,7 @@ PRESETS: dict[str, dict] = {
     # Minutes on two CPU cores.
     "quick": {
         "model": {"width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1},
+        "method": {"n_samples": 256},
         "train": {
             "steps": 500,
             "batch_size": 4,
