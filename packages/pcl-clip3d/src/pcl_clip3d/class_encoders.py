@@ -39,8 +39,12 @@ class SegmentationEncoder:
         >>> def network(pixels):
         ...     return 1000 * pixels[:, :2]  # red, green
         >>> encoder = SegmentationEncoder(
-        ...     network, torch.eye(2), text_space="colors", mean=[0.0] * 3, std=[1.0] * 3,
-        ...     input_size=(1, 1)
+        ...     network,
+        ...     torch.eye(2),
+        ...     text_space="colors",
+        ...     mean=[0.0] * 3,
+        ...     std=[1.0] * 3,
+        ...     input_size=(1, 1),
         ... )
         >>> encoder(torch.tensor([[[255, 0, 0]]], dtype=torch.uint8)).grid.flatten()
         tensor([1., 0.])

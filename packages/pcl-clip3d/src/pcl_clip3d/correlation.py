@@ -151,7 +151,9 @@ def feedback_distillation(
     Example:
         >>> import torch
         >>> rows = torch.rand(4, 8)
-        >>> round(float(feedback_distillation(rows, rows + 3)), 5)  # softmax sees no difference
+        >>> round(
+        ...     float(feedback_distillation(rows, rows + 3)), 5
+        ... )  # softmax sees no difference
         0.0
     """
     if len(features) == 0:

@@ -50,7 +50,13 @@ class DenseClip(nn.Module):
         >>> import torch
         >>> from pcl_clip3d.clip_library import import_open_clip
         >>> vision = {"layers": 2, "width": 64, "patch_size": 8, "image_size": 32}
-        >>> text = {"layers": 1, "width": 64, "heads": 1, "vocab_size": 16, "context_length": 8}
+        >>> text = {
+        ...     "layers": 1,
+        ...     "width": 64,
+        ...     "heads": 1,
+        ...     "vocab_size": 16,
+        ...     "context_length": 8,
+        ... }
         >>> model = import_open_clip().CLIP(16, vision, text)
         >>> encoder = DenseClip(model, tokenizer=None, name="tiny")
         >>> encoder(torch.zeros(40, 56, 3, dtype=torch.uint8)).grid.shape

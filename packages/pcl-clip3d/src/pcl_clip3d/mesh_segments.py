@@ -54,7 +54,9 @@ def segment_mesh(
     Example:
         >>> import torch
         >>> corners = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
-        >>> floor_and_table = torch.tensor(corners + [[x, y, 1] for x, y, _ in corners]).float()
+        >>> floor_and_table = torch.tensor(
+        ...     corners + [[x, y, 1] for x, y, _ in corners]
+        ... ).float()
         >>> faces = torch.tensor([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
         >>> segment_mesh(floor_and_table, faces)
         tensor([0, 0, 0, 0, 1, 1, 1, 1])

@@ -54,7 +54,9 @@ def segment_points(
 
     Example:
         >>> import torch
-        >>> floor = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0), torch.zeros(1))
+        >>> floor = torch.cartesian_prod(
+        ...     torch.arange(5.0), torch.arange(5.0), torch.zeros(1)
+        ... )
         >>> wall = floor[:, [2, 0, 1]] + torch.tensor([-3.0, 0.0, 3.0])
         >>> segment_points(torch.cat([floor, wall]), n_neighbors=8).bincount()
         tensor([25, 25])

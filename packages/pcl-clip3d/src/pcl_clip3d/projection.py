@@ -116,7 +116,10 @@ def visible_points(
     Example:
         >>> import torch
         >>> wall = torch.full((2, 2), 3.0)
-        >>> pixels, depth = torch.tensor([[1.0, 0], [1, 0], [5, 0]]), torch.tensor([3.01, 4, 3])
+        >>> pixels, depth = (
+        ...     torch.tensor([[1.0, 0], [1, 0], [5, 0]]),
+        ...     torch.tensor([3.01, 4, 3]),
+        ... )
         >>> visible_points(pixels, depth, (2, 2), depth_image=wall).tolist()
         [True, False, False]
     """

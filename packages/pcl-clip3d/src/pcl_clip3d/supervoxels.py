@@ -70,7 +70,10 @@ def supervoxels(
 
     Example:
         >>> import torch
-        >>> street = torch.cartesian_prod(torch.arange(8.0), torch.arange(4.0), torch.zeros(1)) / 4
+        >>> street = (
+        ...     torch.cartesian_prod(torch.arange(8.0), torch.arange(4.0), torch.zeros(1))
+        ...     / 4
+        ... )
         >>> supervoxels(street, voxel_size=0.25).bincount()
         tensor([20, 12])
     """

@@ -192,7 +192,10 @@ def fuse_views(
         >>> import torch
         >>> p = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
         >>> point_index = torch.tensor([0, 0, 0])
-        >>> [fuse_views(point_index, p, 1, rule=rule).labels.item() for rule in ("votes", "mean")]
+        >>> [
+        ...     fuse_views(point_index, p, 1, rule=rule).labels.item()
+        ...     for rule in ("votes", "mean")
+        ... ]
         [1, 0]
     """
     device = probabilities.device
