@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from labelfree_cli.main import app
+from pcl_data import save_scene
 from pcl_data.export import write_ply
 from pcl_data.readers import read_scene
 from pcl_methods.labelfree.testing import make_posed_room
@@ -115,6 +116,15 @@ def test_evaluate_gives_the_scores_of_the_run(finished):
     assert found["protocol"] == summary["protocol"]
 
 
+def test_evaluate_scores_other_labeled_scans(finished, tmp_path):
+    other = tmp_path / "other"
+    save_scene(make_posed_room("new", 7), other / "new")
+    words = ["--model", finished, "--data", other, "data.options.label_set=scannet20", "--json"]
+    found = json.loads(call("evaluate", *words))
+    assert found["protocol"].startswith("folder:other/")
+    assert found["protocol"].endswith("/none/trained=folder:scans0") or "scans" in found["protocol"]
+
+
 def test_predict_needs_no_images(finished, tmp_path):
     room = make_posed_room("new", 9)
     write_ply(tmp_path / "new.ply", room.points, colors=room.colors)
@@ -161,7 +171,7 @@ def test_a_dry_run_writes_nothing(scans, small, tmp_path):
         (["data.budget=10%"], "data.budget must be none"),
         (["images.clip=ViT-B-16"], "images.clip must be small, MODEL/WEIGHTS"),
         (["method.intra_scene=false", "method.inter_scene=false"], "feedback must be false"),
-        (["classes.synonyms={couch: [sofa]}"], "synonyms must be of classes of"),
+        (["classes.synonyms={couch: [sofa]}"], "classes.synonyms must be of classes of scannet20"),
         (["images.sets=mesh"], "must have faces for these sets"),
     ],
 )
@@ -173,7 +183,6 @@ def test_a_wrong_setting_is_one_line(scans, small, tmp_path, words, message):
 
 
 def test_scenes_without_images_are_refused(tmp_path, small):
-    from pcl_data import save_scene
     from pcl_methods.segmentation.testing import make_room
 
     for index in range(4):

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import AdamW
 
-from labelfree_cli.config import RunConfig
+from labelfree_cli.config import ImagesConfig, RunConfig
 from pcl_clip3d import CorrelationTransformer, DenseClip
 from pcl_data import LabelSet
 from pcl_data.splits import SceneSplit
@@ -45,9 +45,8 @@ def classes_of(config: RunConfig, split: SceneSplit) -> LabelSet:
     return split.label_set
 
 
-def visibility_of(config: RunConfig) -> Visibility:
+def visibility_of(images: ImagesConfig) -> Visibility:
     """When a point is seen."""
-    images = config.images
     return Visibility(
         images.absolute_tolerance, images.relative_tolerance, images.border, images.near
     )
@@ -57,7 +56,7 @@ def store_of(config: RunConfig, root: Path, clip: DenseClip, label_set: LabelSet
     """The image labels in a folder, of these settings."""
     made_by = {
         "encoder": clip.text_space,
-        "classes": class_texts(label_set, config.classes.synonyms),
+        "classes": class_texts(label_set),
         "synonyms": config.classes.model_dump(mode="json")["synonyms"],
         "templates": list(config.classes.templates),
         "images": config.images.model_dump(mode="json", exclude={"clip", "labels"}),

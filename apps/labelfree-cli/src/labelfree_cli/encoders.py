@@ -58,12 +58,18 @@ def license_of(images: ImagesConfig) -> str:
 
 
 def encode_classes(clip: DenseClip, classes: ClassesConfig, label_set: LabelSet) -> Tensor:
-    """The embedding of each class, (c, d) unit rows."""
-    texts = class_texts(label_set, classes.synonyms)
-    synonyms = {
-        text: (text, *classes.synonyms[name])
-        for name, text in zip(label_set.names, texts, strict=True)
-        if name in classes.synonyms
-    }
+    """The embedding of each class, (c, d) unit rows.
+
+    Raises:
+        ValueError: if synonyms are of no class, or the encoder does not know a word.
+    """
+    unknown = sorted(set(classes.synonyms) - set(label_set.names))
+    if unknown:
+        raise ValueError(
+            f"classes.synonyms must be of classes of {label_set.name}, got {unknown[0]!r}"
+        )
+    texts = class_texts(label_set)
+    named = zip(label_set.names, texts, strict=True)
+    synonyms = {t: classes.synonyms[name] for name, t in named if name in classes.synonyms}
     templates = classes.templates or PROMPT_TEMPLATES
     return encode_class_names(texts, clip.encode_text, templates=templates, synonyms=synonyms)

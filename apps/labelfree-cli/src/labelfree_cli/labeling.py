@@ -1,24 +1,27 @@
 """`labelfree-cli labels`: labels of points from images, scene by scene, in shares."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import typer
+from torch import Tensor
 
 from labelfree_cli.building import classes_of, store_of, visibility_of
-from labelfree_cli.config import RunConfig
+from labelfree_cli.config import ImagesConfig, RunConfig
 from labelfree_cli.encoders import Encoders, encode_classes, license_of, open_clip_model
 from labelfree_cli.scenes import needs_of, open_scenes
-from pcl_data import LabelSet
+from pcl_clip3d import DenseClip
+from pcl_data import LabelSet, Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.checking import check_scenes
 from pcl_methods.labelfree.geometric_sets import geometric_sets
-from pcl_methods.labelfree.image_labels import label_images
+from pcl_methods.labelfree.image_labels import ImageLabels, label_images
 from pcl_methods.labelfree.label_store import LabelStore
+from pcl_methods.shares import share_of
 from pcl_run.cli import choose_device, print_json
 
 
@@ -27,6 +30,14 @@ def open_encoders(config: RunConfig, label_set: LabelSet, device: torch.device) 
     clip = open_clip_model(config.images, device)
     text_features = encode_classes(clip, config.classes, label_set)
     return Encoders(clip, text_features.to(device), license_of(config.images))
+
+
+def label_scene(
+    scene: Scene, images: ImagesConfig, clip: DenseClip, text_features: Tensor
+) -> ImageLabels:
+    """What the images of one scene say of its points."""
+    sets = geometric_sets(scene, images.sets)
+    return label_images(scene, clip, text_features, sets, visibility=visibility_of(images))
 
 
 def label_scenes(
@@ -39,19 +50,17 @@ def label_scenes(
     """Label what the store lacks of the scenes; a row of facts for each scene that was made."""
     for name in names:
         if name in store:
+            store.load(name)  # whole, and of these settings
             continue
         started = time.perf_counter()
         scene = split.load(name)
-        sets = geometric_sets(scene, config.images.sets)
-        found = label_images(
-            scene, encoders.clip, encoders.text_features, sets, visibility=visibility_of(config)
-        )
+        found = label_scene(scene, config.images, encoders.clip, encoders.text_features)
         store.save(name, found)
         yield {
             "scene": name,
             "frames": len(scene.frames),
             "points": len(scene.points),
-            "seen": len(set(found.point_index.tolist())),
+            "seen": len(np.unique(found.point_index)),
             "sets": len(found.set_features),
             "bytes": store.nbytes(name),
             "dense_bytes": found.dense_bytes(encoders.text_features.shape[1]),
@@ -70,26 +79,13 @@ def write_labels(config: RunConfig, out: Path, share: str | None, device: str) -
     check_scenes(split, needs_of(config.data, None))
     encoders = open_encoders(config, label_set, choose_device(device))
     store = store_of(config, out, encoders.clip, label_set)
-    for name in split.training:
-        if name in store:
-            store.load(name)  # of the same settings, and whole
-            break
     rows = []
-    for row in label_scenes(config, split, _share(split.training, share), store, encoders):
+    for row in label_scenes(config, split, share_of(split.training, share), store, encoders):
         typer.echo(_shown(row), err=True)
         rows.append(row)
     totals = {key: sum(row[key] for row in rows) for key in ("bytes", "dense_bytes", "seconds")}
     kept = sum(name in store for name in split.training)
     return {"scenes": rows, "in_folder": kept, "license": encoders.license, **totals}
-
-
-def _share(names: Sequence[str], share: str | None) -> Sequence[str]:
-    if share is None:
-        return names
-    match = re.fullmatch(r"(\d+)/(\d+)", share)
-    if not match or not int(match[1]) < int(match[2]):
-        raise ValueError(f"shard must have the form i/n with i below n such as 0/4, got {share}")
-    return sorted(names)[int(match[1]) :: int(match[2])]
 
 
 def _shown(row: Mapping[str, Any]) -> str:

@@ -4,23 +4,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
+from torch import Tensor
 
 from labelfree_cli.config import ImagesConfig, RunConfig
 from labelfree_cli.encoders import open_clip_model
+from labelfree_cli.labeling import label_scene
 from labelfree_cli.scenes import needs_of, with_images
-from pcl_clip3d import check_text
+from pcl_clip3d import DenseClip, check_text, query_points
 from pcl_data import Scene
 from pcl_data.evaluation import ScoreProtocol
 from pcl_data.opening import read_words
 from pcl_methods.cards import reading_card, trained_card
 from pcl_methods.data import open_scored, open_split, with_other_data
 from pcl_methods.kept_split import check_held_out, read_kept
+from pcl_methods.labelfree.classes import class_texts
 from pcl_methods.labelfree.ensemble import image_features
-from pcl_methods.labelfree.geometric_sets import geometric_sets
-from pcl_methods.labelfree.image_labels import label_images
-from pcl_methods.labelfree.querying import query_files, relevance, write_query
-from pcl_methods.labelfree.scoring import score_classes
+from pcl_methods.labelfree.querying import query_files, write_query
+from pcl_methods.labelfree.scoring import SCORES, score_classes
 from pcl_methods.labelfree.text_network import OpenVocabulary, load_open_vocabulary
 from pcl_methods.outputs import check_outputs
 from pcl_methods.segmentation.scoring import shown_number
@@ -28,8 +30,6 @@ from pcl_methods.segmentation.weights import weights_file
 from pcl_methods.settings import DataConfig
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-
-SCORES = ("miou", "f_miou", "macc")
 
 
 def evaluate_model(
@@ -75,12 +75,12 @@ def query_scenes(
 ) -> list[dict[str, Any]]:
     """How well each point of scans fits a phrase: a PLY, a picture and a page of each.
 
-    A scan that has images is asked through them as well: where the images of a geometric set fit
-    any of the phrases better than the network, they are asked.
+    Points that an image of the scan sees are asked by the images of their geometric set, others by
+    the network.
 
     Args:
         phrase: what is looked for.
-        others: what it is not; none: the classes of the model that share no word with the phrase.
+        others: what it is not; none: the classes of the model that share no word with it.
         scans: folders and files.
         model: a label-free run.
         out: folder of the files.
@@ -89,16 +89,15 @@ def query_scenes(
         device: auto, cpu or cuda.
 
     Raises:
-        ValueError: if a word is unknown to the text encoder, or a file is there.
+        ValueError: if a word is unknown to the text encoder, nothing is left that it is not, or a
+            file is there.
     """
     where = choose_device(device)
     vocabulary = load_open_vocabulary(model, where)
     images = ImagesConfig.model_validate(vocabulary.images)
     clip = open_clip_model(images, where)
     check_text(clip, vocabulary.text_features, vocabulary.text_space)
-    names = vocabulary.segmenter.label_set.names
-    others = list(others) or [name for name in names if not set(name.split()) & set(phrase.split())]
-    clip.encode_text([phrase, *others])  # unknown words are said before anything is read
+    embedded = clip.encode_text([phrase, *(others or _other_classes(vocabulary, phrase))])
     scenes = [scene for scan in scans for scene in _read(scan, options)]
     files = [file for scene in scenes for file in query_files(out, scene.name)]
     check_outputs(files, overwrite=overwrite, inputs=scans)
@@ -106,9 +105,8 @@ def query_scenes(
     rows = []
     for scene in scenes:
         vocabulary.segmenter.check(scene)
-        found = relevance(
-            _features(scene, vocabulary, clip, images), phrase, others, clip.encode_text
-        )
+        features = _features(scene, vocabulary, clip, images)
+        found = query_points(features, embedded[0], embedded[1:]).cpu().numpy()
         written = write_query(out, scene, phrase, found)
         share = float((found > 0.5).mean())
         rows.append({"scene": scene.name, "fits": share, "files": [str(one) for one in written]})
@@ -123,15 +121,23 @@ def _read(scan: Path, options: Sequence[str]) -> list[Scene]:
     return [split.load(name) for name in (*split.training, *split.validation)]
 
 
-def _features(scene: Scene, vocabulary: OpenVocabulary, clip: Any, images: ImagesConfig) -> Any:
-    """The feature of each point that knows most: of its images where there are any."""
-    import torch
+def _other_classes(vocabulary: OpenVocabulary, phrase: str) -> list[str]:
+    texts, words = class_texts(vocabulary.segmenter.label_set), set(phrase.split())
+    others = [text for text in texts if words.isdisjoint(text.split())]
+    if not others:
+        raise ValueError("--not must name what it is not, as each class shares a word with it")
+    return others
 
+
+def _features(
+    scene: Scene, vocabulary: OpenVocabulary, clip: DenseClip, images: ImagesConfig
+) -> Tensor:
+    """The feature of each point, (n, d), by images where one sees it."""
     features = vocabulary.features(scene)
     if not len(scene.frames):
         return features
-    sets = geometric_sets(scene, images.sets)
-    seen = image_features(label_images(scene, clip, vocabulary.text_features, sets)).to(features)
+    seen = image_features(label_scene(scene, images, clip, vocabulary.text_features))
+    seen = seen.to(features)
     return torch.where((seen != 0).any(dim=1, keepdim=True), seen, features)
 
 

@@ -18,7 +18,7 @@ from pcl_methods.forecast import STEPS, measure_steps
 from pcl_methods.kept_split import check_split, keep_split, read_kept
 from pcl_methods.labelfree.label_store import LabelStore
 from pcl_methods.labelfree.learning import Objective, learn_from_images
-from pcl_methods.labelfree.scoring import score_parts
+from pcl_methods.labelfree.scoring import SCORES, score_parts
 from pcl_methods.labelfree.text_network import OpenVocabulary, classifier, save_text_head
 from pcl_methods.segmentation.scoring import shown_number
 from pcl_methods.segmentation.segmenter import Segmenter
@@ -30,7 +30,6 @@ from pcl_run.run import Run
 from pcl_run.start import Start
 
 WEIGHTS, LABELS = "model.safetensors", "labels"
-SCORES = ("miou", "f_miou", "macc")
 
 
 def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`twist-cli pseudo`: the pseudo-labels of a round, looked at or made in shares."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pcl_methods.outputs import check_outputs
 from pcl_methods.segmentation.predicting import class_colors
 from pcl_methods.self_training.labeling import label_scenes, open_store
 from pcl_methods.self_training.quality import scene_quality, shown_quality
+from pcl_methods.shares import read_share
 from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
 from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_run.cli import choose_device, print_json
@@ -89,9 +89,7 @@ def write_pseudo_labels(
 
 def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     """Make share i of n of a round's pseudo-labels from the run's last checkpoint."""
-    match = re.fullmatch(r"(\d+)/(\d+)", share)
-    if not match:
-        raise ValueError(f"shard must have the form i/n such as 0/4, got {share}")
+    index, count = read_share(share)
     config = run_config(run_folder)
     split = open_split(config.data, kept=read_kept(run_folder))
     labeling = labeling_of(config)
@@ -105,7 +103,7 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
         raise ValueError(f"round must follow a finished round of {run_folder}, got {round_}")
     model = model.to(choose_device(device))
     store = open_store(run_folder, model, labeling, round_)
-    label_scenes(store, model, split, labeling, index=int(match[1]), count=int(match[2]))
+    label_scenes(store, model, split, labeling, index=index, count=count)
 
 
 def print_round(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

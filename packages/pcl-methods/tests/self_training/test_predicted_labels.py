@@ -85,7 +85,7 @@ def test_damaged_labels_are_one_error_that_names_the_file(split, tmp_path):
     write_predicted_labels(split, Oracle(), tmp_path)
     found = with_predicted_labels(split, tmp_path)
     (tmp_path / "room0.npz").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"room0\.npz: must hold labels and instances"):
+    with pytest.raises(ValueError, match=r"room0\.npz: must be a whole file of labels, instances"):
         found.load("room0")
     np.savez(tmp_path / "room1.npz", labels=np.zeros(3, int), instances=np.zeros(3, int))
     with pytest.raises(ValueError, match=r"room1\.npz: must be of 3100 points, got \(3,\)"):

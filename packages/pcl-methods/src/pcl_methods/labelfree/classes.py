@@ -1,7 +1,7 @@
 """Classes by their names: the texts of a label set, and a label set of own names."""
 
 import colorsys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pcl_data import LabelSet
 
@@ -10,29 +10,14 @@ WORDS = {"otherfurniture": "other furniture", "other": "other furniture"}
 STUFF = ("wall", "floor", "ceiling", "ground", "road", "sidewalk", "terrain", "vegetation")
 
 
-def class_texts(
-    label_set: LabelSet, synonyms: Mapping[str, Sequence[str]] | None = None
-) -> list[str]:
+def class_texts(label_set: LabelSet) -> list[str]:
     """What each class is called in a prompt.
-
-    Args:
-        label_set: of the classes.
-        synonyms: by the name in the label set; only checked here.
-
-    Raises:
-        ValueError: if synonyms are given of a class that there is not.
 
     Example:
         >>> from pcl_data import SEMANTICKITTI19
         >>> class_texts(SEMANTICKITTI19)[3:5]
         ['truck', 'other vehicle']
     """
-    unknown = sorted(set(synonyms or {}) - set(label_set.names))
-    if unknown:
-        raise ValueError(
-            f"synonyms must be of classes of {label_set.name}, got {unknown[0]!r}; there are "
-            f"{', '.join(label_set.names)}"
-        )
     return [WORDS.get(name, name.replace("-", " ").replace("_", " ")) for name in label_set.names]
 
 

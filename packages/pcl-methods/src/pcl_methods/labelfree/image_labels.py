@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pcl_clip3d import ImageEncoder, PixelPairs, fuse_views, pair_pixels
+from pcl_clip3d import ImageEncoder, PixelPairs, pair_pixels, vote_in_sets
 from pcl_data import Frame, Scene
 
 SHARPNESS = 100.0  # of the softmax over cosines, CLIP's own
@@ -65,9 +65,10 @@ class ImageLabels:
             labels: (m,) of each row, those of the images or refined ones.
             n_classes: of the labels.
         """
-        votes = torch.eye(n_classes)[torch.from_numpy(labels)]
         index = torch.from_numpy(self.point_index)
-        return fuse_views(index, votes, len(self.sets), rule="votes").labels.numpy()
+        fused = torch.full((len(self.sets),), -1)
+        fused[index] = vote_in_sets(torch.from_numpy(labels), index, n_classes=n_classes)
+        return fused.numpy()
 
     def dense_bytes(self, dim: int) -> int:
         """What the features of all rows would take in half precision."""

@@ -11,6 +11,7 @@ import numpy as np
 from pcl_data.atomic_files import whole_file
 from pcl_data.file_errors import errors_in
 from pcl_methods.labelfree.image_labels import ImageLabels
+from pcl_methods.scene_arrays import read_arrays, scene_file
 
 FORMAT = "pcl_methods image labels 1"
 STORED = {  # the type of each array in a file
@@ -45,10 +46,7 @@ class LabelStore:
         Raises:
             ValueError: if the name would leave the folder.
         """
-        parts = name.split("/")
-        if "\\" in name or any(part == "" or part.startswith(".") for part in parts):
-            raise ValueError(f"name must be a path below the store's folder, got {name!r}")
-        return self.root.joinpath(*parts[:-1], f"{parts[-1]}.npz")
+        return scene_file(self.root, name)
 
     def save(self, name: str, labels: ImageLabels) -> None:
         """Write the labels of a scene; another process may write the same."""
@@ -68,14 +66,11 @@ class LabelStore:
         """
         path = self.path(name)
         with errors_in(path):
+            arrays = read_arrays(path, ["meta", *STORED])
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    meta = json.loads(file["meta"].tobytes())
-                    arrays = {key: file[key] for key in STORED}
-            except FileNotFoundError:
-                raise
-            except Exception as error:  # a damaged file raises anything
-                raise ValueError(f"must be a whole file of image labels, got: {error!r}") from error
+                meta = json.loads(arrays.pop("meta").tobytes())
+            except ValueError as error:
+                raise ValueError(f"must say what made it, got: {error!r}") from error
             _check(meta, arrays, json.loads(json.dumps(dict(self.made_by))))
         return ImageLabels(
             **{key: array.astype(LOADED.get(key, np.int64)) for key, array in arrays.items()}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from pcl_clip3d import text_logits
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import ScoreProtocol, SemanticEvaluator
 from pcl_data.splits import SceneSplit
@@ -12,6 +13,9 @@ from pcl_methods.labelfree.ensemble import chosen_by_cosine, image_features
 from pcl_methods.labelfree.image_labels import ImageLabels
 from pcl_methods.labelfree.samples import refine_in_sets
 from pcl_methods.labelfree.text_network import OpenVocabulary
+
+SCORES = ("miou", "f_miou", "macc")
+STEPS = ("projected labels", "refined in sets", "network", "2D-3D ensemble")
 
 
 def score_classes(
@@ -40,20 +44,8 @@ def score_classes(
     """
     evaluator = SemanticEvaluator(label_set, protocol=protocol)
     for scene in scenes:
-        if scene.labels is None:
-            raise ValueError(f"scene {scene.name} must have labels to be scored, got none")
-        evaluator.update(np.asarray(scene.labels), find(scene))
-    found = evaluator.compute()
-    foreground = [found.per_class[label_set.names[i]] for i in label_set.things]
-    known = [value for value in foreground if not np.isnan(value)]
-    return {
-        "miou": found.miou,
-        "f_miou": float(np.mean(known)) if known else float("nan"),
-        "macc": found.macc,
-        "per_class": found.per_class,
-        "protocol": found.protocol,
-        "f_protocol": f"{found.protocol}/foreground",
-    }
+        evaluator.update(_truth(scene), find(scene))
+    return _scores(evaluator)
 
 
 def score_parts(
@@ -75,34 +67,40 @@ def score_parts(
         vocabulary: the trained network.
         trained_on: name of the data that was learned from.
     """
-    label_set, text = vocabulary.segmenter.label_set, vocabulary.text_features
-    n_classes = label_set.n_classes
-
-    def projected(scene: Scene) -> np.ndarray:
-        found = load_labels(scene.name)
-        return found.fused(found.labels, n_classes)
-
-    def refined(scene: Scene) -> np.ndarray:
-        found = load_labels(scene.name)
-        return found.fused(refine_in_sets(found, n_classes), n_classes)
-
-    def ensemble(scene: Scene) -> np.ndarray:
-        by_image = image_features(load_labels(scene.name)).to(text)
-        cosines = chosen_by_cosine(by_image, vocabulary.features(scene), text)
-        return cosines.argmax(dim=1).cpu().numpy()
-
-    steps = {
-        "projected labels": projected,
-        "refined in sets": refined,
-        "network": lambda scene: vocabulary.segmenter(scene).labels,
-        "2D-3D ensemble": ensemble,
-    }
+    label_set, n_classes = vocabulary.segmenter.label_set, vocabulary.segmenter.label_set.n_classes
     told = {"tta": False, "budget": "none", "trained_on": trained_on}
     protocol = ScoreProtocol(split.data, "held-out", **told)
-    return [
-        {
-            "step": name,
-            **score_classes(map(split.load, split.validation), find, label_set, protocol=protocol),
-        }
-        for name, find in steps.items()
-    ]
+    evaluators = {step: SemanticEvaluator(label_set, protocol=protocol) for step in STEPS}
+    for scene in map(split.load, split.validation):
+        found, features = load_labels(scene.name), vocabulary.features(scene)
+        text = vocabulary.text_features
+        both = chosen_by_cosine(image_features(found).to(text), features, text)
+        labels = (
+            found.fused(found.labels, n_classes),
+            found.fused(refine_in_sets(found, n_classes), n_classes),
+            text_logits(features, text).argmax(dim=1).cpu().numpy(),
+            both.argmax(dim=1).cpu().numpy(),
+        )
+        for step, predicted in zip(STEPS, labels, strict=True):
+            evaluators[step].update(_truth(scene), predicted)
+    return [{"step": step, **_scores(evaluator)} for step, evaluator in evaluators.items()]
+
+
+def _truth(scene: Scene) -> np.ndarray:
+    if scene.labels is None:
+        raise ValueError(f"scene {scene.name} must have labels to be scored, got none")
+    return np.asarray(scene.labels)
+
+
+def _scores(evaluator: SemanticEvaluator) -> dict[str, Any]:
+    found, label_set = evaluator.compute(), evaluator.label_set
+    foreground = [found.per_class[label_set.names[i]] for i in label_set.things]
+    known = [value for value in foreground if not np.isnan(value)]
+    return {
+        "miou": found.miou,
+        "f_miou": float(np.mean(known)) if known else float("nan"),
+        "macc": found.macc,
+        "per_class": found.per_class,
+        "protocol": found.protocol,
+        "f_protocol": f"{found.protocol}/foreground",
+    }

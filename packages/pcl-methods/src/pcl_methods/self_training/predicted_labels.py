@@ -15,6 +15,7 @@ from pcl_data import Scene
 from pcl_data.atomic_files import whole_file
 from pcl_data.file_errors import errors_in
 from pcl_data.splits import LabelBudget, SceneSplit
+from pcl_methods.scene_arrays import read_arrays, scene_file
 from pcl_methods.segmentation.scene_grid import scene_grid
 from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_pseudolabel import cluster_proposals
@@ -44,15 +45,10 @@ class PredictedScenes:
         scene = self.load(name)
         if name not in self.names:
             return scene
-        path = _path(self.folder, name)
+        path = scene_file(self.folder, name)
         with errors_in(path):
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    labels, instances = file["labels"], file["instances"]
-            except FileNotFoundError:
-                raise
-            except Exception as error:  # a damaged file raises anything
-                raise ValueError(f"must hold labels and instances, got: {error!r}") from error
+            arrays = read_arrays(path, ("labels", "instances"))
+            labels, instances = arrays["labels"], arrays["instances"]
             if labels.shape != (len(scene.points),):
                 raise ValueError(f"must be of {len(scene.points)} points, got {labels.shape}")
         return replace(scene, labels=labels.astype(np.int64), instances=instances.astype(np.int64))
@@ -88,11 +84,11 @@ def write_predicted_labels(
             f"labels must be of the classes of {split.data}, got a network of "
             f"{', '.join(segmenter.label_set.names[:5])} ..."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     with counting("predicting labels", len(split.labeled)) as done:
         for name in split.labeled:
-            path = _path(folder, name)
+            path = scene_file(folder, name)
             if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
                 scene = split.load(name)
                 labels = segmenter(scene).labels
                 instances = connected_parts(scene, labels, segmenter, min_points)
@@ -124,7 +120,3 @@ def connected_parts(
     )
     found = parts.numpy()[grid.inverse]
     return np.where(labels == labels[grid.index][grid.inverse], found, -1)
-
-
-def _path(folder: Path, name: str) -> Path:
-    return folder / f"{name.replace('/', '__')}.npz"
