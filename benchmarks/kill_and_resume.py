@@ -103,7 +103,11 @@ def trials(name: str, work: Path, options: argparse.Namespace) -> Count:
             fresh_worlds(work)
         moment = rng.uniform(0, with_rooms) if is_fresh else rng.uniform(begin, end)
         if not killed(words(name, out, scans), moment):  # it had ended: the machine is faster now
-            with_rooms, end = (moment, end) if is_fresh else (with_rooms, max(begin, moment))
+            if is_fresh:
+                with_rooms = moment
+            else:
+                shutil.rmtree(out)
+                begin, end = timed(words(name, out, scans), out)
             continue
         number += 1
         count.moments[stage(out)] += 1

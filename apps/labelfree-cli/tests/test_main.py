@@ -121,8 +121,8 @@ def test_evaluate_scores_other_labeled_scans(finished, tmp_path):
     save_scene(make_posed_room("new", 7), other / "new")
     words = ["--model", finished, "--data", other, "data.options.label_set=scannet20", "--json"]
     found = json.loads(call("evaluate", *words))
-    assert found["protocol"].startswith("folder:other/")
-    assert found["protocol"].endswith("/none/trained=folder:scans0") or "scans" in found["protocol"]
+    assert found["protocol"].startswith("folder:other/scannet20/held-out/")
+    assert "/none/trained-on:folder:scans" in found["protocol"]
 
 
 def test_predict_needs_no_images(finished, tmp_path):

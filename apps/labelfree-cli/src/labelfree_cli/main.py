@@ -6,6 +6,22 @@ from typing import Annotated
 import typer
 
 from pcl_run.cli import boundary
+from pcl_run.options import (
+    ConfigFile,
+    Device,
+    Devices,
+    DryRun,
+    Json,
+    Nodes,
+    Overwrite,
+    Precision,
+    PredictedFolder,
+    ReaderOptions,
+    Replace,
+    Resume,
+    Scans,
+    Seed,
+)
 
 app = typer.Typer(
     name="labelfree-cli",
@@ -18,7 +34,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="dotted settings such as train.steps=2000 images.sets=mesh"),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
 Data = Annotated[
     Path | None,
     typer.Option(help="folder of scans with posed images; without it: generated rooms"),
@@ -33,13 +48,7 @@ Clip = Annotated[
 Classes = Annotated[
     str | None, typer.Option(help="names with commas, in place of the classes of the data")
 ]
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="a finished run of labelfree-cli")]
-Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
-Options = Annotated[
-    list[str] | None, typer.Option("--option", help="of the reader: max_extent=500")
-]
 
 
 @app.command()
@@ -89,17 +98,13 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="run folder; default: the next free runs/labelfree_001")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option(help="continue the run in --out exactly; needs nothing else")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="of the training, not the data")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,
-    nodes: Annotated[int, typer.Option(min=1)] = 1,
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed")] = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="check all scenes, time a few steps, write nothing")
-    ] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    seed: Seed = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    precision: Precision = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Train a 3D network from images and class names alone, and score it on held-out scenes.
@@ -144,12 +149,10 @@ def evaluate(
 
 @app.command()
 def predict(
-    scans: Annotated[
-        list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")
-    ],
+    scans: Scans,
     model: Model,
-    out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
-    options: Options = None,
+    out: PredictedFolder = Path("predicted"),
+    options: ReaderOptions = None,
     overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
@@ -189,7 +192,7 @@ def query(
         typer.Option("--not", help="what it is not; default: the other classes of the model"),
     ] = None,
     out: Annotated[Path, typer.Option(help="folder of the files")] = Path("queried"),
-    options: Options = None,
+    options: ReaderOptions = None,
     overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,

@@ -6,6 +6,22 @@ from typing import Annotated
 import typer
 
 from pcl_run.cli import boundary, print_json
+from pcl_run.options import (
+    ConfigFile,
+    Device,
+    Devices,
+    DryRun,
+    Json,
+    Nodes,
+    Overwrite,
+    Precision,
+    PredictedFolder,
+    ReaderOptions,
+    Replace,
+    Resume,
+    Scans,
+    Seed,
+)
 from pcl_run.start import Start, with_options
 
 app = typer.Typer(
@@ -18,14 +34,7 @@ app = typer.Typer(
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="dotted settings such as train.steps=500")
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
 Out = Annotated[Path | None, typer.Option(help="run folder; default: the next free one in runs/")]
-Resume = Annotated[bool, typer.Option(help="continue the run in --out exactly; needs nothing else")]
-Overwrite = Annotated[bool, typer.Option(help="replace the run in --out")]
-Seed = Annotated[int | None, typer.Option(min=0)]
-Devices = Annotated[int, typer.Option(min=1, help="devices of a node")]
-Nodes = Annotated[int, typer.Option(min=1)]
-Precision = Annotated[str | None, typer.Option(help="32-true or bf16-mixed")]
 Preset = Annotated[
     str | None,
     typer.Option(help="quick, quick-lidar, paper or paper-lidar; default: quick, or of the run"),
@@ -40,10 +49,6 @@ Budget = Annotated[
     typer.Option(help="labels: 5%, 10scenes, 20pts, or a list (.txt scenes, .npz points)"),
 ]
 Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
-DryRun = Annotated[bool, typer.Option(help="check all scenes, time a few steps, write nothing")]
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 @app.command()
@@ -261,14 +266,10 @@ def evaluate(
 
 @app.command()
 def predict(
-    scans: Annotated[
-        list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")
-    ],
+    scans: Scans,
     model: Model,
-    out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
-    options: Annotated[
-        list[str] | None, typer.Option("--option", help="of the reader: max_extent=500")
-    ] = None,
+    out: PredictedFolder = Path("predicted"),
+    options: ReaderOptions = None,
     overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,

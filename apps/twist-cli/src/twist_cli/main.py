@@ -6,6 +6,22 @@ from typing import Annotated
 import typer
 
 from pcl_run.cli import boundary
+from pcl_run.options import (
+    ConfigFile,
+    Device,
+    Devices,
+    DryRun,
+    Json,
+    Nodes,
+    Overwrite,
+    Precision,
+    PredictedFolder,
+    ReaderOptions,
+    Replace,
+    Resume,
+    Scans,
+    Seed,
+)
 
 app = typer.Typer(
     name="twist-cli",
@@ -18,15 +34,11 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="dotted settings such as twist.rounds=2 data.budget=4scenes"),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings")]
 Data = Annotated[Path | None, typer.Option(help="folder of the data; without it: generated rooms")]
 Preset = Annotated[
     str | None, typer.Option(help="quick (minutes on two cores; the default) or paper")
 ]
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="a finished run of any app, or its weights")]
-Replace = Annotated[bool, typer.Option("--overwrite", help="replace files that are there")]
 
 
 @app.command()
@@ -38,10 +50,8 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="run folder; default: the next free runs/twist_001")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option(help="continue the run in --out exactly; needs nothing else")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option(help="replace the run in --out")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     init: Annotated[
         Path | None,
         typer.Option(help="what round 0 starts from: a run of any app, or a file of weights"),
@@ -50,13 +60,11 @@ def run(
         Path | None,
         typer.Option(help="a run of labelfree-cli that labels the scans in place of annotators"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="of the training, not the data")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="devices of a node")] = 1,
-    nodes: Annotated[int, typer.Option(min=1)] = 1,
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed")] = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="check all scenes, time a few steps, write nothing")
-    ] = False,
+    seed: Seed = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    precision: Precision = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Self-train a network and score it on held-out scenes.
@@ -83,14 +91,10 @@ def run(
 
 @app.command()
 def predict(
-    scans: Annotated[
-        list[Path], typer.Argument(help="scans: ply, pcd, npz, npy, txt, las, folder")
-    ],
+    scans: Scans,
     model: Model,
-    out: Annotated[Path, typer.Option(help="folder of the coloured PLY files")] = Path("predicted"),
-    options: Annotated[
-        list[str] | None, typer.Option("--option", help="of the reader: max_extent=500")
-    ] = None,
+    out: PredictedFolder = Path("predicted"),
+    options: ReaderOptions = None,
     overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
