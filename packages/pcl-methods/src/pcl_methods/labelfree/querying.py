@@ -25,7 +25,7 @@ def write_query(out: Path, scene: Scene, phrase: str, found: np.ndarray) -> list
     files = query_files(out, scene.name)
     colors = quantity_colors(found, low=0.0, high=1.0)
     write_ply(files[0], scene.points, colors=colors, confidence=found, origin=scene.origin)
-    write_png(render_points(scene.points, colors), files[1])
+    write_png(render_points(scene.points, colors, normals=scene.normals), files[1])
     layers = {phrase: colors}
     layers |= {name: layer.colors for name, layer in scene_layers(scene).items()}
     write_html(files[2], scene.points, layers, title=f"{phrase} in {scene.name}")
