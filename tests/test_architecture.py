@@ -15,6 +15,7 @@ ALL = [*PACKAGES, *APPS]
 LEAVES = {
     "pcl_data",
     "pcl_backbones",
+    "pcl_calibration",
     "pcl_clip3d",
     "pcl_contrastive",
     "pcl_pseudolabel",

@@ -10,8 +10,8 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 @pytest.mark.parametrize(
     ("name", "packages"),
     [
-        ("argument_shapes.py", ("data", "clip3d", "contrastive", "pseudolabel")),
-        ("argument_values.py", ("clip3d", "contrastive", "pseudolabel")),
+        ("argument_shapes.py", ("data", "calibration", "clip3d", "contrastive", "pseudolabel")),
+        ("argument_values.py", ("calibration", "clip3d", "contrastive", "pseudolabel")),
         ("atomic_files.py", ("backbones", "pseudolabel")),
     ],
 )
