@@ -185,21 +185,14 @@ def test_captions_that_fit_by_chance_are_left_out(small_clip):
         [mention(small_clip, "chair", color="red"), mention(small_clip, "wall", color="white")],
         [mention(small_clip, "chair", color="red")],
         [mention(small_clip, "chair", color="blue"), mention(small_clip, "bed", color="red")],
-    ]
-    shown = [crops.Crop(np.zeros((1, 1, 3), np.uint8), one, "office", 0) for one in seen]
-    pairs = [
-        [
-            caption
-            for _ in range(4)
-            for caption in module.captions(one, "office", label("chair"), rng)
-        ]
-        for one in seen
-    ]
-    found = crops.caption_fit(shown, pairs)
+    ] * 8
+    boxes = [(one, "office") for one in seen]
+    texts = [module.captions(one, "office", label("chair"), rng)[k % 2] for k, one in enumerate(seen)]
+    found = crops.caption_fit(boxes, texts)
     for i, one in enumerate(seen):
-        for j, caption in enumerate(caption for pair in pairs for caption in pair):
+        for j, caption in enumerate(texts):
             true = caption.atoms <= module.truths(one, "office")
-            assert found[i, j] == (1 if j // 8 == i else -1 if true else 0)
+            assert found[i, j] == (1 if j == i else -1 if true else 0)
     assert {*found.ravel().tolist()} == {-1, 0, 1}
 
 
@@ -223,31 +216,63 @@ def test_loss_is_that_of_clip(small_clip):
 
 def test_texts_without_padding_are_the_same(small_clip):
     torch.manual_seed(0)
-    model = small_clip.network.build(small_clip.network.model_config(32, 1, "avg", 0.5))
+    model = small_clip.network.build(small_clip.network.model_config(32, 1))
     texts = ["a chair", "a photo of a red chair in a living room", "wall", "the bed", "a bed"]
     tokens = small_clip.network.tokenizer()(texts)
     found = small_clip.train.encode_texts(model, tokens)
     assert torch.allclose(found, model.encode_text(tokens), atol=1e-5)
 
 
+def test_a_box_of_the_whole_image_is_the_image(small_clip):
+    torch.manual_seed(0)
+    visual = small_clip.network.build(small_clip.network.model_config(32, 2)).visual.eval()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    weights = torch.zeros(3, 64)
+    weights[:2], weights[2, 9] = 1 / 64, 1
+    batch = {"images": images, "image": torch.tensor([0, 1, 1]), "weights": weights}
+    whole, patches = visual(small_clip.network.normalized(images)), None
+    found = small_clip.train.encode_boxes(visual, batch)
+    assert torch.allclose(found[:2], whole, atol=1e-5)
+    _, patches = visual(small_clip.network.normalized(images))
+    assert torch.allclose(found[2], patches[1, 9] @ visual.proj, atol=1e-5)
+
+
 def test_a_batch_depends_on_its_step_alone(small_clip, shards):
     batches = small_clip.crops.CaptionedCrops(
-        shards, small_clip.network.tokenizer(), batch=3, size=16, seed=1
+        shards, small_clip.network.tokenizer(), batch=3, boxes=4, size=16, seed=1
     )
     first, again, other = batches[5], batches[5], batches[6]
+    n_boxes = len(first["image"])
     assert first["images"].shape == (3, 3, 16, 16)
-    assert first["fit"].shape == (3, 6)
+    assert first["fit"].shape == (n_boxes, n_boxes)
+    assert len(first["tokens"]) == n_boxes
+    assert first["image"].unique().tolist() == [0, 1, 2]
+    assert torch.allclose(first["weights"].sum(dim=1), torch.ones(n_boxes))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["images"], other["images"])
 
 
 def test_crops_show_their_object(small_clip, shards):
     rng = np.random.default_rng(0)
-    for crop in (shards.crop(16, rng) for _ in range(100)):
-        assert crop.image.shape == (16, 16, 3)
+    for crop in (shards.crop(64, 4, rng) for _ in range(100)):
+        assert crop.image.shape == (64, 64, 3)
         assert crop.place == "living"
         assert crop.subject in shards.labels == [label(n) for n in ("floor", "chair", "table")]
-    assert {one.label for one in crop.seen} <= set(shards.labels)
+        assert 1 <= len(crop.boxes) <= 4
+        whole = [box for box in crop.boxes if box.rows == box.columns == slice(0, 8)]
+        (seen,) = {tuple(box.seen) for box in whole}
+        assert crop.subject in {one.label for one in seen}
+
+
+def test_a_box_tells_what_is_in_it(small_clip, shards):
+    rng = np.random.default_rng(0)
+    colors = {label("floor"): 120, label("chair"): 192, label("table"): 128}
+    for crop in (shards.crop(64, 4, rng) for _ in range(50)):
+        for box in crop.boxes:
+            rows, columns = (slice(8 * s.start, 8 * s.stop) for s in (box.rows, box.columns))
+            reds = np.unique(crop.image[rows, columns, 0])
+            plain = {k for k, red in colors.items() if red in reds}
+            assert {one.label for one in box.seen if one.share > 0.5} <= plain | {0}
 
 
 def test_shards_must_be_there(small_clip, tmp_path):
@@ -287,7 +312,7 @@ def test_scores_of_a_confusion(small_clip):
 
 
 def test_an_exported_folder_gives_the_same_features(small_clip, tmp_path):
-    config = small_clip.network.model_config(32, 1, "avg", 0.5)
+    config = small_clip.network.model_config(32, 1)
     torch.manual_seed(0)
     model = small_clip.network.build(config).eval()
     small_clip.network.write_folder(tmp_path, config, model)

@@ -18,6 +18,7 @@ from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 CLASSES = (*SCANNET20.names, *SEMANTICKITTI19.names)  # a label in a shard is a place in this list
 NOTHING = 255  # label, object or pattern of a pixel without one
 CONTEXT_LENGTH = 28  # tokens of a text with its start and its end
+ADORNED = 0.2  # share of the names that have a colour, and of those that have a material
 SEEN, NAMED = 0.01, 0.05  # share of a crop from which a thing counts as seen, and is spoken of
 
 _SYNONYMS = {
@@ -214,10 +215,10 @@ def long_caption(seen: Sequence[Mention], place: str, rng: np.random.Generator) 
             phrases.append(_with_article(phrase, rng))
             atoms.add(atom)
     text, style = _listed(phrases), rng.random()
-    if style < 0.5:
+    if style < 0.7:
         return Caption(_pick(_OPENINGS, rng) + text, frozenset(atoms))
     where = _with_article(PLACES[place], rng)
-    text = f"{where} with {text}" if style > 0.8 else f"{_pick(_OPENINGS, rng)}{text} in {where}"
+    text = f"{where} with {text}" if style > 0.9 else f"{_pick(_OPENINGS, rng)}{text} in {where}"
     return Caption(text, frozenset({*atoms, ("place", place)}))
 
 
@@ -243,7 +244,7 @@ def captions(
         rng: chooses what is said, and how.
     """
     named = [one for one in seen if one.share >= NAMED]
-    if len({one.label for one in named}) > 1 and rng.random() < 0.3:
+    if len({one.label for one in named}) > 1 and rng.random() < 0.2:
         return [short_caption(named, subject, rng), placed_caption(named, rng)]
     return [short_caption(named, subject, rng), long_caption(named, place, rng)]
 
@@ -271,9 +272,9 @@ def words_of(text: str) -> list[str]:
 
 
 def _phrase(one: Mention, rng: np.random.Generator) -> tuple[str, Atom]:
-    """The name of a thing, with its colour and its material each every other time."""
-    color = one.color if rng.random() < 0.5 else ""
-    pattern = one.pattern if one.pattern in _MATERIALS and rng.random() < 0.5 else ""
+    """The name of a thing, now and then with its colour or its material."""
+    color = one.color if rng.random() < ADORNED else ""
+    pattern = one.pattern if one.pattern in _MATERIALS and rng.random() < ADORNED else ""
     material = _pick(_MATERIALS[pattern], rng) if pattern else ""
     words = (color, material, _pick(NAMES[one.label], rng))
     return " ".join(word for word in words if word), (one.label, color, pattern)

@@ -40,15 +40,14 @@ class Settings(Config):
     shards: Path
     seed: int = 0
     steps: int = Field(20_000, ge=1)
-    batch: int = Field(128, ge=2)
+    batch: int = Field(64, ge=1, description="crops")
+    boxes: int = Field(4, ge=1, description="of a crop")
     learning_rate: float = Field(1.5e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup: int = Field(200, ge=1, description="steps")
     average: float = Field(0.998, ge=0, lt=1, description="share of the old average a step")
     width: int = 192
     layers: int = 4
-    pool: Literal["avg", "tok"] = "avg"
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of the patches")
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     workers: int = Field(1, ge=0)
     checkpoint_every: int = Field(200, ge=1)
@@ -78,6 +77,14 @@ def contrastive_loss(
     return (cross_entropy(1) + cross_entropy(0)) / 2
 
 
+def encode_boxes(visual: nn.Module, batch: dict[str, Tensor]) -> Float[Tensor, "b d"]:
+    """The mean of the patches of each box; of a whole image it is what `visual` returns."""
+    visual.output_tokens = True
+    _, patches = visual(normalized(batch["images"]))  # (images, p, c)
+    means = torch.einsum("bp,bpc->bc", batch["weights"].to(patches), patches[batch["image"]])
+    return means @ visual.proj
+
+
 def encode_texts(model: nn.Module, tokens: Int[Tensor, "t l"]) -> Float[Tensor, "t d"]:
     """What `model.encode_text` returns, without the padding: texts of about one length together.
 
@@ -105,8 +112,7 @@ class Training:
     def __init__(self, settings: Settings) -> None:
         seed_everything(settings.seed)
         self.settings = settings
-        shape = {"width": settings.width, "layers": settings.layers, "pool": settings.pool}
-        self.config = model_config(**shape, dropout=settings.dropout)
+        self.config = model_config(settings.width, settings.layers)
         model = build(self.config)
         self.modules = nn.ModuleDict(
             {"clip": model, "average": copy.deepcopy(model).requires_grad_(False)}
@@ -129,7 +135,7 @@ class Training:
         self._move_average(step)
         model = self.modules["clip"]
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU five times as fast in bfloat16
-            images = functional.normalize(model.encode_image(normalized(batch["images"])).float())
+            images = functional.normalize(encode_boxes(model.visual, batch).float())
             texts = functional.normalize(encode_texts(model, batch["tokens"]).float())
         scale = model.logit_scale.exp().clamp(max=100)
         loss = contrastive_loss(images, texts, batch["fit"], scale)
@@ -151,7 +157,7 @@ class Training:
 def train(start: Start, settings: Settings) -> None:
     """Train, or go on."""
     training, shards = Training(settings), Shards(settings.shards)
-    sizes = {"batch": settings.batch, "size": IMAGE_SIZE, "seed": settings.seed}
+    sizes = {"batch": settings.batch, "boxes": settings.boxes, "size": IMAGE_SIZE, "seed": settings.seed}
     batches = CaptionedCrops(shards, tokenizer(), **sizes)
     run = start.open_run("small_clip", settings)
     names = [path.name for path in shards.paths]
