@@ -249,6 +249,11 @@ def captions(
     return [short_caption(named, subject, rng), long_caption(named, place, rng)]
 
 
+def named(label: int, rng: np.random.Generator) -> Caption:
+    """Names a class, in a prompt."""
+    return Caption(_pick(_TEMPLATES, rng).format(_pick(NAMES[label], rng)), frozenset({(label, "", "")}))
+
+
 def vocabulary() -> list[str]:
     """Every word of every caption, sorted."""
     phrases: Iterable[str] = (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captions import NAMED, NOTHING, Caption, Mention, captions, mentions, truths
+from captions import NAMED, NOTHING, Caption, Mention, captions, mentions, named, truths
 from jaxtyping import Float32, Int, Int8, UInt8
 from PIL import Image
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from pcl_data.label_set import SCANNET20
 
 FEWEST_PIXELS = 100  # of an object that a crop is made for
-SIDES = (64, 240)  # pixels along the side of a crop, before it is resized
+SIDES = (80, 200)  # pixels along the side of a crop, before it is resized
 STREET_SHARE = 0.2  # of the crops
 PATCH = 8  # pixels of a resized crop along the side of a patch
 
@@ -98,11 +98,12 @@ class Shards:
 
 
 class CaptionedCrops(torch.utils.data.Dataset):
-    """Batch `step`: images, boxes in them, tokens of a caption each, and which fit which box.
+    """Batch `step`: images, boxes in them, tokens of captions, and which fit which box.
 
     `image` is the image of each box and `weights`, (box, patches), the share of each patch in it.
-    `fit`, (box, caption), is 1 for the caption made for the box, 0 for one that is wrong of it, and
-    -1 for one made for another box that is true of it too.
+    There is a caption of each box, and one of each class that any box shows. `fit`, (box, caption),
+    is 1 for the caption made for the box and for the classes of its things, 0 for one that is wrong
+    of it, and -1 for one that is true of it for another reason.
     """
 
     def __init__(
@@ -120,6 +121,8 @@ class CaptionedCrops(torch.utils.data.Dataset):
             for crop in crops
             for box in crop.boxes
         ]
+        classes = sorted({one.label for seen, _ in boxes for one in seen if one.share >= NAMED})
+        texts += [named(label, rng) for label in classes]
         images = np.stack([crop.image for crop in crops]).transpose(0, 3, 1, 2)
         weights = [_weights(box, self.size // PATCH) for crop in crops for box in crop.boxes]
         owner = np.repeat(np.arange(len(crops)), [len(crop.boxes) for crop in crops])
@@ -128,18 +131,19 @@ class CaptionedCrops(torch.utils.data.Dataset):
             "image": torch.from_numpy(owner),
             "weights": torch.from_numpy(np.stack(weights)),
             "tokens": self.tokenizer([one.text for one in texts]),
-            "fit": torch.from_numpy(caption_fit(boxes, texts)),
+            "fit": torch.from_numpy(caption_fit(boxes, texts, classes)),
         }
 
 
 def caption_fit(
-    boxes: Sequence[tuple[Sequence[Mention], str]], texts: Sequence[Caption]
-) -> Int8[np.ndarray, "b b"]:
-    """1 where a caption was made for a box, -1 where it is true all the same, 0 elsewhere.
+    boxes: Sequence[tuple[Sequence[Mention], str]], texts: Sequence[Caption], classes: Sequence[int]
+) -> Int8[np.ndarray, "b t"]:
+    """1 where a caption is meant for a box, -1 where it is true all the same, 0 elsewhere.
 
     Args:
         boxes: what is seen in each, and its place.
-        texts: the caption of each.
+        texts: the caption of each, and then one of each class.
+        classes: these, which are meant for the boxes that have a thing of the class.
     """
     number = {atom: k for k, atom in enumerate({atom for one in texts for atom in one.atoms})}
     said = np.zeros((len(texts), len(number)), np.float32)
@@ -149,7 +153,9 @@ def caption_fit(
     for row, (seen, place) in zip(true, boxes, strict=True):
         row[[number[a] for a in truths(seen, place) if a in number]] = 1
     fit = np.where((1 - true) @ said.T == 0, -1, 0).astype(np.int8)
-    np.fill_diagonal(fit, 1)
+    np.fill_diagonal(fit[:, : len(boxes)], 1)
+    for row, (seen, _) in zip(fit[:, len(boxes) :], boxes, strict=True):
+        row[[classes.index(one.label) for one in seen if one.share >= NAMED]] = 1
     return fit
 
 

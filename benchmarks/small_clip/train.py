@@ -64,7 +64,7 @@ def contrastive_loss(
     Args:
         images: of length 1.
         texts: of length 1.
-        fit: 1 for a caption of the image, 0 for a wrong one, -1 for one to leave out.
+        fit: 1 for the captions of the image, 0 for a wrong one, -1 for one to leave out.
         scale: factor of the cosines.
     """
     logits = (scale * images @ texts.T).masked_fill(fit == -1, -torch.inf)
@@ -118,17 +118,31 @@ class Training:
             {"clip": model, "average": copy.deepcopy(model).requires_grad_(False)}
         )
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; vectors and the two tables of places do not decay."""
-        matrices, others = [], []
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Muon for the matrices of the transformers, AdamW for what is left.
+
+        Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the two
+        tables of places and all vectors do not decay.
+        """
+        hidden, matrices, others = [], [], []
         for name, weight in self.modules["clip"].named_parameters():
-            decays = weight.ndim > 1 and "embedding" not in name
-            (matrices if decays else others).append(weight)
+            if weight.ndim == 2 and "resblocks" in name:
+                hidden.append(weight)
+            elif weight.ndim > 1 and "embedding" not in name:
+                matrices.append(weight)
+            else:
+                others.append(weight)
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
         groups = [
-            {"params": matrices, "weight_decay": self.settings.weight_decay},
+            {"params": matrices, "weight_decay": decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98))
+        return {
+            "hidden": torch.optim.Muon(
+                hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+            ),
+            "others": torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98)),
+        }
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Loss, and how often the best caption of an image in the batch is right of it."""
@@ -138,7 +152,8 @@ class Training:
             images = functional.normalize(encode_boxes(model.visual, batch).float())
             texts = functional.normalize(encode_texts(model, batch["tokens"]).float())
         scale = model.logit_scale.exp().clamp(max=100)
-        loss = contrastive_loss(images, texts, batch["fit"], scale)
+        with torch.autocast(images.device.type, enabled=False):
+            loss = contrastive_loss(images, texts, batch["fit"], scale)
         best = (images @ texts.T).argmax(dim=1, keepdim=True)
         right = batch["fit"].gather(1, best).ne(0).float().mean()
         return {"loss": loss, "right": right.detach(), "scale": scale.detach()}
@@ -169,7 +184,7 @@ def train(start: Start, settings: Settings) -> None:
         start.fabric(settings.precision),
         stage=STAGE,
         modules=training.modules,
-        optimizers={"clip": training.optimizer()},
+        optimizers=training.optimizers(),
         batches=batches,
         training_step=training.step,
         n_steps=settings.steps,
