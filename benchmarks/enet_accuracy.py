@@ -16,11 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from enet_text import PIXELS, named_labels, open_scene, text_encoder, text_features
+from enet_text import (
+    PIXELS,
+    named_labels,
+    open_network,
+    open_scene,
+    text_encoder,
+    text_features,
+)
 from scipy.spatial import cKDTree
 from torch.nn.functional import interpolate
 
-from pcl_clip3d import load_enet
 from pcl_clip3d.enet import ENET_SIZE
 from pcl_clip3d.image_pixels import normalized_pixels
 from pcl_data.pairs.unprojection import unproject
@@ -58,15 +64,14 @@ class Sight:
 
 def measure(data: Path, step: int) -> dict[str, object]:
     """Accuracy of both networks on both samples of every step-th frame."""
-    scene, texts = open_scene(data), text_features(data)
-    network = load_enet(data / "models" / "scannetv2_enet.pth")
-    encoder, sight, scores = text_encoder(network, texts), Sight(scene), {}
+    scene, texts = open_scene(data, step), text_features(data)
+    network, sight, scores = open_network(data), Sight(scene), {}
+    encoder = text_encoder(network, texts)
     truth = {"enet": torch.from_numpy(scene.labels), "enet_text": named_labels(scene)}
-    numbers = range(0, len(scene.frames), step)
-    for frame in (scene.frames[number] for number in numbers):
+    for frame in scene.frames:
         image = torch.from_numpy(frame.image)
         with torch.inference_mode():
-            logits = network(normalized_pixels(image, ENET_SIZE, **PIXELS))[:, 1:]  # 0: no label
+            logits = network(normalized_pixels(image, ENET_SIZE, **PIXELS))[:, 1:]  # 0: none
         logits = interpolate(logits, image.shape[:2], mode="bilinear")[0]
         classes = {"enet": logits.argmax(0), "enet_text": encoder(image).logits(texts).argmax(0)}
         for sample in ("vertices", "pixels"):
@@ -77,7 +82,7 @@ def measure(data: Path, step: int) -> dict[str, object]:
                 scores.setdefault(f"{name}, {sample}", []).append(right)
     shares = {name: torch.cat(right).float() for name, right in scores.items()}
     return {
-        "frames": len(numbers),
+        "frames": len(scene.frames),
         "accuracy": {name: round(float(right.mean()), 4) for name, right in shares.items()},
         "pairs": {name: len(right) for name, right in shares.items()},
     }

@@ -5,14 +5,15 @@ ScanNet, of this room too; the texts are those of CLIP ViT-B/16 for the names of
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pcl_clip3d import ENet, SegmentationEncoder
+from pcl_clip3d import ENet, SegmentationEncoder, load_enet
 from pcl_clip3d.enet import ENET_MEAN, ENET_SIZE, ENET_STD
-from pcl_data import NYU40, LabelSet, Scene
+from pcl_data import NYU40, LabelSet, LazyFrames, Scene
 from pcl_data.datasets import ScanNet
 
 SCENE = "scene0000_00"
@@ -62,14 +63,22 @@ NAMED = LabelSet(
 )
 
 
-def open_scene(data: Path) -> Scene:
-    """The room, with labels of NYU40 and frames."""
-    return ScanNet(data / "scannet", [SCENE], label_set=NYU40, frames="folders")[0]
+def open_scene(data: Path, step: int = 1) -> Scene:
+    """The room, with labels of NYU40 and every step-th of 50 frames."""
+    scene = ScanNet(data / "scannet", [SCENE], label_set=NYU40, frames="folders")[0]
+    frames = scene.frames
+    numbers = {str(number): number for number in range(0, len(frames), step)}
+    return replace(scene, frames=LazyFrames(tuple(numbers), lambda name: frames[numbers[name]]))
 
 
 def named_labels(scene: Scene) -> torch.Tensor:
     """The class in `NAMED` of each point, -1 where there is none."""
     return torch.from_numpy(NAMED.to_train(NYU40.to_raw(np.asarray(scene.labels))))
+
+
+def open_network(data: Path) -> ENet:
+    """ENet of 41 classes: none, and those of NYU40."""
+    return load_enet(data / "models" / "scannetv2_enet.pth")
 
 
 def text_features(data: Path) -> torch.Tensor:
@@ -82,7 +91,7 @@ def text_features(data: Path) -> torch.Tensor:
 
 def text_encoder(network: ENet, texts: torch.Tensor) -> SegmentationEncoder:
     """The probabilities of the classes of `NAMED` alone, times their texts."""
-    channels = list(NAMED.raw_ids)  # 0: no label
+    channels = list(NAMED.raw_ids)
     return SegmentationEncoder(
         lambda image: network(image)[:, channels],
         texts,

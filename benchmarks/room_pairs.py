@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from enet_text import NAMED, named_labels, open_scene, text_encoder, text_features
+from enet_text import NAMED, named_labels, open_network, open_scene, text_encoder, text_features
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -15,7 +15,6 @@ from pcl_clip3d import (
     PixelPairs,
     flip_pairs,
     fuse_views,
-    load_enet,
     vote_in_views,
 )
 from pcl_clip3d.view_fusion import FusionRule
@@ -94,9 +93,9 @@ def probabilities(features: DenseFeatures, pairs: PixelPairs, texts: Tensor) -> 
     return (SHARPNESS * cosines).softmax(dim=1)
 
 
-def open_room(data: Path) -> Room:
-    """The room of the recordings in a folder; the encoder runs on each frame and its mirror."""
-    scene, texts = open_scene(data), text_features(data)
-    encoder = text_encoder(load_enet(data / "models" / "scannetv2_enet.pth"), texts)
+def open_room(data: Path, step: int = 1) -> Room:
+    """The room by every step-th frame; the encoder runs on each and on its mirror image."""
+    scene, texts = open_scene(data, step), text_features(data)
+    encoder = text_encoder(open_network(data), texts)
     sets = {name: torch.from_numpy(geometric_sets(scene, kind)) for name, kind in SETS.items()}
     return Room(project(scene, encoder, texts), named_labels(scene), sets)
