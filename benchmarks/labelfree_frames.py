@@ -33,16 +33,15 @@ N_CLASSES = NAMED.n_classes
 ABOUT = f"""\
 # Labels of images on a real room
 
-What the frames of ScanNet's `{SCENE}` say of the vertices of its mesh, without any label: ENet of
-3DMV (Dai and Nießner, ECCV 2018) times CLIP's texts of {N_CLASSES} classes, projected by
-`pair_pixels` with the measured depth. **ENet saw this room in training**, with labels: read the
-differences, not the level. A *pair* is a vertex in one frame that sees it.
+What frames of ScanNet's `{SCENE}` say of the vertices of its mesh: ENet of 3DMV (Dai and
+Nießner, ECCV 2018) times CLIP's texts of {N_CLASSES} classes of NYU40, projected by `pair_pixels`
+with the measured depth. **ENet saw this room in training**, with labels: read the differences, not
+the level. A *pair* is a vertex in one frame that sees it.
 
-The truth is NYU40's, of the classes that have a text. *Right* is the share of labeled pairs or
-vertices that have their class; *mIoU* is over the classes that these have. A *change* is that of
-the share that is right, in points (percent), ± its standard error if each set of `segs.json` were
-one independent sample of a room: errors reach over several sets, and this is one room, so it is at
-least as large.
+*Right* is the share of the pairs or vertices labeled with such a class that are given this class.
+*mIoU* is the mean over the classes that occur among them. A *change* is that of the share that is
+right, from the first row, in points (percent), ± its standard error over the sets of `segs.json` as
+if each were an independent sample. They are not, and this is one room: the true error is larger.
 """
 
 
@@ -209,9 +208,10 @@ def facts(room: Room) -> Iterable[str]:
     seen = percent((n_views > 0)[known].double().mean())
     right = truth[(truth >= 0) & (room.pairs.labels == truth)].unique()
     missed = [NAMED.names[int(i)] for i in truth.unique() if i >= 0 and i not in right]
-    yield f"{int(known.sum()):,} of {len(known):,} vertices have such a class;"
-    yield f"{int(room.pairs.frames.max()) + 1} frames see {seen} of these, in"
-    yield f"{int((truth >= 0).sum()):,} pairs. Right on no pair: {', '.join(missed)}."
+    n_frames, n_pairs = int(room.pairs.frames.max()) + 1, int((truth >= 0).sum())
+    yield f"{int(known.sum()):,} of {len(known):,} vertices have such a label."
+    yield f"{n_frames} frames see {seen} of these, in {n_pairs:,} pairs."
+    yield f"Right on no pair: {', '.join(missed)}."
 
 
 def page(room: Room) -> Iterable[str]:
@@ -219,7 +219,7 @@ def page(room: Room) -> Iterable[str]:
     n_enough = int(((room.n_views() >= max(N_VIEWS)) & (room.truth >= 0)).sum())
     yield from [*ABOUT.splitlines(), "", *facts(room), "", "## Votes in sets", ""]
     yield from [*pair_table(room), "", "## Fused views", "", "Of the vertices that are seen."]
-    yield "The last two columns are of all: a vote in the sets of the scene labels also what no"
+    yield "The last two columns are of all: a vote in the sets of the scene also labels what no"
     yield from ["frame sees.", "", *vertex_table(room), "", "Confidence of the fused labels:", ""]
     yield from [*calibration(room), "", "## Agreement as a filter", ""]
     yield "Of views, on labels by `votes`. A vertex with one view agrees with itself. Beside it the"
@@ -228,7 +228,7 @@ def page(room: Room) -> Iterable[str]:
     yield from [*mirror_table(room), "", "## Number of views", ""]
     yield "Every k-th frame. More frames see more vertices, and others: rows are of different ones."
     yield from ["", *frame_table(room), ""]
-    yield f"The {n_enough:,} labeled vertices with at least {max(N_VIEWS)} views, by some of them:"
+    yield f"The {n_enough:,} vertices with {max(N_VIEWS)} views or more, by some, evenly spread:"
     yield from ["", *view_table(room), "", *how_it_was_made("labelfree_frames.py DATA")]
 
 
