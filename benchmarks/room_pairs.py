@@ -20,7 +20,8 @@ from pcl_clip3d import (
 from pcl_clip3d.view_fusion import FusionRule
 from pcl_data import Scene
 from pcl_methods.labelfree.geometric_sets import geometric_sets
-from pcl_methods.labelfree.image_labels import SHARPNESS, Visibility, frame_pairs
+from pcl_methods.labelfree.image_labels import Visibility, frame_pairs
+from pcl_methods.labelfree.pixel_labels import SHARPNESS
 
 SETS = {"segment_mesh": "mesh", "segs.json": "given"}
 
