@@ -187,13 +187,27 @@ def test_captions_that_fit_by_chance_are_left_out(small_clip):
         [mention(small_clip, "chair", color="blue"), mention(small_clip, "bed", color="red")],
     ] * 8
     boxes = [(one, "office") for one in seen]
-    texts = [module.captions(one, "office", label("chair"), rng)[k % 2] for k, one in enumerate(seen)]
-    found = crops.caption_fit(boxes, texts)
+    texts = [
+        module.captions(one, "office", label("chair"), rng)[k % 2] for k, one in enumerate(seen)
+    ]
+    classes = [label(name) for name in ("wall", "chair", "bed")]
+    texts += [module.named(one, rng) for one in classes]
+    found = crops.caption_fit(boxes, texts, classes)
     for i, one in enumerate(seen):
-        for j, caption in enumerate(texts):
+        for j, caption in enumerate(texts[: len(seen)]):
             true = caption.atoms <= module.truths(one, "office")
             assert found[i, j] == (1 if j == i else -1 if true else 0)
-    assert {*found.ravel().tolist()} == {-1, 0, 1}
+    assert {*found[:, : len(seen)].ravel().tolist()} == {-1, 0, 1}
+    assert found[:3, len(seen) :].tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 1]]
+
+
+def test_a_class_that_is_hardly_seen_is_no_match_and_no_mismatch(small_clip):
+    crops, module = small_clip.crops, small_clip.captions
+    seen = [mention(small_clip, "wall", 0.9), mention(small_clip, "chair", 0.03)]
+    texts = [module.long_caption(seen[:1], "office", np.random.default_rng(0))]
+    classes = [label(name) for name in ("wall", "chair", "bed")]
+    texts += [module.named(one, np.random.default_rng(0)) for one in classes]
+    assert crops.caption_fit([(seen, "office")], texts, classes).tolist() == [[1, 1, -1, 0]]
 
 
 def test_loss_is_that_of_clip(small_clip):
@@ -244,8 +258,10 @@ def test_a_batch_depends_on_its_step_alone(small_clip, shards):
     first, again, other = batches[5], batches[5], batches[6]
     n_boxes = len(first["image"])
     assert first["images"].shape == (3, 3, 16, 16)
-    assert first["fit"].shape == (n_boxes, n_boxes)
-    assert len(first["tokens"]) == n_boxes
+    n_texts = len(first["tokens"])
+    assert first["fit"].shape == (n_boxes, n_texts)
+    assert n_boxes < n_texts <= n_boxes + 3  # and the classes that are seen
+    assert (first["fit"] == 1).any(dim=0).all()
     assert first["image"].unique().tolist() == [0, 1, 2]
     assert torch.allclose(first["weights"].sum(dim=1), torch.ones(n_boxes))
     assert all(torch.equal(first[key], again[key]) for key in first)
