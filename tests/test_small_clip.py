@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pcl_data.label_set import SCANNET20
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "small_clip"
-MODULES = ("captions", "crops", "render", "network", "train", "evaluate")
+MODULES = ("mentions", "captions", "crops", "render", "network", "train", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def shards(small_clip, view, tmp_path):
 
 
 def mention(small_clip, name, share=0.3, color="red", pattern="plain", center=(0.5, 0.5)):
-    return small_clip.captions.Mention(label(name), share, color, pattern, center)
+    return small_clip.mentions.Mention(label(name), share, color, pattern, center)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def mention(small_clip, name, share=0.3, color="red", pattern="plain", center=(0
     ],
 )
 def test_colors_have_their_words(small_clip, rgb, word):
-    assert small_clip.captions.color_words(np.array([rgb], float)) == [word]
+    assert small_clip.mentions.color_words(np.array([rgb], float)) == [word]
 
 
 def test_lab_of_the_primaries(small_clip):
     rgb = np.array([[255.0, 255, 255], [255, 0, 0], [0, 0, 0]])
     # white is (100, 0, 0) by definition; red of sRGB under D65 is (53.2, 80.1, 67.2)
     expected = [[100, 0, 0], [53.2, 80.1, 67.2], [0, 0, 0]]
-    assert small_clip.captions._lab(rgb) == pytest.approx(np.array(expected), abs=0.1)
+    assert small_clip.mentions._lab(rgb) == pytest.approx(np.array(expected), abs=0.1)
 
 
 def test_what_is_seen_of_a_crop(small_clip, view):
-    floor, chair, table = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    floor, chair, table = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert (floor.label, chair.label, table.label) == (1, label("chair"), label("table"))
     assert chair.share == 40 * 32 / 4800  # the pixels without label count as well
     assert (chair.color, chair.pattern) == ("red", "stripes")
@@ -88,15 +88,15 @@ def test_what_is_seen_of_a_crop(small_clip, view):
 def test_specks_are_not_seen(small_clip, view):
     view[..., 3:] = (1, 0, 0)
     view[0, :47, 3:] = (4, 1, 0)  # 47 of 4800 pixels are less than a hundredth
-    (floor,) = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    (floor,) = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert floor.label == 1
     view[0, :48, 3:] = (4, 1, 0)
-    assert len(small_clip.captions.mentions(view[..., :3], view[..., 3:])) == 2
+    assert len(small_clip.mentions.mentions(view[..., :3], view[..., 3:])) == 2
 
 
 def test_a_mixed_object_has_no_pattern(small_clip, view):
     view[10:30, 0:32, 5] = 3  # half tiles, half stripes
-    seen = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    seen = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert seen[1].pattern == "plain"
 
 
@@ -119,11 +119,11 @@ def test_where_a_thing_is(small_clip, center, words):
 def test_captions_are_true_and_of_known_words(small_clip, seed, data):
     module = small_clip.captions
     one = st.builds(
-        module.Mention,
-        st.integers(0, len(module.CLASSES) - 1),
+        small_clip.mentions.Mention,
+        st.integers(0, len(small_clip.mentions.CLASSES) - 1),
         st.floats(module.NAMED, 1),
-        st.sampled_from(list(module._COLORS)),
-        st.sampled_from(module.PATTERNS),
+        st.sampled_from(list(small_clip.mentions.COLORS)),
+        st.sampled_from(small_clip.mentions.PATTERNS),
         st.tuples(st.floats(0, 1), st.floats(0, 1)),
     )
     seen, place = data.draw(st.lists(one, min_size=1)), data.draw(st.sampled_from([*module.PLACES]))
@@ -165,7 +165,7 @@ def test_the_first_of_two_things_is_where_the_caption_says(small_clip):
 def test_every_name_and_prompt_can_be_read(small_clip):
     module = small_clip.captions
     texts = [template.format("red wooden chair") for template in module.PROMPT_TEMPLATES]
-    tokens = small_clip.network.tokenizer()([*texts, *module.CLASSES])
+    tokens = small_clip.network.tokenizer()([*texts, *small_clip.mentions.CLASSES])
     assert len(tokens) == 85 + 39
     assert len(module.vocabulary()) == len(set(module.vocabulary())) < 300
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captions import NAMED, NOTHING, Caption, Mention, captions, mentions, named, truths
+from captions import NAMED, Caption, captions, named, truths
 from jaxtyping import Float32, Int, Int8, UInt8
+from mentions import NOTHING, Mention, mentions
 from PIL import Image
 from torch import Tensor
 

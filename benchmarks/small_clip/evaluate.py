@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from captions import NOTHING
 from crops import Shards
 from jaxtyping import Float, Int64
+from mentions import NOTHING
 from network import IMAGE_SIZE, normalized
 from torch import Tensor
 
