@@ -57,14 +57,17 @@ def test_layers_keep_their_order_and_legends(tmp_path):
 
 def test_a_part_of_many_points_is_shown_and_the_page_says_so(tmp_path):
     points = np.random.default_rng(0).random((1500, 3))
-    layers = {"x": Layer(np.zeros((1500, 3), np.uint8), values=points[:, 0])}
+    colors, millionths = np.zeros((1500, 3), np.uint8), (points[:, 0] * 1e6).astype(np.int64)
+    layers = {"x": Layer(colors, values=points[:, 0]), "id": Layer(colors, values=millionths)}
     write_html(tmp_path / "a.html", points, layers, max_points=1000)
     write_html(tmp_path / "b.html", points, layers, max_points=1000)
     page, data = read_page(tmp_path / "a.html")
     x = decoded(data["positions"], "<u2")[:, 0] / 65535
     assert len(x) == 1000
     low, high = data["low"][0], data["high"][0]
-    np.testing.assert_allclose(told(data["layers"][0]), low + x * (high - low), atol=1e-5)
+    quantities, ids = map(told, data["layers"])
+    np.testing.assert_allclose(quantities, low + x * (high - low), atol=1e-5)
+    np.testing.assert_allclose(np.array(ids, int) / 1e6, quantities, atol=2e-6)
     assert "1,000 of 1,500 points" in page
     assert page == read_page(tmp_path / "b.html")[0]
 
