@@ -163,7 +163,9 @@ def captions(
 
 def named(label: int, rng: np.random.Generator) -> Caption:
     """Names a class, in a prompt."""
-    return Caption(_pick(_TEMPLATES, rng).format(_pick(NAMES[label], rng)), frozenset({(label, "", "")}))
+    return Caption(
+        _pick(_TEMPLATES, rng).format(_pick(NAMES[label], rng)), frozenset({(label, "", "")})
+    )
 
 
 def vocabulary() -> list[str]:

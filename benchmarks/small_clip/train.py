@@ -172,7 +172,12 @@ class Training:
 def train(start: Start, settings: Settings) -> None:
     """Train, or go on."""
     training, shards = Training(settings), Shards(settings.shards)
-    sizes = {"batch": settings.batch, "boxes": settings.boxes, "size": IMAGE_SIZE, "seed": settings.seed}
+    sizes = {
+        "batch": settings.batch,
+        "boxes": settings.boxes,
+        "size": IMAGE_SIZE,
+        "seed": settings.seed,
+    }
     batches = CaptionedCrops(shards, tokenizer(), **sizes)
     run = start.open_run("small_clip", settings)
     names = [path.name for path in shards.paths]

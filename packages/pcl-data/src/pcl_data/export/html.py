@@ -53,7 +53,9 @@ def write_html(
         >>> import tempfile
         >>> import numpy as np
         >>> path = Path(tempfile.mkdtemp()) / "room.html"
-        >>> write_html(path, np.zeros((2, 3)), {"colour": Layer(np.zeros((2, 3), np.uint8))})
+        >>> write_html(
+        ...     path, np.zeros((2, 3)), {"colour": Layer(np.zeros((2, 3), np.uint8))}
+        ... )
         >>> "<canvas>" in path.read_text()
         True
     """
@@ -108,7 +110,7 @@ def _check(points: np.ndarray, layers: Mapping[str, Layer], origin: np.ndarray) 
 
 def _layer(name: str, layer: Layer, shown: np.ndarray) -> dict[str, Any]:
     """What the page knows of a layer; `kind` is the typed array of JavaScript that holds values."""
-    data = {
+    data: dict[str, Any] = {
         "name": name,
         "colors": _text(layer.colors[shown]),
         "legend": [(text, f"rgb{color}") for text, color in layer.legend],

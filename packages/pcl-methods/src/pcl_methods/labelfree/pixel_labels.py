@@ -1,4 +1,4 @@
-"""The class of pixels of an image by the cosines of their features to texts, and its refinements."""
+"""The class of pixels of an image by the cosines of their features to texts, and refinements."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
