@@ -7,20 +7,18 @@ machine hardly changes: the median of several runs after one that compiles.
 """
 
 import argparse
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from pages import head, how_it_was_made, line, percent
+from records import RESULTS
 from sklearn.metrics import adjusted_rand_score
 
 from pcl_clip3d.mesh_segments import segment_mesh
@@ -29,7 +27,6 @@ from pcl_clip3d.supervoxels import supervoxels
 from pcl_data import NYU40, Scene
 from pcl_data.datasets import ScanNet, SceneFolder, SemanticKitti
 
-RESULTS = Path(__file__).parent / "results"
 SCAN = "scene0000_00"
 ROOM_VOXELS = {"voxel_size": 0.05, "seed_size": 0.3}
 ABOUT = """\
@@ -148,29 +145,6 @@ def many_table(
         yield line(name, *numbers, f"{seconds:.2f}", f"{sets / seconds:,.0f}")
 
 
-def head(*cells: str) -> list[str]:
-    return [line(*cells), "|" + "---|" * len(cells)]
-
-
-def line(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def how_it_was_made(repeats: int) -> Iterable[str]:
-    """Command, commit and machine."""
-    words = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    yield "## How it was made"
-    yield ""
-    yield "- `OMP_NUM_THREADS=1 python benchmarks/geometric_sets.py --data DATA`  "
-    yield f"  commit {commit}, {date.today()}, {platform.machine()}, {os.cpu_count()} cores"
-    yield f"- Seconds of one core's time, median of {repeats} runs after one that compiles."
-
-
 def page(data: Path, repeats: int) -> Iterable[str]:
     yield from ABOUT.splitlines()
     scan = ScanNet(data / "scannet", [SCAN], label_set=NYU40)[0]
@@ -195,7 +169,8 @@ def page(data: Path, repeats: int) -> Iterable[str]:
     ways = {"`supervoxels`": of_voxels, "`segment_points`": of_points}
     yield from many_table(sweeps, ways, repeats)
     yield ""
-    yield from how_it_was_made(repeats)
+    yield from how_it_was_made("geometric_sets.py --data DATA")
+    yield f"- Seconds of one core's time, median of {repeats} runs after one that compiles."
 
 
 def main() -> None:

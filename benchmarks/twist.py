@@ -4,7 +4,8 @@
     python benchmarks/twist.py --rows I I+CSC VI VI+CSC --init 'runs/csc_{seed}' --name my_csc
 
 The rows are those of Tables 1, 4 and 5 of TWIST (Chu et al., CVPR 2022). Those with CSC start from
-the pre-trained backbone that `--init` names for each seed.
+the pre-trained backbone that `--init` names for each seed. Those without annotation take what the
+run of `labelfree-cli` that `--labels` names says of the labeled scenes in place of their labels.
 
 Every row trains the same number of steps on the same labeled scenes and is scored on the same
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
@@ -35,6 +36,11 @@ ROWS = {
         ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"],
     ),
     "VI+CSC": ("TWIST, from CSC", ["twist.pseudo_labels=recorrected"]),
+    "I no annotation": (
+        "supervised by labels of images",
+        ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"],
+    ),
+    "VI no annotation": ("TWIST from labels of images", ["twist.pseudo_labels=recorrected"]),
     "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),
     "no sem-to-off": ("Table 5 row 2", ["twist.semantic_to_offset=false"]),
 }
@@ -53,18 +59,18 @@ class Runs:
         for row in self.options.rows:
             title, settings = ROWS[row]
             words = {"run": [*settings, *self.settings]}
-            if row.endswith("+CSC"):
-                words["init"] = [self.options.init]
+            start, option = start_of(row)
+            if start:
+                words[option] = [getattr(self.options, option)]
             for seed in self.options.seeds:
                 yield Job(f"{row}: {title}", None, seed, words, partial(self.score, row, seed))
 
     def score(self, row: str, seed: int) -> tuple[Path, dict, dict]:
         """A run: its folder, its summary, and its scores after the last round and by round."""
         folder = self.work / f"{row.replace(' ', '_')}_seed{seed}"
-        start, settings = "", self.settings
-        if row.endswith("+CSC"):
-            start = "_CSC"
-            settings = [*settings, f"init={self.options.init.format(seed=seed)}"]
+        settings, (start, option) = self.settings, start_of(row)
+        if start:
+            settings = [*settings, f"{option}={getattr(self.options, option).format(seed=seed)}"]
         if not folder.exists():
             copy_round_zero(self.round_zero(seed, start, settings), folder)
         summary = self.app.run("run", folder, seed, [*ROWS[row][1], *settings])
@@ -75,6 +81,14 @@ class Runs:
         folder = self.work / f"round_0{start}_seed{seed}"
         self.app.run("run", folder, seed, [*ROWS["VI"][1], *settings, "twist.rounds=0"])
         return folder
+
+
+def start_of(row: str) -> tuple[str, str]:
+    """What the round 0 of a row is called, and the option that names what it begins with."""
+    for end, found in {"+CSC": ("_CSC", "init"), "no annotation": ("_labels", "labels")}.items():
+        if row.endswith(end):
+            return found
+    return "", ""
 
 
 def copy_round_zero(source: Path, folder: Path) -> None:
@@ -100,9 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["I", "VI"])
     parser.add_argument("--init", help="run folder of `pretrain-cli run`, with {seed} in its name")
+    parser.add_argument("--labels", help="run folder of `labelfree-cli run`, likewise")
     options, settings = parse(parser)
-    if options.init is None and any(row.endswith("+CSC") for row in options.rows):
-        parser.error("--init must name the pre-trained networks of the rows with CSC")
+    for row in options.rows:
+        _, option = start_of(row)
+        if option and getattr(options, option) is None:
+            parser.error(f"--{option} must name a run for the row {row}")
     table = Table(
         title="Self-training",
         rows=[f"{row}: {title}" for row, (title, _) in ROWS.items()],

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from pcl_contrastive import split_volumes
 from pcl_data import SCANNET20, Scene, load_scene, save_scene, voxelize
+from pcl_methods.labelfree.testing import make_posed_room
 from pcl_run.checkpoint import newest_checkpoint
 
 SETTINGS = [
@@ -165,6 +166,35 @@ def volumes(scene: Path) -> np.ndarray:
     thinned = torch.from_numpy(points[voxelize(points, 0.05).index])
     found = split_volumes(thinned, volume_size=0.65, min_points=10).numpy()
     return found[found >= 0]
+
+
+def test_two_processes_learn_from_images(tmp_path):
+    """The labels are made once, and each process correlates the points of both."""
+    scans, out = tmp_path / "scans", tmp_path / "run"
+    for index in range(3):
+        save_scene(make_posed_room(f"scene{index}", index), scans / f"scene{index}")
+    words = ["model.width=0.25", "model.voxel_size=0.1", "data.options.label_set=scannet20"]
+    words += ["data.validation=[scene2]", "train.steps=3", "train.batch_size=2"]
+    words += ["train.log_every=1", "method.correlation_epoch=2", "method.feedback_epoch=3"]
+    words += ["method.n_samples=32", "method.n_layers=1"]
+    program = [sys.executable, "-m", "labelfree_cli.main", "run", "--data", str(scans)]
+    result = subprocess.run(
+        [*program, "--devices", "2", "--out", str(out), *words],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.count("protocol") == 1
+    assert sorted(path.stem for path in (out / "labels").iterdir()) == [
+        "scene0",
+        "scene1",
+        "scene2",
+    ]
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert {"label", "correlation", "feedback"} <= set(rows[2])
+    assert all(np.isfinite(row["loss"]) for row in rows if "loss" in row)
 
 
 def test_two_processes_fine_tune_in_one_folder(scans, tmp_path):

@@ -15,6 +15,8 @@ from pcl_clip3d.projection import project_points
 from pcl_clip3d.view_fusion import ViewMean
 from pcl_data import SEMANTICKITTI19
 from pcl_data.datasets import NuScenes, ScanNet, SemanticKitti, SevenScenes
+from pcl_methods.labelfree.image_labels import label_images
+from pcl_methods.labelfree.samples import refine_in_sets
 
 pytestmark = pytest.mark.real
 
@@ -124,3 +126,26 @@ def test_true_labels_of_an_image_are_right_on_three_quarters_of_its_points(real_
     assert 0.76 < plain["accuracy"] < 0.79, plain
     assert plain["points"] == 7429
     assert plain["points"] * 0.98 < found["buffer, 0.02 m"]["points"] < plain["points"]
+
+
+def test_votes_in_sets_correct_the_labels_of_real_frames(real_data, monkeypatch):
+    """Of ENet times CLIP's texts, in two of fifty frames: the pairs of `label_images`."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    import enet_text
+    from labelfree_frames import share_right
+    from room_pairs import open_room
+
+    room = open_room(real_data, step=25)
+    truth, before = room.of_pairs(), share_right(room.of_pairs(), room.pairs.labels)
+    assert before > 0.5
+    for sets in room.sets.values():
+        assert share_right(truth, room.refine(sets)) > before
+
+    texts = enet_text.text_features(real_data)
+    encoder = enet_text.text_encoder(enet_text.open_network(real_data), texts)
+    sets = room.sets["segs.json"]
+    found = label_images(enet_text.open_scene(real_data, 25), encoder, texts, sets.numpy())
+    np.testing.assert_array_equal(found.point_index, room.pairs.vertices)
+    np.testing.assert_array_equal(found.labels, room.pairs.labels)
+    refined = refine_in_sets(found, enet_text.NAMED.n_classes)
+    np.testing.assert_array_equal(refined, room.refine(sets))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pcl_data.label_set import SCANNET20
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "small_clip"
-MODULES = ("captions", "crops", "render", "network", "train", "evaluate")
+MODULES = ("mentions", "captions", "crops", "render", "network", "train", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def shards(small_clip, view, tmp_path):
 
 
 def mention(small_clip, name, share=0.3, color="red", pattern="plain", center=(0.5, 0.5)):
-    return small_clip.captions.Mention(label(name), share, color, pattern, center)
+    return small_clip.mentions.Mention(label(name), share, color, pattern, center)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def mention(small_clip, name, share=0.3, color="red", pattern="plain", center=(0
     ],
 )
 def test_colors_have_their_words(small_clip, rgb, word):
-    assert small_clip.captions.color_words(np.array([rgb], float)) == [word]
+    assert small_clip.mentions.color_words(np.array([rgb], float)) == [word]
 
 
 def test_lab_of_the_primaries(small_clip):
     rgb = np.array([[255.0, 255, 255], [255, 0, 0], [0, 0, 0]])
     # white is (100, 0, 0) by definition; red of sRGB under D65 is (53.2, 80.1, 67.2)
     expected = [[100, 0, 0], [53.2, 80.1, 67.2], [0, 0, 0]]
-    assert small_clip.captions._lab(rgb) == pytest.approx(np.array(expected), abs=0.1)
+    assert small_clip.mentions._lab(rgb) == pytest.approx(np.array(expected), abs=0.1)
 
 
 def test_what_is_seen_of_a_crop(small_clip, view):
-    floor, chair, table = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    floor, chair, table = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert (floor.label, chair.label, table.label) == (1, label("chair"), label("table"))
     assert chair.share == 40 * 32 / 4800  # the pixels without label count as well
     assert (chair.color, chair.pattern) == ("red", "stripes")
@@ -88,15 +88,15 @@ def test_what_is_seen_of_a_crop(small_clip, view):
 def test_specks_are_not_seen(small_clip, view):
     view[..., 3:] = (1, 0, 0)
     view[0, :47, 3:] = (4, 1, 0)  # 47 of 4800 pixels are less than a hundredth
-    (floor,) = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    (floor,) = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert floor.label == 1
     view[0, :48, 3:] = (4, 1, 0)
-    assert len(small_clip.captions.mentions(view[..., :3], view[..., 3:])) == 2
+    assert len(small_clip.mentions.mentions(view[..., :3], view[..., 3:])) == 2
 
 
 def test_a_mixed_object_has_no_pattern(small_clip, view):
     view[10:30, 0:32, 5] = 3  # half tiles, half stripes
-    seen = small_clip.captions.mentions(view[..., :3], view[..., 3:])
+    seen = small_clip.mentions.mentions(view[..., :3], view[..., 3:])
     assert seen[1].pattern == "plain"
 
 
@@ -119,11 +119,11 @@ def test_where_a_thing_is(small_clip, center, words):
 def test_captions_are_true_and_of_known_words(small_clip, seed, data):
     module = small_clip.captions
     one = st.builds(
-        module.Mention,
-        st.integers(0, len(module.CLASSES) - 1),
+        small_clip.mentions.Mention,
+        st.integers(0, len(small_clip.mentions.CLASSES) - 1),
         st.floats(module.NAMED, 1),
-        st.sampled_from(list(module._COLORS)),
-        st.sampled_from(module.PATTERNS),
+        st.sampled_from(list(small_clip.mentions.COLORS)),
+        st.sampled_from(small_clip.mentions.PATTERNS),
         st.tuples(st.floats(0, 1), st.floats(0, 1)),
     )
     seen, place = data.draw(st.lists(one, min_size=1)), data.draw(st.sampled_from([*module.PLACES]))
@@ -165,7 +165,7 @@ def test_the_first_of_two_things_is_where_the_caption_says(small_clip):
 def test_every_name_and_prompt_can_be_read(small_clip):
     module = small_clip.captions
     texts = [template.format("red wooden chair") for template in module.PROMPT_TEMPLATES]
-    tokens = small_clip.network.tokenizer()([*texts, *module.CLASSES])
+    tokens = small_clip.network.tokenizer()([*texts, *small_clip.mentions.CLASSES])
     assert len(tokens) == 85 + 39
     assert len(module.vocabulary()) == len(set(module.vocabulary())) < 300
 
@@ -185,22 +185,29 @@ def test_captions_that_fit_by_chance_are_left_out(small_clip):
         [mention(small_clip, "chair", color="red"), mention(small_clip, "wall", color="white")],
         [mention(small_clip, "chair", color="red")],
         [mention(small_clip, "chair", color="blue"), mention(small_clip, "bed", color="red")],
+    ] * 8
+    boxes = [(one, "office") for one in seen]
+    texts = [
+        module.captions(one, "office", label("chair"), rng)[k % 2] for k, one in enumerate(seen)
     ]
-    shown = [crops.Crop(np.zeros((1, 1, 3), np.uint8), one, "office", 0) for one in seen]
-    pairs = [
-        [
-            caption
-            for _ in range(4)
-            for caption in module.captions(one, "office", label("chair"), rng)
-        ]
-        for one in seen
-    ]
-    found = crops.caption_fit(shown, pairs)
+    classes = [label(name) for name in ("wall", "chair", "bed")]
+    texts += [module.named(one, rng) for one in classes]
+    found = crops.caption_fit(boxes, texts, classes)
     for i, one in enumerate(seen):
-        for j, caption in enumerate(caption for pair in pairs for caption in pair):
+        for j, caption in enumerate(texts[: len(seen)]):
             true = caption.atoms <= module.truths(one, "office")
-            assert found[i, j] == (1 if j // 8 == i else -1 if true else 0)
-    assert {*found.ravel().tolist()} == {-1, 0, 1}
+            assert found[i, j] == (1 if j == i else -1 if true else 0)
+    assert {*found[:, : len(seen)].ravel().tolist()} == {-1, 0, 1}
+    assert found[:3, len(seen) :].tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 1]]
+
+
+def test_a_class_that_is_hardly_seen_is_no_match_and_no_mismatch(small_clip):
+    crops, module = small_clip.crops, small_clip.captions
+    seen = [mention(small_clip, "wall", 0.9), mention(small_clip, "chair", 0.03)]
+    texts = [module.long_caption(seen[:1], "office", np.random.default_rng(0))]
+    classes = [label(name) for name in ("wall", "chair", "bed")]
+    texts += [module.named(one, np.random.default_rng(0)) for one in classes]
+    assert crops.caption_fit([(seen, "office")], texts, classes).tolist() == [[1, 1, -1, 0]]
 
 
 def test_loss_is_that_of_clip(small_clip):
@@ -223,31 +230,65 @@ def test_loss_is_that_of_clip(small_clip):
 
 def test_texts_without_padding_are_the_same(small_clip):
     torch.manual_seed(0)
-    model = small_clip.network.build(small_clip.network.model_config(32, 1, "avg", 0.5))
+    model = small_clip.network.build(small_clip.network.model_config(32, 1))
     texts = ["a chair", "a photo of a red chair in a living room", "wall", "the bed", "a bed"]
     tokens = small_clip.network.tokenizer()(texts)
     found = small_clip.train.encode_texts(model, tokens)
     assert torch.allclose(found, model.encode_text(tokens), atol=1e-5)
 
 
+def test_a_box_of_the_whole_image_is_the_image(small_clip):
+    torch.manual_seed(0)
+    visual = small_clip.network.build(small_clip.network.model_config(32, 2)).visual.eval()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    weights = torch.zeros(3, 64)
+    weights[:2], weights[2, 9] = 1 / 64, 1
+    batch = {"images": images, "image": torch.tensor([0, 1, 1]), "weights": weights}
+    whole, patches = visual(small_clip.network.normalized(images)), None
+    found = small_clip.train.encode_boxes(visual, batch)
+    assert torch.allclose(found[:2], whole, atol=1e-5)
+    _, patches = visual(small_clip.network.normalized(images))
+    assert torch.allclose(found[2], patches[1, 9] @ visual.proj, atol=1e-5)
+
+
 def test_a_batch_depends_on_its_step_alone(small_clip, shards):
     batches = small_clip.crops.CaptionedCrops(
-        shards, small_clip.network.tokenizer(), batch=3, size=16, seed=1
+        shards, small_clip.network.tokenizer(), batch=3, boxes=4, size=16, seed=1
     )
     first, again, other = batches[5], batches[5], batches[6]
+    n_boxes = len(first["image"])
     assert first["images"].shape == (3, 3, 16, 16)
-    assert first["fit"].shape == (3, 6)
+    n_texts = len(first["tokens"])
+    assert first["fit"].shape == (n_boxes, n_texts)
+    assert n_boxes < n_texts <= n_boxes + 3  # and the classes that are seen
+    assert (first["fit"] == 1).any(dim=0).all()
+    assert first["image"].unique().tolist() == [0, 1, 2]
+    assert torch.allclose(first["weights"].sum(dim=1), torch.ones(n_boxes))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["images"], other["images"])
 
 
 def test_crops_show_their_object(small_clip, shards):
     rng = np.random.default_rng(0)
-    for crop in (shards.crop(16, rng) for _ in range(100)):
-        assert crop.image.shape == (16, 16, 3)
+    for crop in (shards.crop(64, 4, rng) for _ in range(100)):
+        assert crop.image.shape == (64, 64, 3)
         assert crop.place == "living"
         assert crop.subject in shards.labels == [label(n) for n in ("floor", "chair", "table")]
-    assert {one.label for one in crop.seen} <= set(shards.labels)
+        assert 1 <= len(crop.boxes) <= 4
+        whole = [box for box in crop.boxes if box.rows == box.columns == slice(0, 8)]
+        (seen,) = {tuple(box.seen) for box in whole}
+        assert crop.subject in {one.label for one in seen}
+
+
+def test_a_box_tells_what_is_in_it(small_clip, shards):
+    rng = np.random.default_rng(0)
+    colors = {label("floor"): 120, label("chair"): 192, label("table"): 128}
+    for crop in (shards.crop(64, 4, rng) for _ in range(50)):
+        for box in crop.boxes:
+            rows, columns = (slice(8 * s.start, 8 * s.stop) for s in (box.rows, box.columns))
+            reds = np.unique(crop.image[rows, columns, 0])
+            plain = {k for k, red in colors.items() if red in reds}
+            assert {one.label for one in box.seen if one.share > 0.5} <= plain | {0}
 
 
 def test_shards_must_be_there(small_clip, tmp_path):
@@ -287,7 +328,7 @@ def test_scores_of_a_confusion(small_clip):
 
 
 def test_an_exported_folder_gives_the_same_features(small_clip, tmp_path):
-    config = small_clip.network.model_config(32, 1, "avg", 0.5)
+    config = small_clip.network.model_config(32, 1)
     torch.manual_seed(0)
     model = small_clip.network.build(config).eval()
     small_clip.network.write_folder(tmp_path, config, model)

@@ -1,4 +1,4 @@
-"""Batches of crops and their captions, each a pure function of its step."""
+"""Batches of crops, boxes in them and captions of the boxes, each a pure function of its step."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -7,25 +7,35 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from captions import NAMED, NOTHING, Caption, Mention, captions, mentions, truths
-from jaxtyping import Int, Int8, UInt8
+from captions import NAMED, Caption, captions, named, truths
+from jaxtyping import Float32, Int, Int8, UInt8
+from mentions import NOTHING, Mention, mentions
 from PIL import Image
 from torch import Tensor
 
 from pcl_data.label_set import SCANNET20
 
 FEWEST_PIXELS = 100  # of an object that a crop is made for
-SMALLEST = 48  # pixels along the side of a crop
+SIDES = (80, 200)  # pixels along the side of a crop, before it is resized
 STREET_SHARE = 0.2  # of the crops
+PATCH = 8  # pixels of a resized crop along the side of a patch
 
 Tokenizer = Callable[[Sequence[str]], Int[Tensor, "t l"]]
 
 
+class Box(NamedTuple):
+    """Patches of a crop and what is seen there."""
+
+    rows: slice
+    columns: slice
+    seen: list[Mention]
+
+
 class Crop(NamedTuple):
     image: UInt8[np.ndarray, "s s 3"]
-    seen: list[Mention]
+    boxes: list[Box]
     place: str
-    subject: int  # class of the object that it was made for
+    subject: int  # class of the object that the crop and its first box were made for
 
 
 class Shards:
@@ -58,22 +68,27 @@ class Shards:
         """One of `captions.PLACES`."""
         return self.paths[shard].name.split("-")[0]
 
-    def crop(self, size: int, rng: np.random.Generator) -> Crop:
-        """A square crop, resized; every class is as likely as any other of its world."""
+    def crop(self, size: int, n_boxes: int, rng: np.random.Generator) -> Crop:
+        """A square crop, resized, and boxes in it: about its object, all of it, and any others.
+
+        Every class is as likely as any other of its world. Boxes in which nothing can be spoken of
+        are left out.
+        """
         while True:
             label = self._label(rng)
-            shard, view, thing, _, area = self.table[rng.choice(self.rows[label])]
+            shard, view, thing, _, _ = self.table[rng.choice(self.rows[label])]
             frame = self.views(shard)[view]
-            side = np.sqrt(area) * np.exp(rng.uniform(*np.log([0.7, 2.5])))
-            side = int(np.clip(side, SMALLEST, min(frame.shape[:2])))
-            center = rng.choice(4 * np.argwhere(frame[::4, ::4, 4] == thing))
-            top, left = np.clip(center - side // 2, 0, np.array(frame.shape[:2]) - side)
+            side = int(np.exp(rng.uniform(*np.log(np.minimum(SIDES, frame.shape[0])))))
+            focus = rng.choice(4 * np.argwhere(frame[::4, ::4, 4] == thing))
+            corner = focus - (rng.uniform(0.1, 0.9, 2) * side).astype(int)
+            top, left = np.clip(corner, 0, np.array(frame.shape[:2]) - side)
             crop = _resized(frame[top : top + side, left : left + side], size)
+            place = (focus - (top, left)) * (size // PATCH) // side  # of the focus, patches
             if rng.random() < 0.5:
-                crop = crop[:, ::-1]
-            seen = mentions(crop[..., :3], crop[..., 3:])
-            if seen and seen[0].share >= NAMED:
-                return Crop(crop[..., :3], seen, self.place(shard), label)
+                crop, place = crop[:, ::-1], (place[0], size // PATCH - 1 - place[1])
+            boxes = [box for box in _boxes(crop, place, n_boxes, rng) if _speaks(box)]
+            if boxes:
+                return Crop(crop[..., :3], boxes, self.place(shard), label)
 
     def _label(self, rng: np.random.Generator) -> int:
         outdoors = [label for label in self.labels if label >= SCANNET20.n_classes]
@@ -84,46 +99,108 @@ class Shards:
 
 
 class CaptionedCrops(torch.utils.data.Dataset):
-    """Batch `step`: images, the tokens of two captions each, and which captions fit which image.
+    """Batch `step`: images, boxes in them, tokens of captions, and which fit which box.
 
-    The last, (image, caption), is 1 for a caption made for the image, 0 for one that is wrong of
-    it, and -1 for one made for another image that is true of it too.
+    `image` is the image of each box and `weights`, (box, patches), the share of each patch in it.
+    There is a caption of each box, and one of each class that any box shows. `fit`, (box, caption),
+    is 1 for the caption made for the box and for the classes of its things, 0 for one that is wrong
+    of it, and -1 for one that is true of it for another reason.
     """
 
     def __init__(
-        self, shards: Shards, tokenizer: Tokenizer, *, batch: int, size: int, seed: int
+        self, shards: Shards, tokenizer: Tokenizer, *, batch: int, boxes: int, size: int, seed: int
     ) -> None:
         self.shards, self.tokenizer = shards, tokenizer
-        self.batch, self.size, self.seed = batch, size, seed
+        self.batch, self.boxes, self.size, self.seed = batch, boxes, size, seed
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.seed, step])
-        crops = [self.shards.crop(self.size, rng) for _ in range(self.batch)]
-        pairs = [captions(crop.seen, crop.place, crop.subject, rng) for crop in crops]
+        crops = [self.shards.crop(self.size, self.boxes, rng) for _ in range(self.batch)]
+        boxes = [(box.seen, crop.place) for crop in crops for box in crop.boxes]
+        texts = [
+            captions(box.seen, crop.place, crop.subject, rng)[int(rng.integers(2))]
+            for crop in crops
+            for box in crop.boxes
+        ]
+        classes = sorted({one.label for seen, _ in boxes for one in seen if one.share >= NAMED})
+        texts += [named(label, rng) for label in classes]
         images = np.stack([crop.image for crop in crops]).transpose(0, 3, 1, 2)
+        weights = [_weights(box, self.size // PATCH) for crop in crops for box in crop.boxes]
+        owner = np.repeat(np.arange(len(crops)), [len(crop.boxes) for crop in crops])
         return {
             "images": torch.from_numpy(np.ascontiguousarray(images)),
-            "tokens": self.tokenizer([one.text for pair in pairs for one in pair]),
-            "fit": torch.from_numpy(caption_fit(crops, pairs)),
+            "image": torch.from_numpy(owner),
+            "weights": torch.from_numpy(np.stack(weights)),
+            "tokens": self.tokenizer([one.text for one in texts]),
+            "fit": torch.from_numpy(caption_fit(boxes, texts, classes)),
         }
 
 
 def caption_fit(
-    crops: Sequence[Crop], pairs: Sequence[Sequence[Caption]]
+    boxes: Sequence[tuple[Sequence[Mention], str]], texts: Sequence[Caption], classes: Sequence[int]
 ) -> Int8[np.ndarray, "b t"]:
-    """1 where a caption was made for a crop, -1 where it is true all the same, 0 elsewhere."""
-    every = [one for pair in pairs for one in pair]
-    number = {atom: k for k, atom in enumerate({atom for one in every for atom in one.atoms})}
-    said = np.zeros((len(every), len(number)), np.float32)
-    true = np.zeros((len(crops), len(number)), np.float32)
-    for row, one in zip(said, every, strict=True):
+    """1 where a caption is meant for a box, -1 where it is true all the same, 0 elsewhere.
+
+    Args:
+        boxes: what is seen in each, and its place.
+        texts: the caption of each, and then one of each class.
+        classes: these, which are meant for the boxes that have a thing of the class.
+    """
+    number = {atom: k for k, atom in enumerate({atom for one in texts for atom in one.atoms})}
+    said = np.zeros((len(texts), len(number)), np.float32)
+    true = np.zeros((len(boxes), len(number)), np.float32)
+    for row, one in zip(said, texts, strict=True):
         row[[number[atom] for atom in one.atoms]] = 1
-    for row, crop in zip(true, crops, strict=True):
-        row[[number[a] for a in truths(crop.seen, crop.place) if a in number]] = 1
+    for row, (seen, place) in zip(true, boxes, strict=True):
+        row[[number[a] for a in truths(seen, place) if a in number]] = 1
     fit = np.where((1 - true) @ said.T == 0, -1, 0).astype(np.int8)
-    owner = np.repeat(np.arange(len(crops)), [len(pair) for pair in pairs])
-    fit[owner, np.arange(len(every))] = 1
+    np.fill_diagonal(fit[:, : len(boxes)], 1)
+    for row, (seen, _) in zip(fit[:, len(boxes) :], boxes, strict=True):
+        row[[classes.index(one.label) for one in seen if one.share >= NAMED]] = 1
     return fit
+
+
+def _boxes(
+    crop: UInt8[np.ndarray, "s s 6"],
+    focus: tuple[int, int],
+    count: int,
+    rng: np.random.Generator,
+) -> list[Box]:
+    """Boxes of whole patches: one that holds the focus, the whole crop, and others.
+
+    Those hold a pixel of a class of the crop, each class as likely as any other.
+    """
+    n_patches, boxes = len(crop) // PATCH, []
+    for k in range(count):
+        size = np.exp(rng.uniform(0, np.log(n_patches + 1), 2)).astype(int)
+        if k == 1:
+            size[:] = n_patches
+        if k > 1:
+            focus = _spot(crop[..., 3], rng)
+        least = np.maximum(0, np.array(focus) - size + 1)
+        top, left = rng.integers(least, np.minimum(focus, n_patches - size) + 1)
+        rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+        part = crop[PATCH * top : PATCH * rows.stop, PATCH * left : PATCH * columns.stop]
+        boxes.append(Box(rows, columns, mentions(part[..., :3], part[..., 3:])))
+    return boxes
+
+
+def _spot(labels: UInt8[np.ndarray, "s s"], rng: np.random.Generator) -> tuple[int, int]:
+    """The patch of a random pixel of a random class of a crop."""
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=NOTHING + 1)[:NOTHING])
+    spots = np.flatnonzero(labels == present[rng.integers(len(present))])
+    row, column = divmod(int(spots[rng.integers(len(spots))]), len(labels))
+    return row // PATCH, column // PATCH
+
+
+def _speaks(box: Box) -> bool:
+    return bool(box.seen) and box.seen[0].share >= NAMED
+
+
+def _weights(box: Box, n_patches: int) -> Float32[np.ndarray, " p"]:
+    weights = np.zeros((n_patches, n_patches), np.float32)
+    weights[box.rows, box.columns] = 1
+    return weights.ravel() / weights.sum()
 
 
 @cache

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from captions import NOTHING
 from crops import Shards
 from jaxtyping import Float, Int64
+from mentions import NOTHING
 from network import IMAGE_SIZE, normalized
 from torch import Tensor
 
@@ -65,11 +65,11 @@ def crop_accuracy(
     """Share of crops that go to the class of their largest thing."""
     first, rng, right, n = WORLDS[world][1], np.random.default_rng(0), 0, 0
     while n < n_crops:
-        crop = shards.crop(IMAGE_SIZE, rng)
+        crop = shards.crop(IMAGE_SIZE, 2, rng)
         if _world(crop.place) == world:
             image = torch.from_numpy(crop.image.copy()).permute(2, 0, 1)[None]
             found = (clip.model.encode_image(normalized(image)) @ texts.T).argmax()
-            right += int(found) + first == crop.seen[0].label
+            right += int(found) + first == crop.boxes[-1].seen[0].label
             n += 1
     return right / n
 

@@ -21,15 +21,12 @@ def tokenizer() -> WordTokenizer:
     return WordTokenizer(vocabulary(), CONTEXT_LENGTH)
 
 
-def model_config(width: int, layers: int, pool: str, dropout: float) -> dict[str, Any]:
-    """Settings of `open_clip.CLIP`.
+def model_config(width: int, layers: int) -> dict[str, Any]:
+    """Settings of `open_clip.CLIP`; an image is the mean of its patches.
 
     Args:
         width: of the image tower.
         layers: of the image tower.
-        pool: what a crop is: "avg", the mean of its patches, or "tok", the class token.
-        dropout: share of the patches that training leaves out, as in Li et al., "Scaling
-            Language-Image Pre-training via Masking" (FLIP), CVPR 2023.
     """
     return {
         "embed_dim": 128,
@@ -39,8 +36,7 @@ def model_config(width: int, layers: int, pool: str, dropout: float) -> dict[str
             "layers": layers,
             "width": width,
             "head_width": 32,
-            "pool_type": pool,
-            "patch_dropout": dropout,
+            "pool_type": "avg",
         },
         "text_cfg": {
             "context_length": CONTEXT_LENGTH,

@@ -3,7 +3,7 @@
     python benchmarks/small_clip/render.py --out SHARDS --rooms 400 --streets 60 --workers 2
 
 A shard is one room or street: `KIND-SEED-NUMBER.npy`, uint8 (views, height, width, 6), the colours
-of each pixel, and the maps of `captions.mentions`. Shards that are there are not made again. Worlds
+of each pixel, and the maps of `mentions.mentions`. Shards that are there are not made again. Worlds
 of experiments have small seeds; those to train on have seed 1000, those to choose by 2000.
 """
 
@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from captions import CLASSES, NOTHING, PATTERNS
 from jaxtyping import Float, Int64, UInt8
+from mentions import CLASSES, NOTHING, PATTERNS
 
 from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 from pcl_data.parallel import run_each

@@ -40,15 +40,14 @@ class Settings(Config):
     shards: Path
     seed: int = 0
     steps: int = Field(20_000, ge=1)
-    batch: int = Field(128, ge=2)
+    batch: int = Field(64, ge=1, description="crops")
+    boxes: int = Field(4, ge=1, description="of a crop")
     learning_rate: float = Field(1.5e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup: int = Field(200, ge=1, description="steps")
     average: float = Field(0.998, ge=0, lt=1, description="share of the old average a step")
     width: int = 192
     layers: int = 4
-    pool: Literal["avg", "tok"] = "avg"
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of the patches")
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     workers: int = Field(1, ge=0)
     checkpoint_every: int = Field(200, ge=1)
@@ -65,7 +64,7 @@ def contrastive_loss(
     Args:
         images: of length 1.
         texts: of length 1.
-        fit: 1 for a caption of the image, 0 for a wrong one, -1 for one to leave out.
+        fit: 1 for the captions of the image, 0 for a wrong one, -1 for one to leave out.
         scale: factor of the cosines.
     """
     logits = (scale * images @ texts.T).masked_fill(fit == -1, -torch.inf)
@@ -76,6 +75,14 @@ def contrastive_loss(
         return -(chance.sum(dim) / own.sum(dim)).mean()
 
     return (cross_entropy(1) + cross_entropy(0)) / 2
+
+
+def encode_boxes(visual: nn.Module, batch: dict[str, Tensor]) -> Float[Tensor, "b d"]:
+    """The mean of the patches of each box; of a whole image it is what `visual` returns."""
+    visual.output_tokens = True
+    _, patches = visual(normalized(batch["images"]))  # (images, p, c)
+    means = torch.einsum("bp,bpc->bc", batch["weights"].to(patches), patches[batch["image"]])
+    return means @ visual.proj
 
 
 def encode_texts(model: nn.Module, tokens: Int[Tensor, "t l"]) -> Float[Tensor, "t d"]:
@@ -105,34 +112,48 @@ class Training:
     def __init__(self, settings: Settings) -> None:
         seed_everything(settings.seed)
         self.settings = settings
-        shape = {"width": settings.width, "layers": settings.layers, "pool": settings.pool}
-        self.config = model_config(**shape, dropout=settings.dropout)
+        self.config = model_config(settings.width, settings.layers)
         model = build(self.config)
         self.modules = nn.ModuleDict(
             {"clip": model, "average": copy.deepcopy(model).requires_grad_(False)}
         )
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; vectors and the two tables of places do not decay."""
-        matrices, others = [], []
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Muon for the matrices of the transformers, AdamW for what is left.
+
+        Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the two
+        tables of places and all vectors do not decay.
+        """
+        hidden, matrices, others = [], [], []
         for name, weight in self.modules["clip"].named_parameters():
-            decays = weight.ndim > 1 and "embedding" not in name
-            (matrices if decays else others).append(weight)
+            if weight.ndim == 2 and "resblocks" in name:
+                hidden.append(weight)
+            elif weight.ndim > 1 and "embedding" not in name:
+                matrices.append(weight)
+            else:
+                others.append(weight)
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
         groups = [
-            {"params": matrices, "weight_decay": self.settings.weight_decay},
+            {"params": matrices, "weight_decay": decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98))
+        return {
+            "hidden": torch.optim.Muon(
+                hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+            ),
+            "others": torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98)),
+        }
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Loss, and how often the best caption of an image in the batch is right of it."""
         self._move_average(step)
         model = self.modules["clip"]
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU five times as fast in bfloat16
-            images = functional.normalize(model.encode_image(normalized(batch["images"])).float())
+            images = functional.normalize(encode_boxes(model.visual, batch).float())
             texts = functional.normalize(encode_texts(model, batch["tokens"]).float())
         scale = model.logit_scale.exp().clamp(max=100)
-        loss = contrastive_loss(images, texts, batch["fit"], scale)
+        with torch.autocast(images.device.type, enabled=False):
+            loss = contrastive_loss(images, texts, batch["fit"], scale)
         best = (images @ texts.T).argmax(dim=1, keepdim=True)
         right = batch["fit"].gather(1, best).ne(0).float().mean()
         return {"loss": loss, "right": right.detach(), "scale": scale.detach()}
@@ -151,7 +172,12 @@ class Training:
 def train(start: Start, settings: Settings) -> None:
     """Train, or go on."""
     training, shards = Training(settings), Shards(settings.shards)
-    sizes = {"batch": settings.batch, "size": IMAGE_SIZE, "seed": settings.seed}
+    sizes = {
+        "batch": settings.batch,
+        "boxes": settings.boxes,
+        "size": IMAGE_SIZE,
+        "seed": settings.seed,
+    }
     batches = CaptionedCrops(shards, tokenizer(), **sizes)
     run = start.open_run("small_clip", settings)
     names = [path.name for path in shards.paths]
@@ -163,7 +189,7 @@ def train(start: Start, settings: Settings) -> None:
         start.fabric(settings.precision),
         stage=STAGE,
         modules=training.modules,
-        optimizers={"clip": training.optimizer()},
+        optimizers=training.optimizers(),
         batches=batches,
         training_step=training.step,
         n_steps=settings.steps,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -107,6 +108,25 @@ def test_labels_of_shares_are_those_of_one_call(scans, small, tmp_path):
         "run", "--labels", tmp_path / "labels", "--out", other, "images.border=3", *given, code=2
     )
     assert "holds labels made with images" in error
+
+
+def test_filters_leave_out_labels_that_do_not_agree(scans, small, tmp_path):
+    """Every refinement of the images is a setting, and the filters keep a part of the rows."""
+    rows = {}
+    for name, settings in {
+        "plain": [],
+        "filtered": ["images.agreement=0.7", "images.mirrored=true"],
+        "refined": ["images.denoise=true", "images.smooth_keys=true"],
+    }.items():
+        call("labels", "--data", scans, "--out", tmp_path / name, *small, *settings)
+        with np.load(tmp_path / name / "scene0.npz") as found:
+            labels = found["labels"].tolist()
+            keys = zip(found["point_index"].tolist(), found["views"].tolist(), strict=True)
+            rows[name] = dict(zip(keys, labels, strict=True))
+    assert 0 < len(rows["filtered"]) < len(rows["plain"])
+    assert rows["filtered"].items() <= rows["plain"].items()
+    assert rows["refined"].keys() == rows["plain"].keys()
+    assert rows["refined"] != rows["plain"]
 
 
 def test_evaluate_gives_the_scores_of_the_run(finished):

@@ -30,12 +30,21 @@ def test_a_full_scene_has_every_layer_and_colour_comes_first():
         list(NOTHING),
         list(SCANNET20.colors[4]),
     ]
+    assert layers["labels"].values.tolist() == ids.tolist()
+    assert layers["labels"].names == {4: "chair", -1: "unlabeled"}
+    for name in ("instances", "superpoints"):
+        assert layers[name].values.tolist() == ids.tolist()
+        assert layers[name].names == {-1: "none"}
+    assert layers["intensity"].values.tolist() == [0, 0.5, 1]
+    assert layers["height"].values.tolist() == [0, 1, 2]
+    assert layers["colour"].values is None
     assert layers["labels"].legend == [("chair", SCANNET20.colors[4]), ("unlabeled", NOTHING)]
 
 
 def test_labels_without_a_label_set_are_shown_by_number():
     layer = scene_layers(Scene("a", POINTS, labels=np.array([3, 900, 3])))["labels"]
     assert [name for name, _ in layer.legend] == ["3", "900"]
+    assert layer.names == {3: "3", 900: "900", -1: "unlabeled"}
     assert layer.colors[0].tolist() == layer.colors[2].tolist() == list(layer.legend[0][1])
 
 

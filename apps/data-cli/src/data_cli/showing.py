@@ -45,13 +45,7 @@ def show_scene(
         if cut_above is not None:
             raise ValueError(f"cut-above must be given with a .png, a page has a slider, got {out}")
         layers = {first: layers[first]} | layers
-        write_html(
-            out,
-            scene.points,
-            {key: painted.colors for key, painted in layers.items()},
-            title=scene.name,
-            legends={key: painted.legend for key, painted in layers.items()},
-        )
+        write_html(out, scene.points, layers, title=scene.name, origin=scene.origin)
     else:
         raise ValueError(f"out must end in .png or .html, got {out}")
     return out

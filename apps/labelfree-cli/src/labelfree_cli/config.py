@@ -48,6 +48,14 @@ class ImagesConfig(Config):
     stride: int | None = Field(
         None, ge=1, description="pixels between two windows; small takes 120, 64 and 32 of these"
     )
+    denoise: bool = Field(False, description="leave out classes that an image does not show")
+    smooth_keys: bool = Field(False, description="gather evidence over cells with like keys")
+    mirrored: bool = Field(
+        False, description="count a pixel only if the mirrored image gives it the same class"
+    )
+    agreement: float = Field(
+        0.0, ge=0, le=1, description="least share of the views of a point that have one label"
+    )
     sets: Sets = "auto"
     absolute_tolerance: float = Field(
         0.05, ge=0, description="metres between the depth of a point and that of its pixel"

@@ -21,6 +21,7 @@ from pcl_methods.checking import check_scenes
 from pcl_methods.labelfree.geometric_sets import geometric_sets
 from pcl_methods.labelfree.image_labels import ImageLabels, label_images
 from pcl_methods.labelfree.label_store import LabelStore
+from pcl_methods.labelfree.pixel_labels import PixelLabeling
 from pcl_methods.shares import share_of
 from pcl_run.cli import choose_device, print_json
 
@@ -36,8 +37,15 @@ def label_scene(
     scene: Scene, images: ImagesConfig, clip: DenseClip, text_features: Tensor
 ) -> ImageLabels:
     """What the images of one scene say of its points."""
-    sets = geometric_sets(scene, images.sets)
-    return label_images(scene, clip, text_features, sets, visibility=visibility_of(images))
+    return label_images(
+        scene,
+        clip,
+        text_features,
+        geometric_sets(scene, images.sets),
+        visibility=visibility_of(images),
+        labeling=PixelLabeling(images.denoise, images.smooth_keys, images.mirrored),
+        agreement=images.agreement,
+    )
 
 
 def label_scenes(

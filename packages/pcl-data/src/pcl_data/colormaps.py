@@ -1,9 +1,10 @@
 """Colour maps: what is known about the points of a scene, as colours to look at."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Integer, UInt8
 
 from pcl_data.label_set import LabelSet
 from pcl_data.scene import Scene
@@ -14,10 +15,20 @@ _RAMP = np.array([(48, 18, 97), (38, 104, 142), (53, 183, 121), (253, 231, 37)],
 
 
 class Layer(NamedTuple):
-    """Colours of the points, and what the colours mean."""
+    """Colours of the points, and what they stand for.
+
+    Attributes:
+        colors: RGB.
+        legend: names and colours, to stand beside the points.
+        values: the quantity or the id that the colour of each point shows; None if the colour is
+            all there is.
+        names: of ids; one without a name goes by its number.
+    """
 
     colors: UInt8[np.ndarray, "n 3"]
-    legend: list[tuple[str, tuple[int, int, int]]]
+    legend: Sequence[tuple[str, tuple[int, int, int]]] = ()
+    values: Float[np.ndarray, " n"] | Integer[np.ndarray, " n"] | None = None
+    names: Mapping[int, str] | None = None
 
 
 def scene_layers(scene: Scene) -> dict[str, Layer]:
@@ -38,13 +49,13 @@ def scene_layers(scene: Scene) -> dict[str, Layer]:
     """
     layers = {}
     if scene.colors is not None:
-        layers["colour"] = Layer(np.asarray(scene.colors), [])
+        layers["colour"] = Layer(np.asarray(scene.colors))
     if scene.labels is not None:
         layers["labels"] = _label_layer(scene.labels, scene.label_set)
     if scene.instances is not None:
-        layers["instances"] = Layer(id_colors(scene.instances), [("none", NOTHING)])
+        layers["instances"] = _id_layer(scene.instances)
     if scene.superpoints is not None:
-        layers["superpoints"] = Layer(id_colors(scene.superpoints), [])
+        layers["superpoints"] = _id_layer(scene.superpoints)
     if scene.intensity is not None:
         layers["intensity"] = _quantity_layer(scene.intensity, "")
     layers["height"] = _quantity_layer(scene.points[:, 2], " m")
@@ -85,12 +96,16 @@ def quantity_colors(
     return colors
 
 
+def _id_layer(ids: Int[np.ndarray, " n"]) -> Layer:
+    return Layer(id_colors(ids), [("none", NOTHING)], ids, {-1: "none"})
+
+
 def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> Layer:
     present = np.unique(labels)
     present = present[present >= 0]
     if label_set is None:
         colors = id_colors(labels)
-        names = [str(label) for label in present]
+        names = {label: str(label) for label in present.tolist()}
         shown = id_colors(present)
     else:
         if present.size and present[-1] >= label_set.n_classes:
@@ -99,11 +114,11 @@ def _label_layer(labels: Int[np.ndarray, " n"], label_set: LabelSet | None) -> L
         labels = np.maximum(labels, -1)
         palette = np.array([*label_set.colors, NOTHING], np.uint8)  # -1 picks the last
         colors, shown = palette[labels], palette[present]
-        names = [label_set.names[label] for label in present]
-    legend = [(name, _rgb(color)) for name, color in zip(names, shown, strict=True)]
+        names = {label: label_set.names[label] for label in present.tolist()}
+    legend = [(name, _rgb(color)) for name, color in zip(names.values(), shown, strict=True)]
     if (labels < 0).any():
         legend.append(("unlabeled", NOTHING))
-    return Layer(colors, legend)
+    return Layer(colors, legend, labels, names | {-1: "unlabeled"})
 
 
 def _quantity_layer(values: Float[np.ndarray, " n"], unit: str) -> Layer:
@@ -112,7 +127,7 @@ def _quantity_layer(values: Float[np.ndarray, " n"], unit: str) -> Layer:
     low, high = np.percentile(known, [1, 99]) if len(known) else (0.0, 0.0)
     steps = np.linspace(low, high, len(_RAMP))
     legend = [(f"{step:.3g}{unit}", _rgb(color)) for step, color in zip(steps, _RAMP, strict=True)]
-    return Layer(quantity_colors(values, float(low), float(high)), legend)
+    return Layer(quantity_colors(values, float(low), float(high)), legend, values)
 
 
 def _rgb(color: np.ndarray) -> tuple[int, int, int]:

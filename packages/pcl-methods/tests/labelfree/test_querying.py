@@ -1,3 +1,7 @@
+import dataclasses
+import json
+import re
+
 import numpy as np
 
 from pcl_data.readers import read_scene
@@ -15,3 +19,15 @@ def test_a_query_is_a_cloud_a_picture_and_a_page(tmp_path):
     assert len(again.points) == len(room.points)
     assert files[1].read_bytes().startswith(b"\x89PNG")
     assert "<b>chair</b>" not in files[2].read_text()
+
+
+def test_the_page_tells_relevance_and_coordinates_of_the_input(tmp_path):
+    room = dataclasses.replace(make_room("room", 0), origin=np.array([2000.0, 0, -5]))
+    *_, page = write_query(tmp_path, room, "height", np.zeros(len(room.points), np.float32))
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', page.read_text())[1])
+    assert data["origin"] == [2000, 0, -5]
+    names = [layer["name"] for layer in data["layers"]]
+    assert names == ["relevance of height", "colour", "labels", "instances", "height"]
+    relevance, _, labels, *_ = data["layers"]
+    assert relevance["kind"] == "Float32Array"
+    assert labels["names"] == ["floor", "chair", "table"]

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pcl_clip3d import ImageEncoder, PixelPairs, pair_pixels, vote_in_sets
+from pcl_clip3d import ImageEncoder, PixelPairs, pair_pixels, view_agreement, vote_in_sets
 from pcl_data import Frame, Scene
-
-SHARPNESS = 100.0  # of the softmax over cosines, CLIP's own
+from pcl_methods.labelfree.pixel_labels import PixelLabeling
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,8 @@ def label_images(
     sets: np.ndarray,
     *,
     visibility: Visibility = Visibility(),
+    labeling: PixelLabeling = PixelLabeling(),
+    agreement: float = 0.0,
 ) -> ImageLabels:
     """What the frames of a scene say of its points.
 
@@ -93,6 +94,9 @@ def label_images(
         text_features: (c, d) of the classes, in the same space.
         sets: (n,) geometric set of each point, -1 none.
         visibility: when a point is seen.
+        labeling: how a pixel gets its class.
+        agreement: least share of the views of a point that must have one label; the rows of other
+            points are left out.
 
     Raises:
         ValueError: if the scene has no frames, no frame sees a point, or a frame's intrinsics do
@@ -108,21 +112,28 @@ def label_images(
         pairs = frame_pairs(points, frame, visibility, occlusion)
         if len(pairs.point_index) == 0:
             continue
-        dense = encoder(torch.from_numpy(np.array(frame.image)))
-        features = dense.at(pairs.pixel_index.to(dense.grid.device)).float()
-        scores = (SHARPNESS * normalize(features, dim=1) @ text_features.T).softmax(dim=1)
-        confidence, labels = scores.max(dim=1)
-        means.add(pairs.point_index, features.cpu())
-        views = torch.full_like(pairs.point_index, number)
-        rows.append((pairs.point_index, views, labels.cpu(), confidence.cpu()))
+        image = torch.from_numpy(np.array(frame.image))
+        found = labeling(encoder, image, pairs.pixel_index, text_features)
+        means.add(pairs.point_index, found.features)
+        index = pairs.point_index[found.kept]
+        views = torch.full_like(index, number)
+        rows.append((index, views, found.labels[found.kept], found.confidence[found.kept]))
     if not rows:
         raise ValueError(
             f"scene {scene.name} must have frames that see its points, got {len(scene.frames)} "
             "that see none: do their poses belong to these points?"
         )
-    index, views, labels, confidence = (
-        torch.cat(column).numpy() for column in zip(*rows, strict=True)
-    )
+    index, *others = (torch.cat(column) for column in zip(*rows, strict=True))
+    if agreement:
+        shares = view_agreement(index, others[1], len(points), n_classes=len(text_features))
+        agreed = shares[index] >= agreement
+        index, *others = (column[agreed] for column in (index, *others))
+    if not len(index):
+        raise ValueError(
+            f"scene {scene.name} must have labels that agree, got none: mirrored and agreement "
+            "left all of them out"
+        )
+    index, views, labels, confidence = (column.numpy() for column in (index, *others))
     return ImageLabels(index, views, labels, confidence, np.asarray(sets), means.compute().numpy())
 
 

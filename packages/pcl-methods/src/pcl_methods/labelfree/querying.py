@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from pcl_data import Scene
-from pcl_data.colormaps import quantity_colors, scene_layers
+from pcl_data.colormaps import Layer, quantity_colors, scene_layers
 from pcl_data.export import write_html, write_ply
 from pcl_data.rendering import render_points, write_png
 
 
 def write_query(out: Path, scene: Scene, phrase: str, found: np.ndarray) -> list[Path]:
-    """Write `NAME.ply` with the relevance of each point, a picture, and a page to turn.
+    """Write `NAME.ply` with the relevance of each point, a picture, and a page to turn and click.
 
     Args:
         out: folder; it exists.
@@ -26,9 +26,9 @@ def write_query(out: Path, scene: Scene, phrase: str, found: np.ndarray) -> list
     colors = quantity_colors(found, low=0.0, high=1.0)
     write_ply(files[0], scene.points, colors=colors, confidence=found, origin=scene.origin)
     write_png(render_points(scene.points, colors, normals=scene.normals), files[1])
-    layers = {phrase: colors}
-    layers |= {name: layer.colors for name, layer in scene_layers(scene).items()}
-    write_html(files[2], scene.points, layers, title=f"{phrase} in {scene.name}")
+    layers = {f"relevance of {phrase}": Layer(colors, values=found)} | scene_layers(scene)
+    title = f"{phrase} in {scene.name}"
+    write_html(files[2], scene.points, layers, title=title, origin=scene.origin)
     return files
 
 
