@@ -66,7 +66,7 @@ def similarity_smoothing(
         >>> import torch
         >>> similarity = torch.tensor([[1.0, 0.5, 0.5], [0.5, 1.0, 0.0], [0.5, 0.0, 1.0]])
         >>> similarity_smoothing(similarity, torch.tensor([900, 900, 1]))[0]
-        tensor([0.2741, 0.2740, 0.4519], dtype=torch.float64)
+        tensor([0.2741, 0.2741, 0.4519], dtype=torch.float64)
     """
     check_n_classes(len(similarity))
     if not (gamma >= 0 and math.isfinite(gamma)):

@@ -75,14 +75,12 @@ def correct_pseudo_labels(
     if head == "softmax":
         check_row_sums(1, 1, probabilities=probabilities)
     given = at_least_single(probabilities).clamp(0, 1)
-    is_shifted = torch.ones_like(given, dtype=torch.bool)
-    if support is not None:
-        is_shifted = given > support
+    is_foreground = torch.ones(n_classes, dtype=torch.bool, device=given.device)
     if background is not None:
-        is_shifted[:, background] = False
+        is_foreground[background] = False
+    is_shifted = is_foreground if support is None else is_foreground & (given > support)
     corrected = (given + strength * error.to(given) * is_shifted).clamp(min=0)
     if head == "softmax":
-        is_foreground = torch.arange(n_classes, device=given.device) != background
         corrected = _rescaled(corrected, given, is_foreground)
     return corrected.clamp(max=1).to(probabilities.dtype)
 
