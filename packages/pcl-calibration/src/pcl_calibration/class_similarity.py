@@ -161,6 +161,4 @@ def class_similarity(prototypes: Float[Tensor, "c d"]) -> Float[Tensor, "c c"]:
     check_finite(prototypes=prototypes)
     lengths = prototypes.double().norm(dim=1, keepdim=True)
     directions = prototypes.double() / lengths.where(lengths > 0, 1)
-    with torch.autocast(prototypes.device.type, enabled=False):
-        cosines = (directions @ directions.T).clamp(-1, 1)
-    return cosines.fill_diagonal_(1)
+    return (directions @ directions.T).clamp(-1, 1).fill_diagonal_(1)

@@ -51,8 +51,8 @@ def soft_target_loss(
     Raises:
         ValueError: if there are too few classes (2 for softmax, 1 for sigmoid), head is none,
             classes are given for softmax or empty, or (on a CPU) not distinct or not in [0, c), a
-            logit is not finite, a target outside [0, 1] or a row of softmax targets does not sum
-            to one.
+            logit that is looked at is not finite, such a target is outside [0, 1] or a row of
+            softmax targets does not sum to one.
 
     Example:
         >>> import torch
@@ -61,9 +61,15 @@ def soft_target_loss(
         >>> soft_target_loss(torch.zeros(1, 4), torch.eye(4)[:1], head="sigmoid")  # 4 log 2
         tensor(2.7726)
     """
-    _check(logits, targets, head, classes)
+    n_classes = logits.shape[1]
+    check_head(head, n_classes)
     if classes is not None:
+        _check_classes(classes, head, n_classes)
         logits, targets = logits[:, classes], targets[:, classes]
+    check_finite(logits=logits)
+    check_range(0, 1, targets=targets)
+    if head == "softmax":
+        check_row_sums(1, 1, targets=targets)
     n_rows = max(len(logits), 1)
     with torch.autocast(logits.device.type, enabled=False):
         logits = at_least_single(logits)
@@ -119,17 +125,9 @@ def federated_classes(
     return torch.cat([present, drawn]).sort().values
 
 
-def _check(logits: Tensor, targets: Tensor, head: str, classes: Tensor | None) -> None:
-    n_classes = logits.shape[1]
-    check_head(head, n_classes)
-    check_finite(logits=logits)
-    check_range(0, 1, targets=targets)
+def _check_classes(classes: Int[Tensor, " k"], head: str, n_classes: int) -> None:
     if head == "softmax":
-        check_row_sums(1, 1, targets=targets)
-    if classes is None:
-        return
-    if head == "softmax":
-        raise ValueError("classes must be None for a softmax head, got classes")
+        raise ValueError(f"classes must be None for a softmax head, got {len(classes)}")
     if len(classes) == 0:
         raise ValueError("classes must hold at least one class, got none")
     check_ids(0, n_classes, classes=classes)
