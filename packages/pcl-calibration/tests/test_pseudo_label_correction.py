@@ -115,8 +115,11 @@ def test_rounding_beyond_one_is_clipped():
     for head in ("sigmoid", "softmax"):
         corrected = correct_pseudo_labels(probabilities, torch.zeros(2), head=head)
         assert corrected.tolist() == [[1.0, 0.0]]
-        background = correct_pseudo_labels(probabilities, torch.ones(2), head=head, background=0)
-        assert background[0, 0] == 1.0
+    # A background of more than one leaves no negative mass to share, and what stays is clipped too.
+    shared = correct_pseudo_labels(probabilities, torch.ones(2), head="softmax", background=0)
+    assert shared.tolist() == [[1.0, 0.0]]
+    stays = correct_pseudo_labels(probabilities, -torch.ones(2), head="softmax")
+    assert stays.tolist() == [[1.0, 0.0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16, torch.float, torch.double])

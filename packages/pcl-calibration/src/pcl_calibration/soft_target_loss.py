@@ -71,13 +71,12 @@ def soft_target_loss(
     if head == "softmax":
         check_row_sums(1, 1, targets=targets)
     n_rows = max(len(logits), 1)
-    with torch.autocast(logits.device.type, enabled=False):
-        logits = at_least_single(logits)
-        targets = targets.to(logits)
-        if head == "softmax":
-            return functional.cross_entropy(logits, targets, reduction="sum") / n_rows
-        loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-        return loss / n_rows
+    logits = at_least_single(logits)
+    targets = targets.to(logits)
+    if head == "softmax":
+        return functional.cross_entropy(logits, targets, reduction="sum") / n_rows
+    loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return loss / n_rows
 
 
 @checked
