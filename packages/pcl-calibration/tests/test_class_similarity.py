@@ -110,6 +110,12 @@ def test_similarity_is_the_cosine(seed):
             assert similarity[i, j].item() == pytest.approx(cosine, abs=1e-14)
 
 
+def test_cosines_of_parallel_prototypes_do_not_exceed_one():
+    directions = torch.randn(2, 300, 7, generator=torch.Generator().manual_seed(0)).double()
+    prototypes = torch.cat([directions[0], directions[0] * directions[1, :, :1].abs()])
+    assert class_similarity(prototypes).max() == 1  # rounding gives more
+
+
 @given(st.integers(0, 10_000), st.floats(1e-30, 1e30))
 def test_length_does_not_matter_and_bounds_hold(seed, scale):
     base = torch.randn(1, 3, generator=torch.Generator().manual_seed(seed))

@@ -36,7 +36,7 @@ def check_row_sums(low: int, high: int, **matrices: Tensor) -> None:
     """
     for name, values in matrices.items():
         if values.device.type == "cpu" and values.numel():
-            sums = at_least_single(values.detach()).sum(dim=1)
+            sums = values.detach().sum(dim=1)
             excess = (sums - sums.clamp(low, high)).abs()
             if not excess.max() <= _slack(values):
                 wanted = f"{high}" if low == high else f"between {low} and {high}"
