@@ -6,7 +6,7 @@ the confidence, never the samples: the errors of `calibration_error` and the dia
 `reliability_diagram` are read from it afterwards, at any number of bins that divides the fine one.
 """
 
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -199,15 +199,6 @@ class ClassCalibrationError(StreamingSums):
         _check_divides(n_bins, self.counts.shape[1])
         tables = (self.counts, self.correct, self.confidences)
         return CalibrationBins(*(t.unflatten(1, (n_bins, -1)).sum(dim=2) for t in tables))
-
-    def merge(self, other: Self) -> Self:
-        """This table, with the samples of the other added: those of another part of the data.
-
-        Raises:
-            TypeError: if other is no such table.
-            ValueError: if it has other classes, bins or fine bins.
-        """
-        return super().merge(other)
 
     def _check_classes(self, probabilities: Tensor) -> None:
         if probabilities.shape[1] != self.n_classes:

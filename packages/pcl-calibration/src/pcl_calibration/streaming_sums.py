@@ -5,10 +5,12 @@ with them, and the sums of two parts are the sums of the whole.
 """
 
 import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+S = TypeVar("S", bound="StreamingSums")
 
 
 class StreamingSums:
@@ -21,7 +23,7 @@ class StreamingSums:
     _sums: ClassVar[tuple[str, ...]]
     _settings: ClassVar[tuple[str, ...]] = ()
 
-    def merge(self, other: Self) -> Self:
+    def merge(self: S, other: S) -> S:
         """This object, with the samples of the other added: those of another part of the data.
 
         Raises:
@@ -33,7 +35,7 @@ class StreamingSums:
             raise TypeError(f"other must be of class {wanted}, got {type(other).__name__}")
         return self._add("other", other.state_dict())
 
-    def summed_over_processes(self) -> Self:
+    def summed_over_processes(self: S) -> S:
         """A new object with the samples of all processes, the same in each of them.
 
         Every process of torch.distributed must call this; without it, the samples are the own
@@ -69,7 +71,7 @@ class StreamingSums:
         for name in self._sums:
             getattr(self, name).copy_(state[name])
 
-    def _add(self, owner: str, state: dict[str, Tensor]) -> Self:
+    def _add(self: S, owner: str, state: dict[str, Tensor]) -> S:
         self._check(owner, state)
         for name in self._sums:
             getattr(self, name).add_(state[name])
