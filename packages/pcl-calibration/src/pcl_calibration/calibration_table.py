@@ -21,7 +21,7 @@ from pcl_calibration.predictions import (
 )
 from pcl_calibration.streaming_sums import StreamingSums
 
-# 2^4 3^2 5^2: 10, 12, 15, 16, 18, 20, 24, 25, 30, 36, 40, 45, 48, 50, 60, 75, 80, 90, 100 divide it.
+# 2^4 3^2 5^2: 10, 12, 15, 16, 18, 20, 24, 25, 30, 36, 40, 45, 48, 50, 60, 75, 90, 100 divide it.
 N_FINE_BINS = 3600
 
 

@@ -7,6 +7,7 @@ with them, and the sums of two parts are the sums of the whole.
 import copy
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 
@@ -58,7 +59,9 @@ class StreamingSums:
     def state_dict(self) -> dict[str, Tensor]:
         """A copy of the sums and of the settings, on a CPU."""
         sums = {name: getattr(self, name).clone() for name in self._sums}
-        return sums | {name: torch.tensor(getattr(self, name)) for name in self._settings}
+        # Through numpy, which keeps the precision of a Python float.
+        settings = {name: np.asarray(getattr(self, name)) for name in self._settings}
+        return sums | {name: torch.from_numpy(value) for name, value in settings.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Replace the sums by those of a `state_dict`.
