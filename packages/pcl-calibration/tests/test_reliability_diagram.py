@@ -50,7 +50,7 @@ def test_a_figure_has_a_panel_of_each_class_and_needs_no_display(tmp_path):
     figure = draw_reliability(a_table(), 5, [0, 1, 2], names=["wall", "lamp", "sofa"])
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
-        "wall: n 4\nECE 0.594, signed -0.469",  # (3 (7/8 - 1/3) + 1 (1/4 - 0)) / 4 in bins
+        "wall: n 4\nECE 0.594, signed -0.469",  # bins of 1/4, 3/4 and two: (1/4 + 1/4 + 15/8) / 4
         "lamp: n 2\nECE 0.625, signed +0.625",
         "sofa: no samples",
     ]

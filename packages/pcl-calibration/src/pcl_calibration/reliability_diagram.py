@@ -78,7 +78,7 @@ def draw_reliability(
     """A matplotlib figure with a panel for each class asked for, or one for all of them.
 
     Bars are the accuracy of a bin, what lies between them and the mean confidence is hatched (red
-    if the model is overconfident, blue if underconfident), and the grey steps are the share of the
+    if the model is overconfident, blue if underconfident), and the black steps are the share of the
     samples. Each panel tells the number of samples, the expected calibration error and the signed
     one. Nothing global is touched and no display is needed: `figure.savefig(path)`.
 
