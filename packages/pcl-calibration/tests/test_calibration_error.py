@@ -1,6 +1,7 @@
 """Tests of pcl_calibration.calibration_error."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_the_signed_error_is_within_the_class_wise_one(samples):
 def test_finer_bins_never_lower_the_expected_error(samples):
     table = table_of(samples)
     errors = [expected_calibration_error(table, n_bins) for n_bins in (1, 2, 4, 8, 16)]
-    assert all(a <= b + 1e-12 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(a <= b + 1e-12 for a, b in pairwise(errors))
 
 
 @pytest.mark.parametrize("read", [expected_calibration_error, adaptive_calibration_error])
