@@ -10,8 +10,8 @@ of memory rose above the inputs:
 
 torchmetrics keeps the confidence and correctness of every point. netcal has no updates: it is given
 what it needs least of, confidences and correctness of all points, collected here. torchmetrics puts
-a confidence of exactly one into a bin of its own; the rows have none. It sums in single precision, which
-rounds where points are many: values are compared at few of them first.
+a confidence of exactly one into a bin of its own; the rows have none. It sums in single precision,
+which rounds where points are many: values are compared at few of them first.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -80,6 +81,14 @@ def peak_bytes() -> int:
     return peak if platform.system() == "Darwin" else 1024 * peak
 
 
+def resident_bytes() -> int:
+    """Memory held now, on Linux; the peak so far elsewhere."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return peak_bytes()
+    return int(statm.read_text().split()[1]) * resource.getpagesize()
+
+
 def run(library: str, n_points: int, batch: int) -> dict[str, float]:
     torch.set_num_threads(1)
     update, compute = {
@@ -89,7 +98,7 @@ def run(library: str, n_points: int, batch: int) -> dict[str, float]:
         LIBRARIES[3]: of_netcal,
     }[library]()
     given = batches(n_points, batch)
-    before, wall, processor = peak_bytes(), time.perf_counter(), time.process_time()
+    before, wall, processor = resident_bytes(), time.perf_counter(), time.process_time()
     for probabilities, labels in given:
         update(probabilities, labels)
     value = compute()
