@@ -174,3 +174,25 @@ def test_bins_that_cannot_be_read_are_refused():
             read(table, 7)
     with pytest.raises(ValueError, match="n_bins must be at least 1, got 0"):
         adaptive_calibration_error(table, 0)
+
+
+@pytest.mark.real
+def test_errors_of_a_published_network_are_those_of_its_points(real_data):
+    room = np.load(real_data / "s3dis" / "Area_6_office_1.npz")
+    predicted, confidence = room["pred_pointnet"].astype(np.int64), room["conf_pointnet"]
+    correct = predicted == room["label"]
+    table = ClassCalibrationError(13)
+    table.update_matches(*(torch.from_numpy(v) for v in (predicted, confidence, correct)))
+    confidence = confidence.astype(np.float64)
+    in_bin = np.minimum((confidence * 15).astype(int), 14)
+    gaps = np.bincount(in_bin, correct - confidence, 15)
+    ece = np.abs(gaps).sum() / len(correct)
+    assert expected_calibration_error(table, 15) == pytest.approx(ece, abs=1e-9)
+    by_confidence = np.argsort(confidence, kind="stable")
+    adaptive = sum(
+        abs((correct[of_bin] - confidence[of_bin]).sum()) / len(correct)
+        for of_bin in np.array_split(by_confidence, 15)
+    )
+    # Points of equal confidence, of half precision, lie on both sides of a border.
+    assert adaptive_calibration_error(table, 15) == pytest.approx(adaptive, abs=1e-3)
+    assert smooth_calibration_error(table) == pytest.approx(ece, abs=5e-3)

@@ -178,7 +178,10 @@ def test_gradients_are_not_kept():
     probabilities, labels = predictions_of(10, 5)
     table = ClassCalibrationError(5)
     table.update(probabilities.requires_grad_(), labels)
+    confidence, iou = (torch.tensor([0.5], requires_grad=True) for _ in range(2))
+    table.update_overlaps(torch.tensor([0]), confidence, iou)
     assert not table.confidences.requires_grad
+    assert not table.correct.requires_grad
 
 
 def test_a_class_without_samples_has_no_error():

@@ -99,8 +99,9 @@ def test_nothing_has_no_score_and_the_input_stays(kind):
     score = kind(2)
     score.update(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64))
     assert math.isnan(score.compute())
-    rows = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    rows = torch.tensor([[1.0, 0.0]], dtype=torch.float64, requires_grad=True)
     score.update(rows, torch.tensor([0]))
+    assert not score.scores.requires_grad
     assert rows.tolist() == [[1.0, 0.0]]
     assert score.per_class().tolist()[0] == 0.0
     assert math.isnan(score.per_class().tolist()[1])

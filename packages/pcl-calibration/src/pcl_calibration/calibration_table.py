@@ -94,7 +94,6 @@ class ClassCalibrationError(StreamingSums):
         return len(self.counts)
 
     @checked
-    @torch.no_grad()
     def update(self, probabilities: Float[Tensor, "n c"], labels: Int[Tensor, " n"]) -> None:
         """Count each row as a sample of its likeliest class, the first one of equals.
 
@@ -114,7 +113,6 @@ class ClassCalibrationError(StreamingSums):
             self._count(predicted, confidence, predicted == of_rows)
 
     @checked
-    @torch.no_grad()
     def update_every_class(
         self, probabilities: Float[Tensor, "n c"], labels: Int[Tensor, " n"]
     ) -> None:
@@ -130,7 +128,6 @@ class ClassCalibrationError(StreamingSums):
             self._count(classes.expand_as(rows).flatten(), rows.flatten(), correct.flatten())
 
     @checked
-    @torch.no_grad()
     def update_matches(
         self,
         labels_predicted: Int[Tensor, " n"],
@@ -150,7 +147,6 @@ class ClassCalibrationError(StreamingSums):
         self._count_checked(labels_predicted, confidence, correct)
 
     @checked
-    @torch.no_grad()
     def update_overlaps(
         self,
         labels_predicted: Int[Tensor, " n"],
@@ -214,11 +210,11 @@ class ClassCalibrationError(StreamingSums):
     def _count(self, labels: Tensor, confidence: Tensor, correct: Tensor) -> None:
         """Add samples to their cells, in place: a small batch does not cost a large table."""
         n_fine_bins = self.counts.shape[1]
-        confidence = confidence.cpu().double()
+        confidence = confidence.detach().cpu().double()
         fine_bins = (confidence * n_fine_bins).long().clamp_(max=n_fine_bins - 1)
         cells = fine_bins.add_(labels.cpu(), alpha=n_fine_bins)
         self.counts.view(-1).scatter_add_(0, cells, torch.ones_like(cells))
-        self.correct.view(-1).scatter_add_(0, cells, correct.cpu().double())
+        self.correct.view(-1).scatter_add_(0, cells, correct.detach().cpu().double())
         self.confidences.view(-1).scatter_add_(0, cells, confidence)
 
 

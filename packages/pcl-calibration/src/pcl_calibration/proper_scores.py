@@ -31,7 +31,6 @@ class _MeanScore(StreamingSums):
         self.scores = torch.zeros(n_classes, dtype=torch.float64)
 
     @checked
-    @torch.no_grad()
     def update(self, probabilities: Float[Tensor, "n c"], labels: Int[Tensor, " n"]) -> None:
         """Add rows of a softmax and their true classes, -1 = ignored; a refused batch adds nothing.
 
