@@ -64,7 +64,7 @@ def check_fractions(**fractions: Tensor) -> None:
     """
     for name, values in fractions.items():
         if values.numel():
-            low, high = (float(value) for value in values.aminmax())  # NaN if there is one
+            low, high = (float(value) for value in values.detach().aminmax())  # NaN if one is
             if not (low >= 0 and high <= 1 + 4 * torch.finfo(values.dtype).eps):
                 raise ValueError(f"{name} must lie in [0, 1], got [{low:g}, {high:g}]")
 
