@@ -21,8 +21,8 @@ class Calibrator:
     """A map of logits to probabilities, fitted to labels as an estimator of scikit-learn is.
 
     A subclass has `fit`, `transform` and `_log_probabilities`. Parameters minimise the mean
-    negative log-likelihood of the labels by L-BFGS-B (Zhu et al., TOMS 1997) in float64, from a
-    fixed start: equal data give equal parameters.
+    negative log-likelihood of the labels by L-BFGS-B (Zhu et al., TOMS 1997) in float64, from
+    fixed starts: equal data give equal parameters.
 
     Attributes:
         parameters_: (p,) float64, all that the fit found, as the optimiser sees it.
@@ -45,13 +45,13 @@ class Calibrator:
 
     def _fit(
         self,
-        start: Sequence[float],
+        starts: Sequence[Sequence[float]],
         bounds: Sequence[tuple[float | None, float | None]],
         logits: Float[Tensor, "n c"],
         labels: Int[Tensor, " n"],
         *of_rows: Tensor,
     ) -> None:
-        """Set the parameters of least negative log-likelihood, and the report."""
+        """Set the parameters of least negative log-likelihood from any start, and the report."""
         check_labeled(logits, labels)
         is_labeled = labels >= 0
         with torch.inference_mode(False), torch.enable_grad():
@@ -62,7 +62,8 @@ class Calibrator:
                 log_probabilities = self._log_probabilities(parameters, logits, *of_rows)
                 return functional.nll_loss(log_probabilities, labels)
 
-            self.parameters_ = _minimize(loss, start, bounds, logits.device)
+            found = [_minimize(loss, start, bounds, logits.device) for start in starts]
+        self.parameters_ = min(found, key=lambda parameters: loss(parameters).item())
         before = logits.log_softmax(dim=1)
         after = self._log_probabilities(self.parameters_, logits, *of_rows)
         self.accuracy_before_, self.nll_before_ = _report(before, labels)

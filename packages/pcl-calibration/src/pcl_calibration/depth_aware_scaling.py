@@ -77,7 +77,7 @@ class DepthAwareScaling(Calibrator):
         self.depth_range_ = (low.item(), high.item())
         (one,) = TemperatureScaling().fit(logits, labels).parameters_.tolist()
         bounds = [LOG_TEMPERATURE] * 3
-        self._fit([one, one, 0.0], bounds, logits, labels, *self._of_rows(logits, depth))
+        self._fit([[one, one, 0.0]], bounds, logits, labels, *self._of_rows(logits, depth))
         return self
 
     @checked

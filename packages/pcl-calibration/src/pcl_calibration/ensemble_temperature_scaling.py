@@ -29,9 +29,11 @@ class EnsembleTemperatureScaling(Calibrator):
     cannot say: that even the surest rows are wrong at times. (Networks that keep the order, Rahimi
     et al., NeurIPS 2020, say more and need a training of their own.)
 
-    The published program fits T alone and then w. Here T and w are fitted together, from the best
-    T alone: the likelihood is never below that of `TemperatureScaling`. Log-probabilities serve as
-    logits; bound probabilities away from zero first.
+    The published program fits T alone and then w. Here T and w are fitted together, so that a
+    uniform part can go with a lower T. That has several local minima: the better of two is kept,
+    found from the best T alone, which makes the likelihood never lower than `TemperatureScaling`
+    does, and from a quarter of it mixed evenly. Log-probabilities serve as logits; bound
+    probabilities away from zero first.
 
     Attributes:
         temperature_: the temperature T.
@@ -62,10 +64,13 @@ class EnsembleTemperatureScaling(Calibrator):
             ValueError: if there are fewer than two classes, no label but -1, a label that is
                 neither -1 nor a class, or logits that are not finite.
         """
-        start = TemperatureScaling().fit(logits, labels).parameters_.tolist()
-        start += [1.0, LEAST_SHARE, LEAST_SHARE]
-        bounds = [LOG_TEMPERATURE, *[(LEAST_SHARE, None)] * 3]
-        self._fit(start, bounds, logits, labels)
+        (one,) = TemperatureScaling().fit(logits, labels).parameters_.tolist()
+        low, high = LOG_TEMPERATURE
+        starts = [
+            [one, 1.0, LEAST_SHARE, LEAST_SHARE],
+            [max(low, one - math.log(4)), 1.0, 1.0, 1.0],
+        ]
+        self._fit(starts, [(low, high), *[(LEAST_SHARE, None)] * 3], logits, labels)
         return self
 
     @checked

@@ -49,7 +49,7 @@ class TemperatureScaling(Calibrator):
             ValueError: if there are fewer than two classes, no label but -1, a label that is
                 neither -1 nor a class, or logits that are not finite.
         """
-        self._fit([0.0], [LOG_TEMPERATURE], logits, labels)
+        self._fit([[0.0]], [LOG_TEMPERATURE], logits, labels)
         return self
 
     @checked

@@ -58,7 +58,7 @@ class VectorScaling(Calibrator):
             absent = (counts == 0).nonzero()[:, 0].tolist()
             raise ValueError(f"labels must hold every class, got none of {absent}")
         start = [1.0] * n_classes + [0.0] * n_classes
-        self._fit(start, [(None, None)] * len(start), logits, labels)
+        self._fit([start], [(None, None)] * len(start), logits, labels)
         return self
 
     @checked
