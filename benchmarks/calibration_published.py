@@ -47,9 +47,9 @@ to the other classes, or to the accuracy, cannot be seen here. Confidences are s
 precision, where those above 1 - 2^-12 became 1: they count as 1 - 2^-12. There is no sensor in
 these rooms, so no `DepthAwareScaling`.
 
-*ECE* is the expected calibration error of 15 bins, all points pooled; *signed error* of a class is
-accuracy minus confidence of the points predicted to be of it (Porcher et al., 2024, Eq. 4), below 0
-where the model is too sure, and its size is averaged over classes in *class error*. *NLL* (nats) and
+*ECE* is the expected calibration error of 15 bins, all points pooled. The *signed error* of a class
+is accuracy minus confidence of the points predicted to be of it (Porcher et al., 2024, Eq. 4),
+below 0 where the model is too sure; *class error* is its mean size over classes. *NLL* (nats) and
 *Brier* (0 to 2) are of the question whether the prediction is right. Lower is better in all.
 
 `VectorScaling` of these two classes is beta calibration (Kull et al., AISTATS 2017).
