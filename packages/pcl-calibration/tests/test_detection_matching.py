@@ -103,7 +103,9 @@ def test_without_federated_annotation_every_detection_is_kept():
 
 def test_the_objects_of_an_image_verify_their_classes():
     # LVIS: class 0 is there, class 1 is known to be absent, of class 2 nothing is known.
-    found = match([[0.0]] * 3, [0, 1, 2], [0.5] * 3, [0], negative_classes=torch.tensor([1]))
+    found = match(
+        [[0.0]] * 3, [0, 1, 2], [0.5] * 3, [0], negative_classes=torch.tensor([1])
+    )
     assert found.kept.tolist() == [True, True, False]
 
 
