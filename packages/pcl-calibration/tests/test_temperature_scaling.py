@@ -124,7 +124,8 @@ def test_the_probabilities_have_the_type_of_the_logits(dtype):
     probabilities = scaling.transform(logits.to(dtype))
     wanted = (logits.to(dtype).double() / scaling.temperature_).softmax(dim=1)
     assert probabilities.dtype == dtype
-    assert torch.allclose(probabilities.double(), wanted, atol=torch.finfo(dtype).eps)
+    eps = torch.finfo(dtype).eps  # halves are computed in float32 and rounded once: by eps / 4
+    assert (probabilities.double() - wanted).abs().max() < (eps / 3 if eps > 1e-6 else 2 * eps)
 
 
 def test_no_rows_become_no_rows_and_one_row_suffices():
