@@ -64,15 +64,30 @@ def test_rows_are_distinct_and_lengths_do_not_matter(seed, n_queries, n, n_neigh
     found = retrieve_unlabeled(queries, bank, n_neighbors=n_neighbors)
     assert len(set(found.tolist())) == len(found)
     assert min(n, n_neighbors) <= len(found) <= min(n, n_queries * n_neighbors)
-    powers = 2.0 ** torch.arange(-60, -60 + 10 * n, 10)[:, None]  # exact
-    assert torch.equal(
-        retrieve_unlabeled(2.0**-70 * queries, powers * bank, n_neighbors=n_neighbors), found
-    )
+    powers = 2.0 ** torch.arange(-110, -110 + 20 * n, 20)[:, None]  # exact, but not squared
+    far = retrieve_unlabeled(2.0**-100 * queries, powers * bank, n_neighbors=n_neighbors)
+    assert torch.equal(far, found)
+
+
+def test_lengths_do_not_matter_to_lists():
+    queries, bank = rows(5), rows(300, seed=1)
+    found = retrieve_unlabeled(queries, bank, index="ivf", n_probes=3)
+    powers = 2.0 ** (torch.arange(300) % 60)[:, None]
+    assert torch.equal(retrieve_unlabeled(queries, powers * bank, index="ivf", n_probes=3), found)
+
+
+def test_lists_with_less_than_k_rows_give_what_they_have():
+    queries, bank = rows(2), rows(50, seed=1)
+    found = retrieve_unlabeled(queries, bank, n_neighbors=40, index="ivf", n_lists=9, n_probes=1)
+    assert 0 < len(found) < 40
+    assert 0 <= found.min() <= found.max() < 50
 
 
 def test_equally_similar_rows_come_by_number():
     bank = torch.tensor([[0.0, 1.0], [2.0, 0.0], [1.0, 0.0], [4.0, 0.0]])
     assert retrieve_unlabeled(torch.tensor([[1.0, 0.0]]), bank).tolist() == [1, 2, 3, 0]
+    many = retrieve_unlabeled(torch.tensor([[1.0, 0.0]]), bank.repeat(500, 1), n_neighbors=2000)
+    assert many.tolist() == sorted(range(2000), key=lambda row: (row % 4 == 0, row))
 
 
 def test_a_bank_may_be_half_precision_or_a_file(tmp_path):
