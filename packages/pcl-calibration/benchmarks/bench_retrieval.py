@@ -61,7 +61,7 @@ def main() -> None:
     queries = around(kinds[:N_RARE], options.queries, generator)
 
     exact = report("exact", lambda: retrieve_unlabeled(queries, bank))
-    for n_probes in (8, 32, 128):
+    for n_probes in (8, 32):
         report(
             f"ivf, {n_probes} probes",
             lambda n=n_probes: retrieve_unlabeled(queries, bank, index="ivf", n_probes=n),
