@@ -1,7 +1,7 @@
 """How far confidences are from accuracies, class by class, from samples that stream by.
 
 The class-conditional calibration error of Porcher et al., "Better (Pseudo-)Labels for
-Semi-Supervised Instance Segmentation", 2023, Eq. 4. What is kept is a table, classes x fine bins of
+Semi-Supervised Instance Segmentation", 2024, Eq. 4. What is kept is a table, classes x fine bins of
 the confidence, never the samples: the errors of `calibration_error` and the diagrams of
 `reliability_diagram` are read from it afterwards, at any number of bins that divides the fine one.
 """

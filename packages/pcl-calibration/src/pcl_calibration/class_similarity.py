@@ -1,6 +1,6 @@
 """How alike classes are: cosines between the mean embeddings of their instances.
 
-Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2025, sec. 3.1,
+Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2024, sec. 3.1,
 Eq. 1. The paper takes the embeddings from the pretrained backbone, once.
 """
 

@@ -1,6 +1,6 @@
 """Targets that give some of their mass to other classes, above all to similar and to rare ones.
 
-Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2025, sec. 3.1,
+Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2024, sec. 3.1,
 Eq. 2 and 3. A smoothing is a matrix (c, c): row i is what the mass taken from class i turns into.
 Beside that of the paper: the uniform one of Szegedy et al., "Rethinking the Inception
 Architecture", CVPR 2016, sec. 7, and that by confusion of He et al., "Relieving Long-tailed

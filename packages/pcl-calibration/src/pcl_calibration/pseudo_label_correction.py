@@ -1,6 +1,6 @@
 """Soft pseudo-labels shifted by what the teacher is known to get wrong, class by class.
 
-Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2025, sec. 3.2,
+Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2024, sec. 3.2,
 Eq. 5. The error is that of Eq. 4, measured on held-out labeled data.
 """
 

@@ -1,7 +1,7 @@
 """Cross-entropy with soft targets, for softmax heads and for federated sigmoid heads.
 
 The soft targets are those of Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance
-Segmentation", 2025, Eq. 3 and 5. Federated annotations (Gupta et al., "LVIS", CVPR 2019) say of an
+Segmentation", 2024, Eq. 3 and 5. Federated annotations (Gupta et al., "LVIS", CVPR 2019) say of an
 image only for some classes whether they are there; the federated loss of Zhou et al.,
 "Probabilistic two-stage detection", 2021, therefore looks at a few classes a step.
 """
