@@ -6,17 +6,15 @@ Writes `results/calibration_published.md`.
 """
 
 import argparse
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from pages import head, how_it_was_made, line
+from records import RESULTS
 from torch import Tensor
 
 from pcl_calibration.calibration_error import expected_calibration_error
@@ -27,7 +25,6 @@ from pcl_calibration.temperature_scaling import TemperatureScaling
 from pcl_calibration.vector_scaling import VectorScaling
 from pcl_data import S3DIS13
 
-RESULTS = Path(__file__).parent / "results"
 SPLITS = (0, 1, 2)
 N_BINS = 15
 # Float16 has steps of 2^-11 below one: what it rounds to one is at least this.
@@ -155,14 +152,6 @@ def measure(rooms: list[Points]) -> dict[str, list[Score]]:
     return scores
 
 
-def line(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def head(*cells: str) -> list[str]:
-    return [line(*cells), "|" + "---|" * len(cells)]
-
-
 def spread(values: list[float], digits: int) -> str:
     """Mean, least and greatest over splits."""
     mean, low, high = np.mean(values), min(values), max(values)
@@ -189,13 +178,6 @@ def class_table(scores: dict[str, list[Score]], rooms: list[Points]) -> Iterable
         yield line(name, f"{count:,}", *(f"{error:+.3f}" for error in errors))
 
 
-def how_it_was_made() -> Iterable[str]:
-    words = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    yield "- `OMP_NUM_THREADS=1 python benchmarks/calibration_published.py --data DATA`  "
-    yield f"  commit {commit}, {date.today()}, {platform.machine()}, {os.cpu_count()} cores"
-
-
 def page(rooms: list[Points]) -> Iterable[str]:
     yield from ABOUT.splitlines()
     points = together(rooms)
@@ -209,8 +191,7 @@ def page(rooms: list[Points]) -> Iterable[str]:
     yield from ["", "## Signed error of each class", ""]
     yield from ["Mean over the splits in which the class is predicted in a held-out room.", ""]
     yield from class_table(scores, rooms)
-    yield from ["", "## How it was made", ""]
-    yield from how_it_was_made()
+    yield from ["", *how_it_was_made("calibration_published.py --data DATA")]
 
 
 def main() -> None:
