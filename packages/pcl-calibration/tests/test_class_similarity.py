@@ -1,6 +1,7 @@
 """Tests of pcl_calibration.class_similarity."""
 
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -8,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from pcl_calibration import class_similarity as module
 from pcl_calibration.class_similarity import ClassPrototypes, class_prototypes, class_similarity
 
 
@@ -54,7 +54,7 @@ def test_batches_order_and_merges_change_rounding_only(seed, sizes):
 def test_more_rows_than_are_copied_at_once(monkeypatch):
     embeddings, labels = instances(0, 11)
     expected = class_prototypes(embeddings, labels, 4)
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(import_module("pcl_calibration.class_similarity"), "ROWS_AT_ONCE", 3)
     assert torch.equal(class_prototypes(embeddings, labels, 4), expected)
 
 
