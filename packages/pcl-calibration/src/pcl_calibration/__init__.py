@@ -1,4 +1,4 @@
-"""Calibration by class: errors of streams, calibrators, smoothed labels, corrected pseudo-labels."""
+"""Calibration by class: errors of streams, calibrators, smoothed and corrected labels."""
 
 from pcl_calibration.__about__ import __version__
 from pcl_calibration.calibration_error import (

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.fft import dct, idct
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from torch import Tensor
 
 from pcl_calibration.calibration_table import CalibrationBins, ClassCalibrationError
@@ -122,7 +122,9 @@ def smooth_calibration_error(table: ClassCalibrationError) -> float:
         >>> import torch
         >>> table = ClassCalibrationError(1)
         >>> confidence = torch.full((8,), 0.75)
-        >>> table.update_matches(torch.zeros(8, dtype=torch.int64), confidence, confidence > 0)
+        >>> table.update_matches(
+        ...     torch.zeros(8, dtype=torch.int64), confidence, confidence > 0
+        ... )
         >>> round(smooth_calibration_error(table), 3)
         0.25
     """
@@ -136,7 +138,8 @@ def smooth_calibration_error(table: ClassCalibrationError) -> float:
         kernel = np.exp(-((deviation * frequencies) ** 2) / 2)
         return float(np.abs(idct(transformed * kernel)).sum()) - deviation
 
-    return float(brentq(excess, 0.0, 2.0, xtol=1e-9))  # at most 1, where rounding may lift it
+    # It is at most 1, where rounding may lift it.
+    return float(root_scalar(excess, bracket=(0.0, 2.0), method="brentq", xtol=1e-9).root)
 
 
 def _distance(bins: CalibrationBins) -> Tensor:

@@ -55,17 +55,17 @@ class Calibrator:
         check_labeled(logits, labels)
         is_labeled = labels >= 0
         with torch.inference_mode(False), torch.enable_grad():
-            logits, *of_rows = (rows.detach()[is_labeled] for rows in (logits, *of_rows))
-            logits, labels = logits.double(), labels[is_labeled].long()
+            logits, labels = logits.detach()[is_labeled].double(), labels[is_labeled].long()
+            of_labeled = [rows.detach()[is_labeled] for rows in of_rows]
 
             def loss(parameters: Tensor) -> Tensor:
-                log_probabilities = self._log_probabilities(parameters, logits, *of_rows)
+                log_probabilities = self._log_probabilities(parameters, logits, *of_labeled)
                 return functional.nll_loss(log_probabilities, labels)
 
             found = [_minimize(loss, start, bounds, logits.device) for start in starts]
         self.parameters_ = min(found, key=lambda parameters: loss(parameters).item())
         before = logits.log_softmax(dim=1)
-        after = self._log_probabilities(self.parameters_, logits, *of_rows)
+        after = self._log_probabilities(self.parameters_, logits, *of_labeled)
         self.accuracy_before_, self.nll_before_ = _report(before, labels)
         self.accuracy_after_, self.nll_after_ = _report(after, labels)
 

@@ -123,7 +123,9 @@ def class_prototypes(
 
     Example:
         >>> import torch
-        >>> class_prototypes(torch.tensor([[1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1]), 2)
+        >>> class_prototypes(
+        ...     torch.tensor([[1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1]), 2
+        ... )
         tensor([[2.],
                 [7.]], dtype=torch.float64)
     """

@@ -140,7 +140,8 @@ def _greedy(iou: Tensor, confidence: Tensor) -> Tensor:
     free = iou.detach().cpu().double().numpy().copy()
     matched = np.zeros(len(free))
     by_score = np.argsort(-confidence.detach().cpu().double().numpy(), kind="stable")
-    for row in by_score[free.any(axis=1)[by_score]]:
+    has_match = np.asarray(free.any(axis=1))
+    for row in by_score[has_match[by_score]]:
         column = free[row].argmax()
         matched[row] = free[row, column]
         free[:, column] = 0

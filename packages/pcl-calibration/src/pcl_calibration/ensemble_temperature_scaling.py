@@ -41,7 +41,9 @@ class EnsembleTemperatureScaling(Calibrator):
 
     Example:
         >>> import torch
-        >>> from pcl_calibration.ensemble_temperature_scaling import EnsembleTemperatureScaling
+        >>> from pcl_calibration.ensemble_temperature_scaling import (
+        ...     EnsembleTemperatureScaling,
+        ... )
         >>> logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
         >>> scaling = EnsembleTemperatureScaling().fit(logits, torch.tensor([0, 0, 1, 1]))
         >>> scaling.transform(logits)[0]

@@ -62,10 +62,14 @@ def correct_pseudo_labels(
 
     Example:
         >>> import torch
-        >>> error = torch.tensor([-0.25, 0.25, 0.0])  # overconfident, underconfident, calibrated
+        >>> error = torch.tensor(
+        ...     [-0.25, 0.25, 0.0]
+        ... )  # overconfident, underconfident, calibrated
         >>> correct_pseudo_labels(torch.tensor([[0.75, 0.0, 0.25]]), error, strength=1)
         tensor([[0.5000, 0.2500, 0.2500]])
-        >>> correct_pseudo_labels(torch.tensor([[0.75, 0.0, 0.25]]), error, strength=1, support=0.1)
+        >>> correct_pseudo_labels(
+        ...     torch.tensor([[0.75, 0.0, 0.25]]), error, strength=1, support=0.1
+        ... )
         tensor([[0.5000, 0.0000, 0.2500]])
     """
     n_classes = probabilities.shape[1]

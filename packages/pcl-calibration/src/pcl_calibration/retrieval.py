@@ -7,7 +7,7 @@ each once, join the training set without labels. Search in lists is that of fais
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -140,7 +140,9 @@ def _search_lists(
     n_lists = round(len(searched) ** 0.5) if n_lists is None else n_lists
     if n_lists > len(searched):
         raise ValueError(f"n_lists must be at most the {len(searched)} rows, got {n_lists}")
-    lists = faiss.index_factory(bank.shape[1], f"IVF{n_lists},Flat", faiss.METRIC_INNER_PRODUCT)
+    lists: Any = faiss.index_factory(
+        bank.shape[1], f"IVF{n_lists},Flat", faiss.METRIC_INNER_PRODUCT
+    )
     lists.cp.min_points_per_centroid = 1
     drawn = torch.randperm(len(searched), generator=torch.Generator().manual_seed(0))
     drawn = searched[drawn[: TRAINING_ROWS * n_lists].sort().values].to(bank.device)

@@ -29,7 +29,9 @@ class VectorScaling(Calibrator):
     Example:
         >>> import torch
         >>> from pcl_calibration.vector_scaling import VectorScaling
-        >>> logits = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> logits = torch.tensor(
+        ...     [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+        ... )
         >>> scaling = VectorScaling().fit(logits, torch.tensor([0, 1, 1, 0, 1]))
         >>> scaling.transform(logits[2:4])
         tensor([[0.3333, 0.6667],
