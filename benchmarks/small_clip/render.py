@@ -1,6 +1,6 @@
 """Views of generated rooms and streets, as shards on disk.
 
-    python benchmarks/small_clip/render.py --out SHARDS --rooms 400 --streets 60 --workers 2
+    python benchmarks/small_clip/render.py --out SHARDS --workers 2
 
 A shard is one room or street: `KIND-SEED-NUMBER.npy`, uint8 (views, height, width, 6), the colours
 of each pixel, and the maps of `mentions.mentions`. Shards that are there are not made again. Worlds
@@ -113,8 +113,8 @@ def _write(folder: Path, world: str, seed: int, n_views: int, index: int) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rooms", type=int, default=400)
-    parser.add_argument("--streets", type=int, default=60)
+    parser.add_argument("--rooms", type=int, default=600)
+    parser.add_argument("--streets", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()

@@ -1,13 +1,15 @@
 """Train the small CLIP from crops and captions alone.
 
-    python benchmarks/small_clip/train.py --shards SHARDS --out RUN  # and settings, as steps=9000
+    python benchmarks/small_clip/train.py --shards SHARDS --out RUN  # and settings, as steps=2000
     python benchmarks/small_clip/train.py --out RUN --resume         # goes on, exactly
     python benchmarks/small_clip/train.py --out RUN --export FOLDER  # of the newest checkpoint
 
 The loss is that of Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", ICML 2021, Fig. 3, with two captions an image. Captions repeat within a batch: one
-that was made for another image but is true of this one too is neither a match of it nor a mismatch,
-and is left out of the sum. What is exported is the moving average of the weights.
+Supervision", ICML 2021, Fig. 3, of boxes in the crops in place of whole images: a box is the mean of
+its patches. To the caption of each box come the names of all classes that a box of the batch shows,
+which match every box that shows them. A caption that was made for another box but is true of this
+one too is neither a match of it nor a mismatch, and is left out of the sum. What is exported is the
+moving average of the weights.
 """
 
 import argparse
@@ -39,13 +41,13 @@ class Settings(Config):
 
     shards: Path
     seed: int = 0
-    steps: int = Field(20_000, ge=1)
+    steps: int = Field(9000, ge=1)
     batch: int = Field(64, ge=1, description="crops")
     boxes: int = Field(4, ge=1, description="of a crop")
-    learning_rate: float = Field(1.5e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
-    warmup: int = Field(200, ge=1, description="steps")
-    average: float = Field(0.998, ge=0, lt=1, description="share of the old average a step")
+    warmup: int = Field(100, ge=1, description="steps")
+    average: float = Field(0.995, ge=0, lt=1, description="share of the old average a step")
     width: int = 192
     layers: int = 4
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
