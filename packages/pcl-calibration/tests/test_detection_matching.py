@@ -184,3 +184,13 @@ def test_the_localization_aware_error_is_its_equation(image):
         assert found_error == pytest.approx(sum(of_classes) / len(of_classes), abs=1e-6)
     else:
         assert math.isnan(found_error)
+
+
+def test_the_localization_aware_error_has_25_bins():
+    # 1/4 and 9/32 lie in one of ten bins, where their gaps of +1/4 and -9/32 would nearly cancel.
+    table = ClassCalibrationError(1)
+    table.update_overlaps(
+        torch.tensor([0, 0]), torch.tensor([0.25, 0.28125]), torch.tensor([0.5, 0.0])
+    )
+    assert localization_calibration_error(table) == (0.25 + 0.28125) / 2
+    assert localization_calibration_error(table, 10) == 0.28125 / 2 - 0.25 / 2
