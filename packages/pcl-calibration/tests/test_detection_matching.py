@@ -88,6 +88,16 @@ def test_the_higher_score_takes_the_object_though_it_overlaps_less():
     assert found.kept.tolist() == [True, True]
 
 
+def test_equal_scores_come_in_the_order_given():
+    # So many that an unstable sort would swap them.
+    confidence = torch.tensor([0.25, 0.5, 0.5]).repeat(100)
+    labels_predicted = torch.zeros(300, dtype=torch.int64)
+    found = match_detections(
+        torch.full((300, 1), 0.75), labels_predicted, confidence, torch.tensor([0])
+    )
+    assert found.correct.nonzero().flatten().tolist() == [1]
+
+
 def test_a_detection_takes_a_free_object_where_the_best_is_taken():
     found = match([[0.875, 0.0], [0.75, 0.625]], [0, 0], [0.75, 0.25], [0, 0])
     assert found.iou.tolist() == [0.875, 0.625]
@@ -174,3 +184,13 @@ def test_the_localization_aware_error_is_its_equation(image):
         assert found_error == pytest.approx(sum(of_classes) / len(of_classes), abs=1e-6)
     else:
         assert math.isnan(found_error)
+
+
+def test_the_localization_aware_error_has_25_bins():
+    # 1/4 and 9/32 lie in one of ten bins, where their gaps of +1/4 and -9/32 would nearly cancel.
+    table = ClassCalibrationError(1)
+    table.update_overlaps(
+        torch.tensor([0, 0]), torch.tensor([0.25, 0.28125]), torch.tensor([0.5, 0.0])
+    )
+    assert localization_calibration_error(table) == (0.25 + 0.28125) / 2
+    assert localization_calibration_error(table, 10) == 0.28125 / 2 - 0.25 / 2
