@@ -134,8 +134,8 @@ PRESETS: dict[str, dict] = {
         "model": {"width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1},
         "method": {"n_samples": 256},
         "train": {
-            "steps": 240,
-            "batch_size": 4,
+            "steps": 800,
+            "batch_size": 2,
             "optimizer": "adamw",
             "learning_rate": 0.003,
             "checkpoint_every": 100,
