@@ -7,9 +7,9 @@
 The loss is that of Radford et al., "Learning Transferable Visual Models From Natural Language
 Supervision", ICML 2021, Fig. 3, of boxes in the crops in place of whole images: a box is the mean
 of its patches. To the caption of each box come the names of all classes that a box of the batch
-shows, which match every box that shows them. A caption that was made for another box but is true of this
-one too is neither a match of it nor a mismatch, and is left out of the sum. What is exported is the
-moving average of the weights.
+shows, which match every box that shows them. A caption that was made for another box but is true of
+this one too is neither a match of it nor a mismatch, and is left out of the sum. What is exported
+is the moving average of the weights.
 """
 
 import argparse
