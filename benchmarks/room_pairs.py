@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from enet_text import NAMED, named_labels, open_network, open_scene, text_encoder, text_features
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from pcl_clip3d import (
     DenseFeatures,
@@ -21,7 +20,7 @@ from pcl_clip3d.view_fusion import FusionRule
 from pcl_data import Scene
 from pcl_methods.labelfree.geometric_sets import geometric_sets
 from pcl_methods.labelfree.image_labels import Visibility, frame_pairs
-from pcl_methods.labelfree.pixel_labels import SHARPNESS
+from pcl_methods.labelfree.pixel_labels import class_probabilities
 
 SETS = {"segment_mesh": "mesh", "segs.json": "given"}
 
@@ -90,8 +89,7 @@ def project(scene: Scene, encoder: ImageEncoder, texts: Tensor) -> Pairs:
 
 def probabilities(features: DenseFeatures, pairs: PixelPairs, texts: Tensor) -> Tensor:
     """Of the classes at the pixel of each pair, (m, c)."""
-    cosines = normalize(features.at(pairs.pixel_index), dim=1) @ texts.T
-    return (SHARPNESS * cosines).softmax(dim=1)
+    return class_probabilities(features.at(pairs.pixel_index), texts)
 
 
 def open_room(data: Path, step: int = 1) -> Room:

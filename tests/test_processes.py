@@ -168,6 +168,16 @@ def volumes(scene: Path) -> np.ndarray:
     return found[found >= 0]
 
 
+def run_two(words: list[str], folder: Path) -> None:
+    """Run a command in two processes, one of which tells the scores."""
+    result = subprocess.run(
+        [*words, "--devices", "2"], cwd=folder, check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.count("protocol") == 1
+
+
 def test_two_processes_learn_from_images(tmp_path):
     """The labels are made once, and each process correlates the points of both."""
     scans, out = tmp_path / "scans", tmp_path / "run"
@@ -178,15 +188,7 @@ def test_two_processes_learn_from_images(tmp_path):
     words += ["train.log_every=1", "method.correlation_epoch=2", "method.feedback_epoch=3"]
     words += ["method.n_samples=32", "method.n_layers=1"]
     program = [sys.executable, "-m", "labelfree_cli.main", "run", "--data", str(scans)]
-    result = subprocess.run(
-        [*program, "--devices", "2", "--out", str(out), *words],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout.count("protocol") == 1
+    run_two([*program, "--out", str(out), *words], tmp_path)
     assert sorted(path.stem for path in (out / "labels").iterdir()) == [
         "scene0",
         "scene1",
@@ -202,14 +204,5 @@ def test_two_processes_fine_tune_in_one_folder(scans, tmp_path):
     words += ["data.options.label_set=scannet20", "data.validation=scene3"]
     words += ["train.steps=2", "train.batch_size=1"]
     program = [sys.executable, "-m", "pretrain_cli.main", "finetune", "--data", str(scans)]
-    result = subprocess.run(
-        [*program, "--devices", "2", *words],
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout.count("protocol") == 1
+    run_two([*program, *words], tmp_path)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["finetune_001"]

@@ -10,6 +10,7 @@ import torch
 from captions import NAMED, Caption, captions, named, truths
 from jaxtyping import Float32, Int, Int8, UInt8
 from mentions import NOTHING, Mention, mentions
+from network import PATCH
 from PIL import Image
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from pcl_data.label_set import SCANNET20
 FEWEST_PIXELS = 100  # of an object that a crop is made for
 SIDES = (80, 200)  # pixels along the side of a crop, before it is resized
 STREET_SHARE = 0.2  # of the crops
-PATCH = 8  # pixels of a resized crop along the side of a patch
 
 Tokenizer = Callable[[Sequence[str]], Int[Tensor, "t l"]]
 
@@ -69,7 +69,7 @@ class Shards:
         return self.paths[shard].name.split("-")[0]
 
     def crop(self, size: int, n_boxes: int, rng: np.random.Generator) -> Crop:
-        """A square crop, resized, and boxes in it: about its object, all of it, and any others.
+        """A square crop, resized, and boxes in it: about its object, all of it, and others.
 
         Every class is as likely as any other of its world. Boxes in which nothing can be spoken of
         are left out.

@@ -12,7 +12,7 @@ from torch import nn
 from pcl_clip3d.clip_library import import_open_clip
 from pcl_clip3d.word_tokenizer import WordTokenizer
 
-IMAGE_SIZE = 64  # pixels of a crop in training
+IMAGE_SIZE, PATCH = 64, 8  # pixels along a crop in training, and along a patch of it
 MEAN, STD = (0.481, 0.458, 0.408), (0.269, 0.261, 0.276)  # about those of CLIP
 
 
@@ -32,7 +32,7 @@ def model_config(width: int, layers: int) -> dict[str, Any]:
         "embed_dim": 128,
         "vision_cfg": {
             "image_size": IMAGE_SIZE,
-            "patch_size": 8,
+            "patch_size": PATCH,
             "layers": layers,
             "width": width,
             "head_width": 32,

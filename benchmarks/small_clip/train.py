@@ -1,4 +1,4 @@
-"""Train the small CLIP from crops and captions alone.
+"""Train the small CLIP from boxes of images and captions alone.
 
     python benchmarks/small_clip/train.py --shards SHARDS --out RUN  # and settings, as steps=2000
     python benchmarks/small_clip/train.py --out RUN --resume         # goes on, exactly
@@ -56,20 +56,20 @@ class Settings(Config):
 
 
 def contrastive_loss(
-    images: Float[Tensor, "b d"],
+    boxes: Float[Tensor, "b d"],
     texts: Float[Tensor, "t d"],
     fit: Int[Tensor, "b t"],
     scale: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
-    """Mean of two cross-entropies: of the captions of each image, and of the image of each caption.
+    """Mean of two cross-entropies: of the captions of each box, and of the boxes of each caption.
 
     Args:
-        images: of length 1.
+        boxes: of length 1.
         texts: of length 1.
-        fit: 1 for the captions of the image, 0 for a wrong one, -1 for one to leave out.
+        fit: 1 for the captions of the box, 0 for a wrong one, -1 for one to leave out.
         scale: factor of the cosines.
     """
-    logits = (scale * images @ texts.T).masked_fill(fit == -1, -torch.inf)
+    logits = (scale * boxes @ texts.T).masked_fill(fit == -1, -torch.inf)
     own = fit == 1
 
     def cross_entropy(dim: int) -> Tensor:
@@ -147,16 +147,16 @@ class Training:
         }
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """Loss, and how often the best caption of an image in the batch is right of it."""
+        """Loss, and how often the best caption of a box in the batch is right of it."""
         self._move_average(step)
         model = self.modules["clip"]
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU five times as fast in bfloat16
-            images = functional.normalize(encode_boxes(model.visual, batch).float())
+            boxes = functional.normalize(encode_boxes(model.visual, batch).float())
             texts = functional.normalize(encode_texts(model, batch["tokens"]).float())
         scale = model.logit_scale.exp().clamp(max=100)
-        with torch.autocast(images.device.type, enabled=False):
-            loss = contrastive_loss(images, texts, batch["fit"], scale)
-        best = (images @ texts.T).argmax(dim=1, keepdim=True)
+        with torch.autocast(boxes.device.type, enabled=False):
+            loss = contrastive_loss(boxes, texts, batch["fit"], scale)
+        best = (boxes @ texts.T).argmax(dim=1, keepdim=True)
         right = batch["fit"].gather(1, best).ne(0).float().mean()
         return {"loss": loss, "right": right.detach(), "scale": scale.detach()}
 

@@ -70,7 +70,7 @@ def adaptive_calibration_error(table: ClassCalibrationError, n_bins: int | None 
     """The mean distance of accuracy and confidence over bins of equal mass, all classes pooled.
 
     Each bin holds N / B samples that follow each other in confidence (Nixon et al., "Measuring
-    Calibration in Deep Learning", CVPR workshops 2019, sec. 4). Where the border of two bins falls
+    Calibration in Deep Learning", CVPR workshops 2019). Where the border of two bins falls
     into a fine bin, its samples are divided in proportion, as if they were alike: so samples of
     equal confidence do not depend on their order, and what happens inside a fine bin is not seen.
     NaN of a table without samples.
@@ -108,7 +108,7 @@ def smooth_calibration_error(table: ClassCalibrationError) -> float:
 
     With the residual r(t) = 1/N sum_n K_s(t, conf_n) (correct_n - conf_n) and K_s the Gaussian of
     deviation s reflected at 0 and 1, smECE_s is the integral of |r(t)| over [0, 1], and smECE the
-    s at which smECE_s = s (Blasiok and Nakkiran, "Smooth ECE", ICLR 2024, sec. 3). It has no bins
+    s at which smECE_s = s (Blasiok and Nakkiran, "Smooth ECE", ICLR 2024). It has no bins
     to choose and does not jump as confidences move.
 
     The samples of a fine bin are taken to be at its middle, where the reflected Gaussian is a

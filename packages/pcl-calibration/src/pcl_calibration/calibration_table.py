@@ -119,7 +119,7 @@ class ClassCalibrationError(StreamingSums):
         """Count each probability of a row as a sample of its class, right if that is the label.
 
         So fed, `classwise_calibration_error` is that of Kull et al., "Beyond temperature scaling",
-        NeurIPS 2019, sec. 2. Arguments and errors are those of `update`.
+        NeurIPS 2019. Arguments and errors are those of `update`.
         """
         self._check_classes(probabilities)
         classes = torch.arange(self.n_classes, device=probabilities.device)

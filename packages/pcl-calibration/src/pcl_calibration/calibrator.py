@@ -10,6 +10,7 @@ from scipy import optimize
 from torch import Tensor
 from torch.nn import functional
 
+from pcl_calibration.argument_shapes import checked
 from pcl_calibration.argument_values import check_finite, check_ids
 
 MAX_ITERATIONS = 1000
@@ -79,6 +80,20 @@ class Calibrator:
     def _check_fitted(self) -> None:
         if not hasattr(self, "parameters_"):
             raise ValueError(f"{type(self).__name__} must be fitted before transform")
+
+
+class LogitCalibrator(Calibrator):
+    """A calibrator that needs the logits alone."""
+
+    @checked
+    def transform(self, logits: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """Calibrated probabilities of each row, in the type and on the device of the logits.
+
+        Raises:
+            ValueError: if the estimator is not fitted, logits are not finite, or their classes are
+                others than those of a fit that depends on the class.
+        """
+        return self._transform(logits)
 
 
 def check_labeled(logits: Float[Tensor, "n c"], labels: Int[Tensor, " n"]) -> None:

@@ -1,7 +1,7 @@
 """A temperature that grows or falls with the distance from the sensor.
 
 Kong et al., "Calib3D: calibrating model preferences for reliable 3D scene understanding", WACV
-2024, sec. 4 (DeptS).
+2025 (DeptS).
 """
 
 import torch
@@ -20,7 +20,7 @@ class DepthAwareScaling(Calibrator):
     .. math:: p_i = \mathrm{softmax}(z_i / T_i), \quad T_i = T_{g(i)} (k d_i + b), \quad
         g(i) = [H(\mathrm{softmax}(z_i)) \ge h]
 
-    (Kong et al., "Calib3D", WACV 2024, sec. 4, DeptS): d_i is the depth of the point and H the
+    (Kong et al., "Calib3D", WACV 2025, DeptS): d_i is the depth of the point and H the
     entropy of its probabilities, so that sure and unsure points have a temperature each. The
     order of the classes of a point never changes. Log-probabilities serve as logits; bound
     probabilities away from zero first.

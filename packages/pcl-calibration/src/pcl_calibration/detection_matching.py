@@ -1,7 +1,7 @@
 """Which detections are right: one to one with the truth, by score.
 
 Greedy matching as of COCO, with the federated annotations of Gupta et al., "LVIS: A Dataset for
-Large Vocabulary Instance Segmentation", CVPR 2019, sec. 3: of an image it is known for some classes
+Large Vocabulary Instance Segmentation", CVPR 2019: of an image it is known for some classes
 only whether they are there, and for some that not every object is annotated. A detection about
 which nothing is known is neither right nor wrong.
 """
@@ -18,7 +18,7 @@ from pcl_calibration.calibration_error import classwise_calibration_error
 from pcl_calibration.calibration_table import ClassCalibrationError
 from pcl_calibration.predictions import IGNORE_INDEX, check_fractions
 
-# Oksuz et al., "Towards Building Self-Aware Object Detectors", CVPR 2023, sec. 5.
+# Oksuz et al., "Towards Building Self-Aware Object Detectors", CVPR 2023.
 LOCALIZATION_BINS = 25
 
 
@@ -111,7 +111,7 @@ def localization_calibration_error(
 
     LaECE = 1/C sum_c sum_b N_cb / N_c |conf_cb - precision_cb iou_cb|, iou_cb the mean IoU of the
     matched detections, over the classes that were detected (Oksuz et al., "Towards Building
-    Self-Aware Object Detectors", CVPR 2023, sec. 5). Precision times that mean is the mean over all
+    Self-Aware Object Detectors", CVPR 2023). Precision times that mean is the mean over all
     detections of a bin, a false positive counting zero: what `update_overlaps` sums.
 
     Args:

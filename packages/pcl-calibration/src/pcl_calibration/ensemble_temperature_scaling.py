@@ -1,7 +1,7 @@
 """A mixture of scaled, plain and uniform probabilities, which keeps the order of the classes.
 
 Zhang et al., "Mix-n-Match: ensemble and compositional methods for uncertainty calibration in deep
-learning", ICML 2020, sec. 3.1.1.
+learning", ICML 2020.
 """
 
 import math
@@ -10,20 +10,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcl_calibration.argument_shapes import checked
-from pcl_calibration.calibrator import LOG_TEMPERATURE, Calibrator
+from pcl_calibration.calibrator import LOG_TEMPERATURE, LogitCalibrator
 from pcl_calibration.temperature_scaling import TemperatureScaling
 
 # Shares are ratios to their sum. None is zero, so that no probability is, and its logarithm ends.
 LEAST_SHARE = 1e-9
 
 
-class EnsembleTemperatureScaling(Calibrator):
+class EnsembleTemperatureScaling(LogitCalibrator):
     r"""Probabilities mixed of three: at a temperature, at temperature 1, and uniform.
 
     .. math:: p_i = w_1 \, \mathrm{softmax}(z_i / T) + w_2 \, \mathrm{softmax}(z_i) + w_3 / c,
         \quad w \ge 0, \; w_1 + w_2 + w_3 = 1
 
-    (Zhang et al., "Mix-n-Match", ICML 2020, sec. 3.1.1). Each part rises with the logit, so the
+    (Zhang et al., "Mix-n-Match", ICML 2020). Each part rises with the logit, so the
     order of all classes, the argmax and every top-k accuracy stay as they were. Three numbers
     beyond none are fitted, so a few hundred labels do; the uniform part is what a temperature
     cannot say: that even the surest rows are wrong at times. (Networks that keep the order, Rahimi
@@ -74,15 +74,6 @@ class EnsembleTemperatureScaling(Calibrator):
         ]
         self._fit(starts, [(low, high), *[(LEAST_SHARE, None)] * 3], logits, labels)
         return self
-
-    @checked
-    def transform(self, logits: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-        """Calibrated probabilities of each row, in the type and on the device of the logits.
-
-        Raises:
-            ValueError: if the estimator is not fitted or logits are not finite.
-        """
-        return self._transform(logits)
 
     @property
     def temperature_(self) -> float:

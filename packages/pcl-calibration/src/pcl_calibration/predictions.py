@@ -1,4 +1,8 @@
-"""Predicted probabilities beside true labels: refused where they are none, read in chunks."""
+"""Predicted probabilities beside true labels: refused where they are none, read in chunks.
+
+What a table counts is checked on every device and to the last digits, as a value outside [0, 1]
+would land in another cell; `probability_values` checks what a loss takes, and costs a GPU nothing.
+"""
 
 from collections.abc import Iterator
 

@@ -7,10 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcl_calibration.argument_shapes import checked
-from pcl_calibration.calibrator import LOG_TEMPERATURE, Calibrator
+from pcl_calibration.calibrator import LOG_TEMPERATURE, LogitCalibrator
 
 
-class TemperatureScaling(Calibrator):
+class TemperatureScaling(LogitCalibrator):
     r"""Probabilities softmax(logits / temperature), with the temperature that fits labels best.
 
     .. math:: p_i = \mathrm{softmax}(z_i / T), \quad
@@ -51,15 +51,6 @@ class TemperatureScaling(Calibrator):
         """
         self._fit([[0.0]], [LOG_TEMPERATURE], logits, labels)
         return self
-
-    @checked
-    def transform(self, logits: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-        """Calibrated probabilities of each row, in the type and on the device of the logits.
-
-        Raises:
-            ValueError: if the estimator is not fitted or logits are not finite.
-        """
-        return self._transform(logits)
 
     @property
     def temperature_(self) -> float:

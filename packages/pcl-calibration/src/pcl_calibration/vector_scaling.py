@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcl_calibration.argument_shapes import checked
-from pcl_calibration.calibrator import Calibrator, check_labeled
+from pcl_calibration.calibrator import LogitCalibrator, check_labeled
 
 
-class VectorScaling(Calibrator):
+class VectorScaling(LogitCalibrator):
     r"""Probabilities softmax(weight * logits + bias), with one weight and one bias a class.
 
     .. math:: p_i = \mathrm{softmax}(w \odot z_i + b)
@@ -63,20 +63,6 @@ class VectorScaling(Calibrator):
         self._fit([start], [(None, None)] * len(start), logits, labels)
         return self
 
-    @checked
-    def transform(self, logits: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-        """Calibrated probabilities of each row, in the type and on the device of the logits.
-
-        Raises:
-            ValueError: if the estimator is not fitted, logits are not finite, or they have
-                another number of classes than those of the fit.
-        """
-        self._check_fitted()
-        if 2 * logits.shape[1] != len(self.parameters_):
-            wanted = len(self.parameters_) // 2
-            raise ValueError(f"logits must have {wanted} classes, got {logits.shape[1]}")
-        return self._transform(logits)
-
     @property
     def weight_(self) -> Float[Tensor, " c"]:
         """The factor of each class's logit."""
@@ -90,5 +76,9 @@ class VectorScaling(Calibrator):
     def _log_probabilities(
         self, parameters: Float[Tensor, " p"], logits: Float[Tensor, "n c"], *of_rows: Tensor
     ) -> Float[Tensor, "n c"]:
+        if 2 * logits.shape[1] != len(parameters):
+            raise ValueError(
+                f"logits must have {len(parameters) // 2} classes, got {logits.shape[1]}"
+            )
         weight, bias = parameters.chunk(2)
         return torch.addcmul(bias, weight, logits).log_softmax(dim=1)

@@ -2,12 +2,19 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from pcl_clip3d import DenseFeatures, denoise_prompts, smooth_by_keys
+from pcl_clip3d import DenseFeatures, PixelPairs, denoise_prompts, smooth_by_keys
 from pcl_methods.labelfree.image_labels import label_images
-from pcl_methods.labelfree.pixel_labels import SHARPNESS, PixelLabeling
+from pcl_methods.labelfree.pixel_labels import PixelLabeling, class_probabilities
 from pcl_methods.labelfree.testing import ColorEncoder, color_text, make_posed_room
 
 PIXELS = torch.cartesian_prod(torch.arange(8), torch.arange(12))
+
+
+def pairs(pixels=PIXELS):
+    """Pixels that show a point each."""
+    return PixelPairs(torch.arange(len(pixels)), pixels)
+
+
 TEXT = normalize(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), dim=1)
 
 
@@ -32,23 +39,24 @@ def image(left=1, right=2):
 
 
 def test_a_pixel_has_the_class_of_the_nearest_text():
-    found = PixelLabeling()(Encoder(), image(), PIXELS, TEXT)
+    found = PixelLabeling()(Encoder(), image(), pairs(), TEXT)
     features = Encoder()(image()).at(PIXELS)
     cosines = normalize(features, dim=1) @ TEXT.T
     assert torch.equal(found.features, features)
     assert torch.equal(found.labels, cosines.argmax(dim=1))
-    expected = (SHARPNESS * cosines).softmax(dim=1).amax(dim=1)
-    assert torch.allclose(found.confidence, expected)
+    expected = (100 * cosines).softmax(dim=1)
+    assert torch.allclose(class_probabilities(features, TEXT), expected, rtol=1e-4)
+    assert torch.allclose(found.confidence, expected.amax(dim=1))
     assert found.kept.all()
 
 
 @pytest.mark.parametrize("smooth_keys", [False, True])
 def test_refinements_are_those_of_the_grid(smooth_keys):
     centers = torch.tensor([[2, 2], [5, 6]])  # near the centres of cells
-    found = PixelLabeling(True, smooth_keys)(Encoder(), image(), centers, TEXT)
+    found = PixelLabeling(True, smooth_keys)(Encoder(), image(), pairs(centers), TEXT)
     grid = Encoder()(image()).grid
     logits = denoise_prompts(torch.einsum("cd,dij->cij", TEXT, grid))
-    evidence = (SHARPNESS * logits).softmax(dim=0)
+    evidence = (100 * logits).softmax(dim=0)
     if smooth_keys:
         evidence = smooth_by_keys(logits, Encoder().keys(image())).clamp(min=0)
         evidence = evidence / evidence.sum(dim=0)
@@ -60,10 +68,10 @@ def test_refinements_are_those_of_the_grid(smooth_keys):
 
 def test_only_what_the_mirrored_image_confirms_is_kept():
     plain, mirrored = (
-        PixelLabeling(mirrored=flag)(Encoder(), image(), PIXELS, TEXT) for flag in (False, True)
+        PixelLabeling(mirrored=flag)(Encoder(), image(), pairs(), TEXT) for flag in (False, True)
     )
     assert torch.equal(plain.labels, mirrored.labels)
-    other = PixelLabeling()(Encoder(), image(2, 1), PIXELS, TEXT).labels.view(8, 12).flip(1)
+    other = PixelLabeling()(Encoder(), image(2, 1), pairs(), TEXT).labels.view(8, 12).flip(1)
     assert torch.equal(mirrored.kept, plain.labels == other.flatten())
     assert 0 < mirrored.kept.sum() < len(PIXELS)
 
@@ -74,7 +82,7 @@ def test_smoothing_needs_keys():
         __call__ = Encoder.__call__
 
     with pytest.raises(ValueError, match="smooth_keys must be false for an encoder without keys"):
-        PixelLabeling(smooth_keys=True)(Plain(), image(), PIXELS, TEXT)
+        PixelLabeling(smooth_keys=True)(Plain(), image(), pairs(), TEXT)
 
 
 class Doubtful(ColorEncoder):

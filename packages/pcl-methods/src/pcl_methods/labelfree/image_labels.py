@@ -6,7 +6,7 @@ and gives it to the point that is seen there. Features of pixels are never kept:
 set there is the mean.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -69,6 +69,19 @@ class ImageLabels:
         fused[index] = vote_in_sets(torch.from_numpy(labels), index, n_classes=n_classes)
         return fused.numpy()
 
+    def agreeing(self, share: float, n_classes: int) -> "ImageLabels":
+        """The rows of the points of whose views at least this share has one label.
+
+        Args:
+            share: in [0, 1].
+            n_classes: of the labels.
+        """
+        index, labels = torch.from_numpy(self.point_index), torch.from_numpy(self.labels)
+        agreement = view_agreement(index, labels, len(self.sets), n_classes=n_classes)
+        kept = (agreement[index] >= share).numpy()
+        names = ("point_index", "views", "labels", "confidence")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
     def dense_bytes(self, dim: int) -> int:
         """What the features of all rows would take in half precision."""
         return 2 * dim * len(self.labels)
@@ -99,8 +112,8 @@ def label_images(
             points are left out.
 
     Raises:
-        ValueError: if the scene has no frames, no frame sees a point, or a frame's intrinsics do
-            not fit its image.
+        ValueError: if the scene has no frames, no frame sees a point, nothing agrees, or a frame's
+            intrinsics do not fit its image.
     """
     if not len(scene.frames):
         raise ValueError(f"scene {scene.name} must have frames to be labeled, got none")
@@ -113,28 +126,25 @@ def label_images(
         if len(pairs.point_index) == 0:
             continue
         image = torch.from_numpy(np.array(frame.image))
-        found = labeling(encoder, image, pairs.pixel_index, text_features)
-        means.add(pairs.point_index, found.features)
-        index = pairs.point_index[found.kept]
+        told = labeling(encoder, image, pairs, text_features)
+        means.add(pairs.point_index, told.features)
+        index = pairs.point_index[told.kept]
         views = torch.full_like(index, number)
-        rows.append((index, views, found.labels[found.kept], found.confidence[found.kept]))
+        rows.append((index, views, told.labels[told.kept], told.confidence[told.kept]))
     if not rows:
         raise ValueError(
             f"scene {scene.name} must have frames that see its points, got {len(scene.frames)} "
             "that see none: do their poses belong to these points?"
         )
-    index, *others = (torch.cat(column) for column in zip(*rows, strict=True))
-    if agreement:
-        shares = view_agreement(index, others[1], len(points), n_classes=len(text_features))
-        agreed = shares[index] >= agreement
-        index, *others = (column[agreed] for column in (index, *others))
-    if not len(index):
+    columns = (torch.cat(column).numpy() for column in zip(*rows, strict=True))
+    found = ImageLabels(*columns, np.asarray(sets), means.compute().numpy())
+    found = found.agreeing(agreement, len(text_features)) if agreement else found
+    if not len(found.labels):
         raise ValueError(
             f"scene {scene.name} must have labels that agree, got none: mirrored and agreement "
             "left all of them out"
         )
-    index, views, labels, confidence = (column.numpy() for column in (index, *others))
-    return ImageLabels(index, views, labels, confidence, np.asarray(sets), means.compute().numpy())
+    return found
 
 
 def frame_pairs(

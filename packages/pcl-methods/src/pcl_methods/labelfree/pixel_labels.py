@@ -8,9 +8,15 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pcl_clip3d import DenseFeatures, ImageEncoder, denoise_prompts, smooth_by_keys
-
-SHARPNESS = 100.0  # of the softmax over cosines, CLIP's own
+from pcl_clip3d import (
+    DenseFeatures,
+    ImageEncoder,
+    PixelPairs,
+    denoise_prompts,
+    flip_pairs,
+    smooth_by_keys,
+)
+from pcl_clip3d.label_refinement import LOGIT_SCALE
 
 
 class PixelLabels(NamedTuple):
@@ -44,26 +50,26 @@ class PixelLabeling:
         self,
         encoder: ImageEncoder,
         image: UInt8[Tensor, "h w 3"],
-        pixel_index: Int[Tensor, "m 2"],
+        pairs: PixelPairs,
         text_features: Float[Tensor, "c d"],
     ) -> PixelLabels:
-        """The labels of pixels, on the CPU.
+        """The labels of the pixels of pairs, on the CPU.
 
         Args:
             encoder: of the image.
             image: RGB.
-            pixel_index: (row, column) of each.
+            pairs: pixels, and the points that they show.
             text_features: of the classes, unit rows.
 
         Raises:
             ValueError: if keys are to be smoothed and the encoder has none.
         """
-        features, scores = self._scores(encoder, image, pixel_index, text_features)
+        features, scores = self._scores(encoder, image, pairs, text_features)
         confidence, labels = scores.max(dim=1)
         kept = torch.ones_like(labels, dtype=torch.bool)
         if self.mirrored:
-            other = torch.stack([pixel_index[:, 0], image.shape[1] - 1 - pixel_index[:, 1]], dim=1)
-            _, scores = self._scores(encoder, image.flip(1), other, text_features)
+            mirrored = flip_pairs(pairs, image.shape[1])
+            _, scores = self._scores(encoder, image.flip(1), mirrored, text_features)
             kept = scores.argmax(dim=1) == labels
         return PixelLabels(*(part.cpu() for part in (features, labels, confidence, kept)))
 
@@ -71,15 +77,15 @@ class PixelLabeling:
         self,
         encoder: ImageEncoder,
         image: UInt8[Tensor, "h w 3"],
-        pixel_index: Int[Tensor, "m 2"],
+        pairs: PixelPairs,
         text_features: Float[Tensor, "c d"],
     ) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m c"]]:
         """The features of pixels, and the evidence for each class."""
         dense = encoder(image)
-        pixels = pixel_index.to(dense.grid.device)
+        pixels = pairs.pixel_index.to(dense.grid.device)
         features = dense.at(pixels).float()
         if not (self.denoise or self.smooth_keys):
-            return features, (SHARPNESS * normalize(features, dim=1) @ text_features.T).softmax(1)
+            return features, class_probabilities(features, text_features)
         logits = torch.einsum("cd,dij->cij", text_features, dense.grid.float())
         if self.denoise:
             logits = denoise_prompts(logits)
@@ -89,5 +95,17 @@ class PixelLabeling:
             evidence = smooth_by_keys(logits, encoder.keys(image)).clamp(min=0)
             evidence = evidence / evidence.sum(dim=0).clamp(min=1e-6)
         else:
-            evidence = (SHARPNESS * logits).softmax(dim=0)
+            evidence = (LOGIT_SCALE * logits).softmax(dim=0)
         return features, DenseFeatures(evidence, dense.image_size).at(pixels)
+
+
+def class_probabilities(
+    features: Float[Tensor, "m d"], text_features: Float[Tensor, "c d"]
+) -> Float[Tensor, "m c"]:
+    """Softmax over the classes of the cosines to their texts, (m, c), as sharp as CLIP's own.
+
+    Args:
+        features: of pixels, of any length.
+        text_features: of the classes, unit rows.
+    """
+    return (LOGIT_SCALE * normalize(features, dim=1) @ text_features.T).softmax(dim=1)
