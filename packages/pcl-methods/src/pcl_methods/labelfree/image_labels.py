@@ -136,9 +136,12 @@ def label_images(
             f"scene {scene.name} must have frames that see its points, got {len(scene.frames)} "
             "that see none: do their poses belong to these points?"
         )
-    columns = (torch.cat(column).numpy() for column in zip(*rows, strict=True))
-    found = ImageLabels(*columns, np.asarray(sets), means.compute().numpy())
-    found = found.agreeing(agreement, len(text_features)) if agreement else found
+    columns = [torch.cat(column).numpy() for column in zip(*rows, strict=True)]
+    index, views, labels, confidence = columns
+    set_features = means.compute().numpy()
+    found = ImageLabels(index, views, labels, confidence, np.asarray(sets), set_features)
+    if agreement:
+        found = found.agreeing(agreement, len(text_features))
     if not len(found.labels):
         raise ValueError(
             f"scene {scene.name} must have labels that agree, got none: mirrored and agreement "
