@@ -48,7 +48,7 @@ def retrieve_unlabeled(
     memory-mapped file (`torch.from_numpy(numpy.load(path, mmap_mode="r+"))`). "ivf" groups the bank
     by k-means and compares each query with n_probes groups: it needs faiss and a copy of the bank
     in float32, misses some neighbors, and can find less than k of them. Making its lists takes as
-    long as an exact search of 4,000 queries, measured with a million rows: it pays with many more.
+    long as an exact search of 5,000 queries, measured with a million rows: it pays with many more.
 
     Args:
         queries: embeddings of objects of rare classes, of any length but zero.
