@@ -16,7 +16,7 @@ from pathlib import Path
 from records import Table
 from runs import App, Job, fill_table, parse
 
-ATTENTIONS = ("identity", "sclip", "clearclip", "naclip")
+ATTENTIONS = ("identity", "sclip", "clearclip", "naclip", "own")
 PARTS = ("intra_set", "intra_scene", "inter_scene", "feedback")
 
 
@@ -74,7 +74,7 @@ class Runs:
             step = row.partition(",")[0]
         settings, column = [*self.settings, *self.row_settings(row)], self.options.column
         chosen = [word for word in settings if word.startswith("images.attention=")]
-        attention = chosen[-1].partition("=")[2] if chosen else ATTENTIONS[0]
+        attention = chosen[-1].partition("=")[2] if chosen else "default"
         name = row.partition(":")[0] if row in METHODS else f"attention_{attention}"
         folder = self.work / f"{column}_{name.replace(' ', '_')}_seed{seed}"
         labels = self.work.absolute() / f"labels_{column}_{attention}"

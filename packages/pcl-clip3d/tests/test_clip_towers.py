@@ -24,7 +24,7 @@ def test_with_its_own_attention_a_tower_gives_the_models_tokens(vit, pixels):
     _, tokens = vit.visual(pixels)  # after ln_post
     vit.visual.output_tokens = False
     wanted = functional.normalize(tokens[0] @ vit.visual.proj, dim=1).T.unflatten(1, (4, 4))
-    found = image_tower(vit.visual, "none").features(pixels)
+    found = image_tower(vit.visual, "own").features(pixels)
     assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -54,7 +54,7 @@ def test_every_attention_gives_other_features(vit, pixels):
 @torch.no_grad()
 def test_patch_dropout_and_absent_norm_are_the_models_own(build, pixels):
     model = build({"patch_dropout": 0.5, "no_ln_pre": True, "pool_type": "avg"})
-    tower = image_tower(model.visual, "none")
+    tower = image_tower(model.visual, "own")
     wanted = model.visual(pixels)
     tokens, grid = tower._before_last_block(pixels)
     tokens = model.visual.transformer.resblocks[-1](tokens)

@@ -59,7 +59,8 @@ def store_of(config: RunConfig, root: Path, clip: DenseClip, label_set: LabelSet
         "classes": class_texts(label_set),
         "synonyms": config.classes.model_dump(mode="json")["synonyms"],
         "templates": list(config.classes.templates),
-        "images": config.images.model_dump(mode="json", exclude={"clip", "labels"}),
+        "images": config.images.model_dump(mode="json", exclude={"clip", "labels", "attention"}),
+        "attention": clip.attention,
     }
     return LabelStore(root, made_by)
 

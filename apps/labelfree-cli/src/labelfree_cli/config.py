@@ -14,8 +14,8 @@ from pcl_run.config import Config
 from pcl_run.seeding import Seed
 from pcl_run.training import TrainingConfig
 
-# Of CLIP's last block; identity is MaskCLIP, as in the paper.
-Attention = Literal["identity", "sclip", "clearclip", "naclip", "none"]
+# How CLIP's last block is read: identity is MaskCLIP, as in the paper; own, as it was trained.
+Attention = Literal["identity", "sclip", "clearclip", "naclip", "own"]
 # Geometric sets: of the scan's own superpoints, of its mesh, or made; auto takes the first it can.
 Sets = Literal["auto", "given", "mesh", "points", "supervoxels"]
 
@@ -40,7 +40,10 @@ class ImagesConfig(Config):
         description="small (comes with this app), MODEL/WEIGHTS of open_clip such as "
         "ViT-B-16/openai or ViT-B-16/FILE, or a folder with open_clip_config.json",
     )
-    attention: Attention = "identity"
+    attention: Attention | None = Field(
+        None,
+        description="how CLIP's last block is read; none: identity, or own for small",
+    )
     short_side: int | None = Field(
         None, ge=8, description="pixels that images are resized to; none: their own"
     )

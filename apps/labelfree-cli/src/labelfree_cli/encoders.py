@@ -14,6 +14,7 @@ from pcl_methods.labelfree.classes import class_texts
 
 SMALL = "small"
 SMALL_VIEW = {"short_side": 120, "window": 64, "stride": 32}  # pixels, unless settings say others
+ATTENTION, SMALL_ATTENTION = "identity", "own"  # unless settings say others
 LICENSES = {SMALL: "Apache-2.0, trained by this project on generated rooms and streets"}
 
 
@@ -35,7 +36,8 @@ def open_clip_model(images: ImagesConfig, device: torch.device) -> DenseClip:
     view = {name: getattr(images, name) for name in SMALL_VIEW}
     if images.clip == SMALL and not any(view.values()):
         view = SMALL_VIEW
-    options: dict[str, Any] = {"attention": images.attention, **view}
+    attention = SMALL_ATTENTION if images.clip == SMALL else ATTENTION
+    options: dict[str, Any] = {"attention": images.attention or attention, **view}
     if images.clip == SMALL:
         with as_file(files("labelfree_cli") / "small_clip") as folder:
             clip = DenseClip.load(str(folder), **options)

@@ -21,7 +21,7 @@ ATTENTIONS: Mapping[str, Callable[[Any, Tensor, tuple[int, int]], Tensor]] = Map
         "sclip": dense_attention.sclip,
         "clearclip": dense_attention.clearclip,
         "naclip": dense_attention.naclip,
-        "none": dense_attention.own,
+        "own": dense_attention.own,
     }
 )
 

@@ -36,7 +36,7 @@ class DenseClip(nn.Module):
         model: of open_clip, with a vision transformer or a ResNet for images.
         tokenizer: texts to ids, as `open_clip.get_tokenizer` returns.
         name: of the text space; two encoders with one name share texts.
-        attention: the last block: "identity" (MaskCLIP), "sclip", "clearclip", "naclip" or "none"
+        attention: the last block: "identity" (MaskCLIP), "sclip", "clearclip", "naclip" or "own"
             (as CLIP has it).
         short_side: of the resized image, pixels; None: that of the image.
         window: pixels, a multiple of the patch; None: the whole image at once.
@@ -76,7 +76,7 @@ class DenseClip(nn.Module):
     ) -> None:
         super().__init__()
         visual: Any = model.visual
-        self._tower = image_tower(visual, attention)
+        self._tower, self.attention = image_tower(visual, attention), attention
         check_finite(model)
         _check_windows(self._tower.cell, short_side, window, stride)
         self.model: Any = model.requires_grad_(False)

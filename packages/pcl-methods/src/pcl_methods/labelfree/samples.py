@@ -79,11 +79,13 @@ def image_label_sample(
 
 
 def _some_views(views: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of so many views at random, of all where there are no more."""
-    known = np.unique(views)
-    if len(known) <= count:
+    """Rows of so many views at random, of all where there are no more; views ascend."""
+    starts = np.flatnonzero(np.diff(views, prepend=-1))
+    if len(starts) <= count:
         return np.arange(len(views))
-    return np.flatnonzero(np.isin(views, rng.choice(known, count, replace=False)))
+    ends = np.append(starts[1:], len(views))
+    chosen = np.sort(rng.choice(len(starts), count, replace=False))
+    return np.concatenate([np.arange(starts[view], ends[view]) for view in chosen])
 
 
 def _augmented_voxels(
@@ -112,11 +114,13 @@ def _sampled(
     voxel: np.ndarray, label: np.ndarray, sets: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     """The label of each sampled voxel, -1 of those that are not."""
-    order = rng.permutation(len(voxel))
-    paired, first = np.unique(voxel[order], return_index=True)
+    order = rng.permutation(len(voxel))[::-1]
+    first = np.full(len(sets), -1)
+    first[voxel[order]] = order  # of several rows of a voxel the last one stays
+    paired = np.flatnonzero(first >= 0)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     of_sets = torch.from_numpy(sets[paired])
     chosen = sample_in_sets(of_sets, count, generator=generator).numpy()
     sampled = np.full(len(sets), -1, np.int64)
-    sampled[paired[chosen]] = label[order][first[chosen]]
+    sampled[paired[chosen]] = label[first[paired[chosen]]]
     return sampled
