@@ -156,7 +156,7 @@ def label_batches(
     """
     if batch_size % n_ranks:
         raise ValueError(f"batch_size must be a multiple of {n_ranks} processes, got {batch_size}")
-    read = Kept(partial(_labeled_scene, load, load_labels, n_classes, refine), 32)
+    read = Kept(partial(_labeled_scene, load, load_labels, n_classes, refine), 64)
     source = SceneSource(names, batch_size // n_ranks, partial(_sample, read, n_classes, sample))
     return SceneBatches([source], [seed], rank=rank, n_ranks=n_ranks)
 
