@@ -5,6 +5,8 @@ import torch
 
 from pcl_data import SCANNET20
 from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.soft_targets import TargetOptions
+from pcl_methods.self_training.teacher import Teaching
 from pcl_run.config import load_config
 from twist_cli.building import build_model, training_of, twist_of
 from twist_cli.config import PRESETS, RunConfig
@@ -26,6 +28,17 @@ def test_the_paper_preset_is_the_default_of_the_method():
     )
     assert twist.recorrection == type(twist.recorrection)()
     assert twist.training.batch == type(twist.training.batch)()
+
+
+def test_soft_labels_and_corrections_are_settings():
+    assert twist_of(load()).teaching is None
+    assert twist_of(load("calibration.strength=3")).proposal_strength == 0
+    words = ("scenes=2", "targets=corrected", "strength=3", "weight=0.5", "momentum=0.9")
+    twist = twist_of(load(*(f"calibration.{word}" for word in (*words, "proposals=true"))))
+    assert twist.teaching == Teaching(TargetOptions("corrected", strength=3.0), 0.9, 0.5)
+    assert twist.proposal_strength == 3
+    one_hot = twist_of(load("calibration.targets=one-hot", "calibration.threshold=0.9"))
+    assert one_hot.teaching.targets == TargetOptions("one-hot", threshold=0.9)
 
 
 @pytest.mark.parametrize("kind", ["semantic", "offset", "points", "proposals"])
@@ -58,6 +71,7 @@ def test_rows_of_table_4(kind):
         ("twist.transform", False, lambda twist: twist.recorrection.transform),
         ("min_region", 9, lambda twist: twist.scoring.min_region),
         ("twist.rectify_at_test", True, lambda twist: twist.scoring.reclassify),
+        ("calibration.targets", "soft", lambda twist: twist.teaching.targets.kind),
     ],
 )
 def test_settings_of_the_method(setting, value, found):

@@ -38,6 +38,19 @@ def test_self_training_needs_unlabeled_scenes():
     assert config.train.unlabeled_batch_size == 0
 
 
+@pytest.mark.parametrize("word", ["calibration.targets=corrected", "calibration.proposals=true"])
+def test_what_is_corrected_takes_scenes_that_measure(word):
+    with pytest.raises(ConfigError, match=r"scenes must be at least 1 where targets is corrected"):
+        load(word)
+    assert load(word, "calibration.scenes=1").calibration.scenes == 1
+
+
+def test_a_teacher_needs_unlabeled_scenes():
+    words = ("train.unlabeled_batch_size=0", "twist.pseudo_labels=none")
+    with pytest.raises(ConfigError, match=r"train\.unlabeled_batch_size must be at least 1"):
+        load(*words, "calibration.targets=soft")
+
+
 @pytest.mark.parametrize("schema", [RunConfig])
 def test_every_renamed_setting_names_one_that_there_is(schema):
     for form in schema.renamed.values():

@@ -80,6 +80,23 @@ def test_a_network_labels_in_place_of_annotators(finished, scans, small, tmp_pat
     assert found["training_minutes"] > 0
 
 
+def test_a_teacher_is_corrected_by_what_scenes_without_learning_measure(scans, small, tmp_path):
+    out, words = tmp_path / "run", ["calibration.scenes=1", "calibration.targets=corrected"]
+    call("run", "--data", scans, "--out", out, *small, *words, "calibration.proposals=true")
+    losses = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in losses if "taught" in row} == {"round_1"}
+    call("evaluate", "--model", out)
+    made = next((out / "pseudo" / "round_1").glob("*.npz"))
+    first = made.read_bytes()
+    made.unlink()
+    call("pseudo", out, "--round", 1, "--shard", "0/1")  # measures the same errors
+    assert made.read_bytes() == first
+    few = ["--out", tmp_path / "x", *small, "calibration.scenes=2"]
+    message = call("run", "--data", scans, *few, code=2)
+    assert "calibration.scenes must leave one of the 2 labeled scenes" in message
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_training_is_honoured_at_once(
     finished, scans, small, monkeypatch, number

@@ -15,15 +15,18 @@ from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_methods.segmentation.weights import InitialWeights, load_initial_weights
 from pcl_methods.self_training.batches import BatchContents
 from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.measured_errors import hold_out
 from pcl_methods.self_training.networks import TwistModel, build_recorrector
 from pcl_methods.self_training.objective import RecorrectorTraining
 from pcl_methods.self_training.proposals import Clustering
 from pcl_methods.self_training.quality import SCORES, Scoring
 from pcl_methods.self_training.rounds import RoundTraining, SelfTraining, Twist
+from pcl_methods.self_training.soft_targets import TargetOptions
+from pcl_methods.self_training.teacher import Teaching
 from pcl_methods.settings import build_backbone
 from pcl_run.run import Run
 from pcl_run.training import make_optimizer
-from twist_cli.config import RunConfig, TrainConfig
+from twist_cli.config import CalibrationConfig, RunConfig, TrainConfig
 
 
 def build_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
@@ -67,9 +70,19 @@ def twist_of(config: RunConfig) -> Twist:
         training=training_of(config.train),
         n_rounds=config.twist.rounds,
         labeling=labeling_of(config),
+        teaching=teaching_of(config.calibration),
+        proposal_strength=config.calibration.strength if config.calibration.proposals else 0.0,
         recorrection=recorrection_of(config),
         scoring=Scoring(config.min_region, config.twist.rectify_at_test),
     )
+
+
+def teaching_of(calibration: CalibrationConfig) -> Teaching | None:
+    """The soft labels; none where there are to be none."""
+    if calibration.targets == "none":
+        return None
+    options = TargetOptions(calibration.targets, calibration.threshold, calibration.strength)
+    return Teaching(options, calibration.momentum, calibration.weight)
 
 
 def training_of(train: TrainConfig) -> RoundTraining:
@@ -116,8 +129,16 @@ def self_training_of(
     config: RunConfig, run: Run, fabric: Fabric, split: SceneSplit, model: TwistModel
 ) -> SelfTraining:
     """One run of the method."""
+    split, measured = hold_out(split, config.calibration.scenes)
     return SelfTraining(
-        run, fabric, split, model, twist_of(config), config.seed, config.train.loop_options()
+        run,
+        fabric,
+        split,
+        model,
+        twist_of(config),
+        measured,
+        config.seed,
+        config.train.loop_options(),
     )
 
 

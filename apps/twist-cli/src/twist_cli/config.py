@@ -12,6 +12,7 @@ from pcl_methods.settings import DataConfig, ModelConfig, SupervisedConfig
 from pcl_run.config import Config
 from pcl_run.seeding import Seed
 
+TargetKind = Literal["none", "one-hot", "soft", "corrected", "aligned", "adjusted", "freematch"]
 PseudoLabelKind = Literal["none", "semantic", "offset", "points", "proposals", "recorrected"]
 
 
@@ -50,6 +51,36 @@ class TwistConfig(Config):
     rectify_at_test: bool = Field(False, description="Ψ re-classifies the final instances")
 
 
+class CalibrationConfig(Config):
+    """Soft labels, and what is known of how sure the networks may be.
+
+    Porcher et al., "Better (Pseudo-)Labels for Semi-Supervised Instance Segmentation", 2024.
+    """
+
+    scenes: int = Field(
+        0, ge=0, description="labeled scenes that teach nothing and measure the calibration error"
+    )
+    # Soft labels by the moving average of the network, beside the pseudo-labels: as they are
+    # (soft), by the calibration error of each class (corrected), or as a peer makes them.
+    targets: TargetKind = "none"
+    weight: float = Field(1.0, gt=0, description="of the loss of the soft labels")
+    momentum: float = Field(0.99, ge=0, le=1, description="share that the average keeps in a step")
+    strength: float = Field(2.0, ge=0, description="factor of the calibration error")
+    threshold: float = Field(0.7, ge=0, le=1, description="of one-hot targets")
+    proposals: bool = Field(
+        False,
+        description="correct the confidence in the class of a proposal before class_threshold",
+    )
+
+    @model_validator(mode="after")
+    def _what_is_corrected_is_measured(self) -> "CalibrationConfig":
+        if (self.targets == "corrected" or self.proposals) and not self.scenes:
+            raise ValueError(
+                "scenes must be at least 1 where targets is corrected or proposals true, got 0"
+            )
+        return self
+
+
 class RunConfig(Config):
     """Everything that decides the numbers of a run."""
 
@@ -76,14 +107,16 @@ class RunConfig(Config):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     twist: TwistConfig = TwistConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
 
     @model_validator(mode="after")
     def _unlabeled_batch_size_need_labels(self) -> "RunConfig":
-        if self.twist.pseudo_labels != "none" and self.train.unlabeled_batch_size < 1:
+        learns = self.twist.pseudo_labels != "none" or self.calibration.targets != "none"
+        if learns and self.train.unlabeled_batch_size < 1:
             raise ValueError(
-                "train.unlabeled_batch_size must be at least 1 unless twist.pseudo_labels is none, "
-                f"got {self.train.unlabeled_batch_size}"
+                "train.unlabeled_batch_size must be at least 1 unless twist.pseudo_labels and "
+                f"calibration.targets are none, got {self.train.unlabeled_batch_size}"
             )
         return self
 

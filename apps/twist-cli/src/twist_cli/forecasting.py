@@ -25,7 +25,8 @@ def forecast_run(
 ) -> dict[str, Any]:
     """Time, memory and disk that a run is going to take, from a few steps of round 0.
 
-    Both networks learn in them. A step with pseudo-labeled scenes takes as long a scene.
+    Both networks learn in them. A step with pseudo-labeled scenes takes as long a scene, and a
+    third of it more with a teacher, which looks at them and does not learn.
     """
     few = {"initial_steps": STEPS, "log_every": 1, "checkpoint_every": STEPS}
     short = config.model_copy(
@@ -43,8 +44,9 @@ def forecast_run(
     settings, rounds = config.train, config.twist.rounds
     per_scene = measured.seconds_per_step / settings.labeled_batch_size
     has_pseudo = config.twist.pseudo_labels != "none" and rounds > 0
-    pseudo_scenes = settings.unlabeled_batch_size if has_pseudo else 0
-    later_step = per_scene * (settings.labeled_batch_size + pseudo_scenes)
+    has_teacher = config.calibration.targets != "none" and rounds > 0
+    more_scenes = settings.unlabeled_batch_size * (has_pseudo or has_teacher)
+    later_step = per_scene * (settings.labeled_batch_size + more_scenes * (1 + has_teacher / 3))
     first_steps = settings.initial_steps or settings.steps
     training = first_steps * measured.seconds_per_step + rounds * settings.steps * later_step
     n_predicted = (rounds + 1) * len(split.validation) + rounds * has_pseudo * len(split.unlabeled)

@@ -13,6 +13,7 @@ from pcl_methods.kept_split import read_kept
 from pcl_methods.outputs import check_outputs
 from pcl_methods.segmentation.predicting import class_colors
 from pcl_methods.self_training.labeling import label_scenes, open_store
+from pcl_methods.self_training.measured_errors import hold_out, measure_errors
 from pcl_methods.self_training.quality import scene_quality, shown_quality
 from pcl_methods.shares import read_share
 from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
@@ -102,6 +103,11 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     if not meta["final"]:
         raise ValueError(f"round must follow a finished round of {run_folder}, got {round_}")
     model = model.to(choose_device(device))
+    calibration = config.calibration
+    split, measured = hold_out(split, calibration.scenes)
+    if calibration.proposals:
+        errors = measure_errors(model, split, measured, proposals=True).proposals.compute()
+        labeling = labeling.corrected(errors.tolist(), calibration.strength)
     store = open_store(run_folder, model, labeling, round_)
     label_scenes(store, model, split, labeling, index=index, count=count)
 

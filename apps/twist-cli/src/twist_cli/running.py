@@ -91,10 +91,21 @@ def _check_labels(config: RunConfig, split: SceneSplit) -> None:
             "twist.pseudo_labels must be another than recorrected where points are labeled and not "
             f"scenes, as the re-correction network learns from whole instances, got {name}"
         )
-    if kind != "none" and config.twist.rounds and not split.unlabeled:
+    learns = kind != "none" or config.calibration.targets != "none"
+    if learns and config.twist.rounds and not split.unlabeled:
         raise ValueError(
             "data.budget must leave scenes without labels unless twist.rounds is 0 or "
-            f"twist.pseudo_labels is none, got {name}"
+            f"twist.pseudo_labels and calibration.targets are none, got {name}"
+        )
+    if config.calibration.scenes >= len(split.labeled):
+        raise ValueError(
+            f"calibration.scenes must leave one of the {len(split.labeled)} labeled scenes to "
+            f"learn from, got {config.calibration.scenes}"
+        )
+    if config.calibration.scenes and split.budget.annotations is not None:
+        raise ValueError(
+            "calibration.scenes must be 0 where points are labeled and not scenes, got "
+            f"{config.calibration.scenes} with {name}"
         )
 
 

@@ -57,7 +57,8 @@ def test_colors_change_and_stay_centred(room):
 
 def test_a_sweep_has_its_intensity_and_no_instances(sweep):
     sample = sample_of(sweep, voxel_size=0.1, elastic=False, features="intensity")
-    assert sample.keys() == {"coords", "features", "points", "labels"}
+    assert sample.keys() == {"coords", "features", "points", "point_index", "labels"}
+    assert np.array_equal(sample["labels"], sweep.labels[sample["point_index"]])
     assert sample["features"].shape == (len(sample["coords"]), 1)
     assert set(sample["features"].ravel()) <= set(sweep.intensity)
 

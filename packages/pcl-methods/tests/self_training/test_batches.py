@@ -53,6 +53,15 @@ def test_labeled_scenes_come_first_and_the_others_have_their_pseudo_labels(
     assert len(batch["labels"][batch["is_labeled"]].unique()) == 3
 
 
+def test_a_teacher_gets_the_same_points_without_augmentation(model, split, all_chairs):
+    plain, both = (
+        twist_batches(model, split, CONTENTS, all_chairs, (0, 1), weak_view=weak)[0]
+        for weak in (False, True)
+    )
+    assert both.keys() - plain.keys() == {"weak_coords", "weak_features"}
+    assert all(torch.equal(value, both[key]) for key, value in plain.items())
+
+
 def test_without_pseudo_labels_every_scene_is_labeled(model, split):
     assert twist_batches(model, split, CONTENTS, None, (0, 0))[0]["is_labeled"].all()
 

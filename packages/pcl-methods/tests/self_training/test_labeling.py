@@ -43,6 +43,19 @@ def test_a_proposal_needs_a_class_that_both_networks_are_sure_of(model, scene):
     assert torch.equal(some.labels, torch.where(dropped, -1, everything.labels))
 
 
+def test_a_class_has_a_threshold_of_its_own_by_its_calibration_error(model, scene):
+    judged = judge_proposals(model, propose_scene(model, scene))
+    threshold = float(judged.confidence.median())
+    trusted_class = int(judged.labels[0])
+    shifts = [-1.0] * 20
+    shifts[trusted_class] = 1.0
+    labeling = dataclasses.replace(EVERYTHING, class_threshold=threshold, class_shifts=(*shifts,))
+    found = label_scene(model, scene, labeling)
+    everything = label_scene(model, scene, EVERYTHING)
+    kept = torch.isin(everything.proposals, torch.nonzero(judged.labels == trusted_class))
+    assert torch.equal(found.proposals, torch.where(kept, everything.proposals, -1))
+
+
 def test_points_of_a_proposal_have_its_class_and_its_centre(model, scene):
     """Eqs. 6 to 8; the centre is the mean over voxels, the offset that of each point."""
     found, pseudo = propose_scene(model, scene), label_scene(model, scene, EVERYTHING)

@@ -2,20 +2,25 @@
 
 import dataclasses
 import json
+import signal
 from functools import partial
 
 import pytest
 import torch
 
 from pcl_data.splits import LabelBudget, annotation_budget
+from pcl_methods.self_training import rounds
 from pcl_methods.self_training.batches import BatchContents
 from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.measured_errors import hold_out
 from pcl_methods.self_training.objective import RecorrectorTraining
 from pcl_methods.self_training.quality import QUALITY, SCORES
 from pcl_methods.self_training.rounds import RoundTraining, SelfTraining, Twist
+from pcl_methods.self_training.soft_targets import TargetOptions
+from pcl_methods.self_training.teacher import Teaching
 from pcl_run.cli import make_fabric
 from pcl_run.config import Config
-from pcl_run.loop import LoopOptions
+from pcl_run.loop import Interrupted, LoopOptions
 from pcl_run.run import Run
 
 
@@ -88,8 +93,8 @@ def test_without_pseudo_labels_only_labeled_scenes_train(training):
 
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
 def test_the_last_steps_of_a_round_train_with_frozen_norms(training, fraction):
-    rounds = dataclasses.replace(TRAINING, freeze_bn_fraction=fraction)
-    twist = Twist(rounds, n_rounds=0, labeling=None, recorrection=None)
+    training_ = dataclasses.replace(TRAINING, freeze_bn_fraction=fraction)
+    twist = Twist(training_, n_rounds=0, labeling=None, recorrection=None)
     dataclasses.replace(training, twist=twist).train(0, None)
     weights = training.model.state_dict()
     counts = {int(weights[key]) for key in weights if key.endswith("bn0.bn.num_batches_tracked")}
@@ -120,3 +125,71 @@ def test_pseudo_labels_need_scenes_without_labels(training):
         again()
     again(twist=dataclasses.replace(TWIST, labeling=None, recorrection=None))
     again(twist=dataclasses.replace(TWIST, n_rounds=0))
+
+
+CALIBRATED = dataclasses.replace(
+    TWIST, teaching=Teaching(TargetOptions("corrected")), proposal_strength=1.0
+)
+
+
+def held_out(training, **changes) -> SelfTraining:
+    split, measured = hold_out(training.split, 1)
+    return dataclasses.replace(training, split=split, measured=measured, **changes)
+
+
+def test_a_teacher_joins_after_round_0_and_is_measured_on_scenes_that_nobody_learns(training):
+    calibrated = held_out(training, twist=CALIBRATED)
+    rows = calibrated.all_rounds()
+    assert [row["round"] for row in rows] == [0, 1]
+    taught = {row["stage"]: "taught" in row for row in metrics(training)}
+    assert taught == {"round_0": False, "round_1": True}
+    errors = calibrated.run.recall("errors_1")
+    assert errors.keys() == {"points", "proposals"}
+    assert len(errors["points"]) == 20
+    assert any(errors["points"])
+    teacher = calibrated.make_teacher(1)
+    assert teacher.targets.errors.tolist() == pytest.approx(errors["points"])
+
+
+def test_a_teacher_alone_needs_no_pseudo_labels(training):
+    soft = Teaching(TargetOptions("freematch"))
+    twist = dataclasses.replace(TWIST, labeling=None, recorrection=None, teaching=soft)
+    dataclasses.replace(training, twist=twist).all_rounds()
+    second = [row for row in metrics(training) if row["stage"] == "round_1"]
+    assert all("taught" in row for row in second)
+    assert all(row["unlabeled_semantic"] == 0 for row in second)
+
+
+def test_a_run_with_a_teacher_goes_on_with_the_same_bits(
+    training, make_model, tmp_path, monkeypatch
+):
+    aligned = dataclasses.replace(CALIBRATED, teaching=Teaching(TargetOptions("aligned")))
+    whole = held_out(training, twist=aligned)
+    whole.all_rounds()
+    losses, seen = rounds.twist_losses, []
+
+    def pressing(model, batch, recorrection, teacher):
+        if teacher is not None:
+            seen.append(1)
+            if len(seen) == 2:
+                signal.raise_signal(signal.SIGTERM)
+        return losses(model, batch, recorrection, teacher)
+
+    monkeypatch.setattr(rounds, "twist_losses", pressing)
+    run = Run.open(tmp_path / "other", Config())
+    first = held_out(training, run=run, model=make_model(), twist=aligned)
+    with pytest.raises(Interrupted):
+        first.all_rounds()
+    assert len(seen) == 2
+    resumed = Run.open(run.folder, Config(), resume=True)
+    again = dataclasses.replace(first, run=resumed, model=make_model())
+    again.all_rounds()
+    for mine, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+@pytest.mark.parametrize("change", ["teaching", "proposal_strength"])
+def test_what_is_corrected_needs_scenes_that_measure(training, change):
+    twist = dataclasses.replace(TWIST, **{change: getattr(CALIBRATED, change)})
+    with pytest.raises(ValueError, match=r"measured must hold labeled scenes .*, got none"):
+        dataclasses.replace(training, twist=twist)

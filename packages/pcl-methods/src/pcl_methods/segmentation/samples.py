@@ -86,9 +86,9 @@ def training_sample(
             labels in which -1 is a decision and not a gap, such as pseudo-labels.
 
     Returns:
-        coords (v, 3), features (v, c), points (v, 3), labels (v,); with groups also
-        instances (v,) and centers (v, 3): the target centre of each voxel, zero without an
-        instance.
+        coords (v, 3), features (v, c), points (v, 3), point_index (v,): the row of the scene that
+        each voxel has everything of, labels (v,); with groups also instances (v,) and
+        centers (v, 3): the target centre of each voxel, zero without an instance.
     """
     matrix = augmentation.random_linear_map(rng).astype(np.float32)
     origin = scene.points.mean(axis=0)
@@ -110,6 +110,7 @@ def training_sample(
         "coords": compact(grid.coords[kept]),
         "features": values,
         "points": moved[rows].astype(np.float32),
+        "point_index": keep[rows],
         "labels": labels[keep][rows].astype(np.int64),
     }
     if groups is not None:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.batches import Kept, Sample, SceneBatches, SceneSource
+from pcl_methods.segmentation.features import FeatureKind, point_features
 from pcl_methods.segmentation.samples import training_sample
+from pcl_methods.segmentation.scene_grid import scene_grid
 from pcl_methods.self_training.networks import TwistModel
 from pcl_pseudolabel import PseudoLabels
 
@@ -40,6 +43,7 @@ def twist_batches(
     pseudo: LoadPseudoLabels | None,
     seed: Sequence[int],
     *,
+    weak_view: bool = False,
     rank: int = 0,
     n_ranks: int = 1,
 ) -> SceneBatches:
@@ -53,11 +57,13 @@ def twist_batches(
         contents: how many of each a batch holds.
         pseudo: gives the pseudo-labels of an unlabeled scene; none: labeled scenes only.
         seed: of the run, and the number of the round.
+        weak_view: whether there are `weak_coords` (v, 3) and `weak_features` (v, c): the voxel that
+            the point of each voxel lies in without any augmentation, and its features.
         rank: of this process.
         n_ranks: how many processes there are.
     """
     make = partial(
-        training_sample,
+        _two_views if weak_view else training_sample,
         voxel_size=model.voxel_size,
         elastic=contents.elastic,
         features=model.features,
@@ -72,6 +78,17 @@ def twist_batches(
         sample = partial(_pseudo_sample, partial(make, annotated_first=False), load, pseudo)
         sources.append(SceneSource(split.unlabeled, contents.unlabeled_scenes, sample))
     return SceneBatches(sources, seed, rank=rank, n_ranks=n_ranks)
+
+
+def _two_views(
+    scene: Scene, *arguments: Any, voxel_size: float, features: FeatureKind, **how: Any
+) -> Sample:
+    """A training sample, and the same points without augmentation."""
+    sample = training_sample(scene, *arguments, voxel_size=voxel_size, features=features, **how)
+    rows = sample["point_index"]
+    grid = scene_grid(scene.points[rows], voxel_size)
+    weak = {"weak_coords": grid.coords[grid.inverse]}
+    return sample | weak | {"weak_features": point_features(scene, features)[rows]}
 
 
 def _labeled_sample(

@@ -5,7 +5,9 @@ settings), so scenes can be labeled anywhere and in any order.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +48,8 @@ class Labeling:
         stuff_threshold: softmax above which walls and floors are labeled; none: they never are.
         pointwise_classes: the classes of single points beside the offsets of proposals (Table 5,
             row 1).
+        class_shifts: added to the confidence in each class before `class_threshold`: a multiple of
+            its calibration error, which so gives each class a threshold of its own; none: 0.
     """
 
     kind: PseudoLabelKind = "recorrected"
@@ -54,6 +58,12 @@ class Labeling:
     point_threshold: float = 0.9
     stuff_threshold: float | None = None
     pointwise_classes: bool = False
+    class_shifts: tuple[float, ...] | None = None
+
+    def corrected(self, errors: Sequence[float], strength: float) -> "Labeling":
+        """The same, with the calibration error of each class times the strength as shifts."""
+        shifts = tuple(strength * error for error in errors)
+        return dataclasses.replace(self, class_shifts=shifts)
 
 
 @torch.inference_mode()
@@ -70,6 +80,9 @@ def _of_proposals(model: TwistModel, found: SceneProposals, labeling: Labeling) 
     if labeling.kind == "recorrected":
         proposal_labels, scores, confidence = judge_proposals(model, found)
         if labeling.class_threshold is not None:
+            if labeling.class_shifts is not None:
+                shifts = confidence.new_tensor(labeling.class_shifts)
+                confidence = (confidence + shifts[proposal_labels]).clamp(0, 1)
             scores = torch.where(confidence > labeling.class_threshold, scores, 0)
     else:
         proposal_labels = found.proposal_labels
@@ -111,6 +124,16 @@ def _thresholded(model: TwistModel, found: SceneProposals, labeling: Labeling) -
         stuff=model.stuff,
         points=found.points,
     )
+
+
+def no_labels(split: SceneSplit) -> Callable[[str], PseudoLabels]:
+    """Reads the pseudo-labels of a scene of which nothing is labeled."""
+    return partial(_no_labels, split.load)
+
+
+def _no_labels(load: Callable[[str], Scene], name: str) -> PseudoLabels:
+    none = torch.full((len(load(name).points),), -1)
+    return PseudoLabels(none, none, torch.zeros(0, 3), torch.zeros(0), none[:0])
 
 
 def open_store(

@@ -13,6 +13,7 @@ from pcl_methods.segmentation.losses import segmentation_losses
 from pcl_methods.segmentation.network import VoxelPrediction
 from pcl_methods.self_training.networks import TwistModel
 from pcl_methods.self_training.proposals import count_proposals, limit_proposals
+from pcl_methods.self_training.teacher import Teacher
 from pcl_pseudolabel import (
     matched_labels,
     mutate_proposals,
@@ -42,7 +43,10 @@ class RecorrectorTraining:
 
 
 def twist_losses(
-    model: TwistModel, batch: Mapping[str, Tensor], recorrection: RecorrectorTraining | None
+    model: TwistModel,
+    batch: Mapping[str, Tensor],
+    recorrection: RecorrectorTraining | None,
+    teacher: Teacher | None = None,
 ) -> Losses:
     """The losses of a batch; `loss` is their sum.
 
@@ -53,6 +57,7 @@ def twist_losses(
         model: in training mode.
         batch: of `twist_batches`.
         recorrection: how Ψ learns; none: it does not.
+        teacher: gives unlabeled voxels soft targets besides; none: there are none.
     """
     prediction = model.network(batch["coords"], batch["features"])
     is_labeled, losses = batch["is_labeled"], {}
@@ -61,6 +66,8 @@ def twist_losses(
     if not is_labeled.all():  # L^u, Eq. 4
         found = segmentation_losses(prediction, batch, ~is_labeled, over_all=True)
         losses |= _named("unlabeled", found)
+        if teacher is not None:
+            losses["taught"] = teacher.loss(prediction.logits, batch, ~is_labeled)
     if recorrection is not None:  # L^Ψ, Eq. 5 and the cross-entropy of the class
         losses |= recorrection_losses(model, prediction, batch, recorrection)
     return {"loss": torch.stack(list(losses.values())).sum(), **losses}  # Eq. 3, and L^Ψ

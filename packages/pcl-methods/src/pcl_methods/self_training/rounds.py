@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,7 +15,8 @@ from torch.optim import Optimizer
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.network import freeze_batch_norms
 from pcl_methods.self_training.batches import BatchContents, twist_batches
-from pcl_methods.self_training.labeling import Labeling, label_scenes, open_store
+from pcl_methods.self_training.labeling import Labeling, label_scenes, no_labels, open_store
+from pcl_methods.self_training.measured_errors import class_frequencies, measure_errors
 from pcl_methods.self_training.networks import TwistModel
 from pcl_methods.self_training.objective import RecorrectorTraining, twist_losses
 from pcl_methods.self_training.quality import (
@@ -24,6 +26,8 @@ from pcl_methods.self_training.quality import (
     evaluate_scenes,
     pseudo_scores,
 )
+from pcl_methods.self_training.soft_targets import ClassFacts
+from pcl_methods.self_training.teacher import Teacher, Teaching
 from pcl_pseudolabel import PseudoLabelStore
 from pcl_run.loop import LoopOptions, fit, poly
 from pcl_run.run import Run
@@ -65,6 +69,9 @@ class Twist:
         training: of a round.
         n_rounds: self-training rounds after round 0.
         labeling: which pseudo-labels there are; none: the labeled scenes alone (Table 4, row I).
+        teaching: how Φ learns from its own moving average besides; none: it does not.
+        proposal_strength: factor of the calibration error that is added to the confidence in the
+            class of a proposal; it takes `measured` scenes.
         recorrection: how Ψ learns; none: it does not.
         scoring: how the held-out scenes are scored after each round.
 
@@ -75,6 +82,8 @@ class Twist:
     training: RoundTraining
     n_rounds: int = 3
     labeling: Labeling | None = field(default_factory=Labeling)
+    teaching: Teaching | None = None
+    proposal_strength: float = 0.0
     recorrection: RecorrectorTraining | None = field(default_factory=RecorrectorTraining)
     scoring: Scoring = field(default_factory=Scoring)
 
@@ -95,12 +104,15 @@ class SelfTraining:
         split: labeled, unlabeled and held-out scenes.
         model: Φ and Ψ, with the weights that round 0 starts from.
         twist: the method.
+        measured: labeled scenes that nothing is learned from (`hold_out`): before each round they
+            measure the calibration error of each class.
         seed: of batches and of every random choice in training.
         options: workers, and how often to log and to write checkpoints.
 
     Raises:
-        ValueError: if Ψ is to learn from scenes with labels at some points only, or if there are to
-            be pseudo-labels and every scene has labels.
+        ValueError: if Ψ is to learn from scenes with labels at some points only, if there are to be
+            pseudo-labels and every scene has labels, or if something is to be corrected by a
+            calibration error and no scene measures it.
     """
 
     run: Run
@@ -108,6 +120,7 @@ class SelfTraining:
     split: SceneSplit
     model: TwistModel
     twist: Twist
+    measured: tuple[str, ...] = ()
     seed: int = 0
     options: LoopOptions = LoopOptions()
 
@@ -117,7 +130,15 @@ class SelfTraining:
                 "recorrection must be none where points are labeled and not scenes: Ψ learns from "
                 f"whole instances, got the labels {self.split.budget.name}"
             )
-        if self.twist.labeling is not None and self.twist.n_rounds and not self.split.unlabeled:
+        teaching, shifts = self.twist.teaching, self.twist.proposal_strength
+        corrects = teaching is not None and teaching.targets.kind == "corrected"
+        if (corrects or shifts) and not self.measured:
+            raise ValueError(
+                "measured must hold labeled scenes for what is corrected by a calibration error, "
+                "got none"
+            )
+        learns = self.twist.labeling is not None or teaching is not None
+        if learns and self.twist.n_rounds and not self.split.unlabeled:
             raise ValueError(
                 "split must leave scenes without labels, which pseudo-labels are for, got the "
                 f"labels {self.split.budget.name}"
@@ -134,6 +155,8 @@ class SelfTraining:
         with self.run.timed():
             for round_ in range(self.twist.n_rounds + 1):
                 # Step (ii): the networks of the round before label the unlabeled scenes.
+                if round_ > 0 and self.measured:
+                    self.measure(round_)
                 store = self.label(round_) if round_ > 0 else None
                 # Step (i) in round 0, on labeled scenes (Eq. 1), then step (iii), on both (Eq. 3).
                 self.train(round_, store)
@@ -141,16 +164,37 @@ class SelfTraining:
                 rows.append(self.evaluate(round_))
         return rows
 
+    def measure(self, round_: int) -> None:
+        """The calibration errors of the networks of the round before, remembered in the run."""
+        if self.run.recall(f"errors_{round_}") is None:
+            judged = self.twist.recorrection is not None
+            found = measure_errors(self.model, self.split, self.measured, proposals=judged)
+            errors = {name: table.compute().tolist() for name, table in found._asdict().items()}
+            self.run.remember(f"errors_{round_}", errors)
+
+    def make_teacher(self, round_: int) -> Teacher | None:
+        """The teacher of a round; there is none in round 0, which learns from labels alone."""
+        if self.twist.teaching is None or round_ == 0:
+            return None
+        n_classes = self.model.label_set.n_classes
+        errors = self.run.recall(f"errors_{round_}", {"points": [0.0] * n_classes})["points"]
+        facts = ClassFacts(class_frequencies(self.split, n_classes), torch.tensor(errors))
+        return Teacher(self.model.network, self.twist.teaching, facts).to(self.fabric.device)
+
     def label(self, round_: int) -> PseudoLabelStore | None:
         """Step (ii): pseudo-labels of every unlabeled scene, unless the method has none."""
-        if self.twist.labeling is None:
+        labeling = self.twist.labeling
+        if labeling is None:
             return None
-        store = open_store(self.run.folder, self.model, self.twist.labeling, round_)
+        if self.twist.proposal_strength:
+            errors = self.run.recall(f"errors_{round_}")["proposals"]
+            labeling = labeling.corrected(errors, self.twist.proposal_strength)
+        store = open_store(self.run.folder, self.model, labeling, round_)
         label_scenes(
             store,
             self.model,
             self.split,
-            self.twist.labeling,
+            labeling,
             index=self.fabric.global_rank,
             count=self.fabric.world_size,
         )
@@ -164,17 +208,25 @@ class SelfTraining:
         training, recorrection = self.twist.training, self.twist.recorrection
         n_steps = training.steps_of(round_)
         frozen_from = n_steps * (1 - training.freeze_bn_fraction)
+        teacher = self.make_teacher(round_)
+        pseudo = None if store is None else store.load
+        if teacher is not None and pseudo is None:
+            pseudo = no_labels(self.split)
 
         def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
             freeze_batch_norms(self.model, step >= frozen_from)
+            if teacher is not None:
+                teacher.follow(self.model.network)
             waits = recorrection is None or (round_ == 0 and step < recorrection.first_step)
-            return twist_losses(self.model, batch, None if waits else recorrection)
+            return twist_losses(self.model, batch, None if waits else recorrection, teacher)
 
         fit(
             self.run,
             self.fabric,
             stage=f"round_{round_}",
-            modules=nn.ModuleDict({"twist": self.model}),
+            modules=nn.ModuleDict(
+                {"twist": self.model} | ({} if teacher is None else {"teacher": teacher})
+            ),
             optimizers={
                 "network": training.optimizer(self.model.network),
                 "recorrector": training.recorrector_optimizer(self.model.recorrector),
@@ -183,8 +235,9 @@ class SelfTraining:
                 self.model,
                 self.split,
                 training.batch,
-                None if store is None else store.load,
+                pseudo,
                 (self.seed, round_),
+                weak_view=teacher is not None,
                 rank=self.fabric.global_rank,
                 n_ranks=self.fabric.world_size,
             ),
