@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from pcl_data import SCANNET20
+from pcl_data import SCANNET20, SCANNET200, save_scene
 from pcl_data.export import write_ply
 from pcl_data.readers import read_scene
 from pcl_methods.segmentation.testing import make_room
 from twist_cli.main import app
 
+TABLE, CANDLE = SCANNET20.names.index("table"), SCANNET200.names.index("candle")
 COMMANDS = ("run", "predict", "evaluate", "report", "pseudo", "doctor")
 
 
@@ -291,6 +293,28 @@ def test_weights_are_written_whatever_a_score_is(scans, small, tmp_path):
     assert (tmp_path / "run" / "model.safetensors").is_file()
     shown = call("evaluate", "--model", tmp_path / "run")
     assert shown.splitlines()[0].split() == ["ap", "-"]
+
+
+def test_head_common_and_tail_classes_are_scored_apart(small, tmp_path):
+    """Of a label set that says how frequent its classes are."""
+    for index in range(6):
+        room = make_room(f"scene{index}", index)
+        tail = np.where(room.labels == TABLE, CANDLE, room.labels)
+        scan = replace(room, labels=tail, label_set=SCANNET200)
+        save_scene(scan, tmp_path / "scans" / f"scene{index}")
+    words = ["--data", tmp_path / "scans", "--out", tmp_path / "run", *small, "twist.rounds=0"]
+    words += ["data.options.label_set=scannet200", "train.initial_steps=1"]
+    shown = call("run", *words)
+    starts = ["head", "common", "tail"]
+    lines = [line for line in shown.splitlines() if line.split()[0] in starts]
+    assert [line.split()[0] for line in lines] == starts
+    row = json.loads((tmp_path / "run" / "summary.json").read_text())["rounds"][0]
+    assert row["ap_common"] is None  # there are chairs and candles
+    assert row["ap"] == pytest.approx((row["ap_head"] + row["ap_tail"]) / 2)
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "<th>ap tail</th>" in page
+    again = call("evaluate", "--model", tmp_path / "run").splitlines()
+    assert again[-4:-1] == lines
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])

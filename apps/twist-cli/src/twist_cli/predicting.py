@@ -15,7 +15,7 @@ from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_scored, with_other_data
 from pcl_methods.kept_split import check_held_out, read_kept
 from pcl_methods.segmentation.inference import Classes
-from pcl_methods.segmentation.scoring import score_split, shown_number
+from pcl_methods.segmentation.scoring import frequency_lines, score_split, shown_number
 from pcl_methods.segmentation.segmenter import load_segmenter
 from pcl_methods.segmentation.weights import weights_file
 from pcl_methods.self_training.judgment import segment_scene
@@ -102,10 +102,12 @@ def evaluate_model(
 
 
 def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
-    """One line a score, or JSON."""
+    """One line a score, and one for each frequency of classes, or JSON."""
     if as_json:
         return print_json(scores)
     for name in (*SCORES, "macc"):
         typer.echo(f"{name:<6}{shown_number(scores[name], '.3f')}")
+    for line in frequency_lines(scores):
+        typer.echo(line)
     typer.echo(f"protocol {scores['protocol']}")
     return None

@@ -12,7 +12,7 @@ from pcl_data.splits import SceneSplit
 from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
 from pcl_methods.kept_split import check_split, keep_split, read_kept
-from pcl_methods.segmentation.scoring import shown_number
+from pcl_methods.segmentation.scoring import BY_FREQUENCY, frequency_lines, shown_number
 from pcl_methods.segmentation.segmenter import Segmenter, load_segmenter
 from pcl_methods.self_training.predicted_labels import (
     with_predicted_labels,
@@ -112,8 +112,9 @@ def _check_labels(config: RunConfig, split: SceneSplit) -> None:
 def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One row a round, the protocol, scenes, seconds and peak memory, as `summary.json`."""
     roles = ("labeled", "unlabeled", "validation")
+    columns = ("round", *SCORES, *BY_FREQUENCY, *QUALITY)
     summary = {
-        "rounds": [{key: row[key] for key in ("round", *SCORES, *QUALITY)} for row in rows],
+        "rounds": [{key: row[key] for key in columns if key in row} for row in rows],
         "protocol": rows[-1]["protocol"],
         "per_class": rows[-1]["per_class"],
         "scenes": {role: list(getattr(split, role)) for role in roles},
@@ -125,7 +126,7 @@ def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[
 
 
 def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
-    """The table of rounds on stdout, or JSON."""
+    """The table of rounds on stdout, with the last one by frequency of classes, or JSON."""
     if as_json or "rounds" not in summary:
         return print_json(summary)
     columns = ("round", *SCORES, *QUALITY)
@@ -134,6 +135,8 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     for row in summary["rounds"]:
         cells = (shown_number(row[key], "d" if key == "round" else ".3f") for key in columns)
         typer.echo("  ".join(f"{cell:>10}" for cell in cells))
+    for line in frequency_lines(summary["rounds"][-1]):
+        typer.echo(line)
     typer.echo(f"protocol {summary['protocol']}, {len(summary['scenes']['validation'])} scenes")
     memory = summary["peak_memory_bytes"] / 2**30
     typer.echo(f"{summary['seconds']:.0f} s, {memory:.1f} GiB at the most, in {summary['folder']}")

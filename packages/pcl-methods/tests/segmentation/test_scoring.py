@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcl_data import SCANNET20, Scene
+from pcl_data import SCANNET20, SCANNET200, Scene
 from pcl_data.evaluation.score_protocol import ScoreProtocol
 from pcl_methods.segmentation.inference import Classes, Instances
-from pcl_methods.segmentation.scoring import score_scenes
+from pcl_methods.segmentation.scoring import BY_FREQUENCY, frequency_lines, score_scenes
 
 
 def true_instances(scene: Scene) -> Instances:
@@ -34,6 +34,23 @@ def test_classes_alone_have_no_average_precision(room):
     assert scores.keys() == {"miou", "macc", "protocol", "per_class"}
     assert scores["miou"] == 1.0
     assert scores["protocol"].startswith("scannet20/held-out/points")
+
+
+def test_frequencies_of_classes_are_scored_where_there_are_some(room):
+    assert not set(BY_FREQUENCY) & set(score_scenes([room], true_instances, SCANNET20))
+    scores = score_scenes([room], true_instances, SCANNET200)
+    assert set(BY_FREQUENCY) <= set(scores)
+    labels = set(room.labels[room.labels >= 0].tolist())
+    assert {SCANNET200.frequency[label] for label in labels} == {"head"}
+    assert (scores["ap_head"], scores["miou_head"]) == (1.0, 1.0)
+    head, common, tail = frequency_lines(scores)
+    assert head == "head    AP 1.000  AP50 1.000  AP25 1.000  mIoU 1.000"
+    assert common.split()[0] == "common"
+    assert tail == "tail    AP -  AP50 -  AP25 -  mIoU -"
+    of_classes = score_scenes([room], true_classes, SCANNET200)
+    assert "miou_head" in of_classes
+    assert "ap_head" not in of_classes
+    assert frequency_lines(of_classes) == []
 
 
 def test_scores_are_counted_over_all_scenes(room):

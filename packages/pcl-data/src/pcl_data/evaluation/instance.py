@@ -15,6 +15,9 @@ are in the benchmark's script `evaluate_semantic_instance.py`, not in the paper:
 - AP is the area under precision over recall, by central differences of recall at every distinct
   score, with the point (precision 1, recall 0) added.
 - AP averages the overlaps 0.50, 0.55, ..., 0.90. The script stops before 0.95.
+
+Where the label set says how frequent its classes are, each score is also averaged over the head,
+the common and the tail classes (`class_mean.frequency_means`), as in the benchmark of 200 classes.
 """
 
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pcl_data.evaluation.class_mean import class_mean
+from pcl_data.evaluation.class_mean import class_mean, frequency_means
 from pcl_data.evaluation.id_range import check_equally_long, check_ids, check_predictions
 from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.evaluation.segments import number_segments
@@ -50,6 +53,8 @@ class InstanceResult(Result):
         ap50: at overlap 0.50.
         ap25: at overlap 0.25.
         per_class: the same three for each countable class, by name.
+        by_frequency: the same three over the classes of each frequency: `ap_head`, `ap_common`,
+            `ap_tail`, `ap50_head` and so on; empty where the label set has no frequencies.
         protocol: for instance "scannet20/val/points/min_region=100"; see `ScoreProtocol`.
     """
 
@@ -57,6 +62,7 @@ class InstanceResult(Result):
     ap50: float
     ap25: float
     per_class: dict[str, ClassAP]
+    by_frequency: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +165,20 @@ class InstanceEvaluator:
             ]
         ).reshape(-1, len(OVERLAPS))
         names = [self.label_set.names[label] for label in self._scenes]
+        ap, ap50, ap25 = table[:, :-1].mean(axis=1), table[:, 0], table[:, -1]
+        frequency = self.label_set.frequency
         return InstanceResult(
             ap=class_mean(table[:, :-1]),
-            ap50=class_mean(table[:, 0]),
-            ap25=class_mean(table[:, -1]),
+            ap50=class_mean(ap50),
+            ap25=class_mean(ap25),
             per_class={
-                name: ClassAP(float(row[:-1].mean()), float(row[0]), float(row[-1]))
-                for name, row in zip(names, table, strict=True)
+                name: ClassAP(*row)
+                for name, *row in zip(names, ap.tolist(), ap50.tolist(), ap25.tolist(), strict=True)
             },
+            by_frequency=frequency_means(
+                {"ap": ap, "ap50": ap50, "ap25": ap25},
+                None if frequency is None else [frequency[label] for label in self._scenes],
+            ),
             protocol=self.protocol.name(self.label_set, f"min_region={self.min_region}"),
         )
 

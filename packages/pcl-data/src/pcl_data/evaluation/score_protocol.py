@@ -59,11 +59,12 @@ class ScoreProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Base of the results: printed, one gives its protocol and its main scores."""
+    """Base of the results: printed, one gives its protocol, its main scores and `by_frequency`."""
 
     protocol: str
 
     def __str__(self) -> str:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= values.get("by_frequency", {})
         scores = [f"{key} {value:.4f}" for key, value in values.items() if isinstance(value, float)]
         return f"{self.protocol}: {', '.join(scores)}"

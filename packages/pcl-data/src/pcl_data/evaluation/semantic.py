@@ -13,6 +13,9 @@ sweep, to compare with published numbers.
   script refuses such predictions. Where every point is predicted the scores are the same.
 
 None of them limits the range of the points.
+
+Where the label set says how frequent its classes are, the IoU is also averaged over the head, the
+common and the tail classes (`class_mean.frequency_means`), as in the ScanNet benchmark of 200.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from pcl_data.evaluation.class_mean import class_mean
+from pcl_data.evaluation.class_mean import class_mean, frequency_means
 from pcl_data.evaluation.id_range import check_equally_long, check_ids
 from pcl_data.evaluation.score_protocol import Result, ScoreProtocol
 from pcl_data.label_set import LabelSet
@@ -34,6 +37,8 @@ class SemanticResult(Result):
         miou: mean IoU over the classes that have one.
         macc: mean accuracy over the classes in the truth.
         per_class: IoU of each class, by name; NaN for a class neither in the truth nor predicted.
+        by_frequency: `miou_head`, `miou_common`, `miou_tail`: mean IoU over the classes of each
+            frequency that have one; empty where the label set has no frequencies.
         confusion_matrix: point counts, rows = truth, columns = prediction; the last column holds
             the points predicted as unknown (-1).
         protocol: for instance "scannet20/val/points/no-tta"; see `ScoreProtocol`.
@@ -42,6 +47,7 @@ class SemanticResult(Result):
     miou: float
     macc: float
     per_class: dict[str, float]
+    by_frequency: dict[str, float]
     confusion_matrix: Int[np.ndarray, "c columns"]
 
 
@@ -106,6 +112,7 @@ class SemanticEvaluator:
             miou=class_mean(iou),
             macc=class_mean(_fraction(hits, in_truth)),
             per_class=dict(zip(self.label_set.names, iou.tolist(), strict=True)),
+            by_frequency=frequency_means({"miou": iou}, self.label_set.frequency),
             confusion_matrix=confusion,
             protocol=self.protocol.name(self.label_set),
         )

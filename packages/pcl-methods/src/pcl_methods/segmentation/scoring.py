@@ -1,15 +1,19 @@
 """Scores on every point of some scenes, as the official scripts count."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args
 
 import numpy as np
 
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import InstanceEvaluator, ScoreProtocol, SemanticEvaluator
+from pcl_data.label_set import Frequency
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.inference import Classes, Instances
+
+FREQUENCIES: tuple[Frequency, ...] = get_args(Frequency)
+BY_FREQUENCY = tuple(f"{s}_{f}" for s in ("ap", "ap50", "ap25", "miou") for f in FREQUENCIES)
 
 
 def score_split(
@@ -66,7 +70,8 @@ def score_scenes(
         min_region: points of an instance that is scored.
 
     Returns:
-        fractions, NaN where undefined, the `protocol`, and `per_class`.
+        fractions, NaN where undefined, the `protocol`, and `per_class`; where the label set says
+        how frequent its classes are, also those of `BY_FREQUENCY`.
 
     Raises:
         ValueError: if a scene has no labels, or instances are found and it has none.
@@ -82,11 +87,12 @@ def score_scenes(
             truth = labels, _truth(scene, "instances")
             instance.update(*truth, found.masks(), found.instance_labels, found.scores)
     classes = semantic.compute()
-    scores: dict[str, Any] = {"miou": classes.miou, "macc": classes.macc}
+    scores: dict[str, Any] = {"miou": classes.miou, "macc": classes.macc, **classes.by_frequency}
     scores |= {"protocol": classes.protocol, "per_class": classes.per_class}
     if with_instances:
         objects = instance.compute()
         scores |= {"ap": objects.ap, "ap50": objects.ap50, "ap25": objects.ap25}
+        scores |= objects.by_frequency
         scores["protocol"] = objects.protocol  # names the smallest region as well
     return scores
 
@@ -103,6 +109,26 @@ def shown_number(value: float | int | None, form: str) -> str:
         ('0.250', '-', '-')
     """
     return "-" if value is None or math.isnan(value) else format(value, form)
+
+
+def frequency_lines(scores: Mapping[str, Any]) -> list[str]:
+    """A line for the head, the common and the tail classes; none where there are no such scores.
+
+    Example:
+        >>> scores = dict.fromkeys(BY_FREQUENCY, 0.25)
+        >>> frequency_lines({"ap": 0.25}), frequency_lines(scores)[2]
+        ([], 'tail    AP 0.250  AP50 0.250  AP25 0.250  mIoU 0.250')
+    """
+    titles = {"ap": "AP", "ap50": "AP50", "ap25": "AP25", "miou": "mIoU"}
+    return [
+        f"{one:<6}"
+        + "".join(
+            f"  {title} {shown_number(scores[f'{name}_{one}'], '.3f')}"
+            for name, title in titles.items()
+        )
+        for one in FREQUENCIES
+        if f"ap_{one}" in scores
+    ]
 
 
 def _truth(scene: Scene, field: str) -> np.ndarray:
