@@ -125,18 +125,26 @@ def predict(
 def evaluate(
     model: Annotated[Path, typer.Option(help="a finished run of twist-cli, or its weights")],
     data: Data = None,
+    diagram: Annotated[
+        Path | None, typer.Option(help="write a reliability diagram of each class here, PNG")
+    ] = None,
     overrides: Overrides = None,
+    overwrite: Replace = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Score a model on the held-out scenes of its run, or on the labeled scans of --data.
 
-    Example: twist-cli evaluate --model runs/twist_001
+    Example: twist-cli evaluate --model runs/twist_001 --diagram calibration.png
     """
     with boundary():
+        from pcl_run.files import must_be_new
         from twist_cli.predicting import evaluate_model, print_scores
 
-        print_scores(evaluate_model(model, data, overrides or [], device), as_json=as_json)
+        if diagram is not None:
+            must_be_new(diagram, overwrite)
+        scores = evaluate_model(model, data, overrides or [], device, diagram)
+        print_scores(scores, as_json=as_json)
 
 
 @app.command()

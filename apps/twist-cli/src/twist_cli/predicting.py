@@ -9,11 +9,13 @@ import torch
 import typer
 
 from pcl_backbones import load_weights
+from pcl_calibration import ClassCalibrationError
 from pcl_data import LabelSet, Scene
 from pcl_methods.cards import read_label_set, reading_card, trained_card
 from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_scored, with_other_data
 from pcl_methods.kept_split import check_held_out, read_kept
+from pcl_methods.segmentation.calibration import draw_calibration
 from pcl_methods.segmentation.inference import Classes
 from pcl_methods.segmentation.scoring import frequency_lines, score_split, shown_number
 from pcl_methods.segmentation.segmenter import load_segmenter
@@ -76,9 +78,11 @@ def open_model(model: Path, device: str) -> Opened:
 
 
 def evaluate_model(
-    model: Path, data: Path | None, overrides: Sequence[str], device: str
+    model: Path, data: Path | None, overrides: Sequence[str], device: str, diagram: Path | None
 ) -> dict[str, Any]:
     """Scores on the run's held-out scenes, or on the labeled scans of other data.
+
+    With `diagram`, a PNG of how often each class is right where the network is how sure.
 
     Raises:
         ValueError: if an override is no setting, or would change the network.
@@ -92,22 +96,34 @@ def evaluate_model(
     split = open_scored(config.data, trained, networks.label_set, kept)
     needs = SceneNeeds(networks.voxel_size, networks.features, scored=("labels", "instances"))
     check_held_out(split, needs, kept)
-    return score_split(
+    table = ClassCalibrationError(networks.label_set.n_classes)
+    scores = score_split(
         partial(segment_scene, networks, reclassify=config.twist.rectify_at_test),
         split,
         networks.label_set,
         **told,
         min_region=config.min_region,
+        table=table,
     )
+    if diagram is not None:
+        draw_calibration(table, networks.label_set, diagram, each_class=True)
+    return scores
 
 
 def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:
-    """One line a score, and one for each frequency of classes, or JSON."""
+    """One line a score, a frequency of classes and a predicted class, or JSON."""
     if as_json:
         return print_json(scores)
     for name in (*SCORES, "macc"):
         typer.echo(f"{name:<6}{shown_number(scores[name], '.3f')}")
     for line in frequency_lines(scores):
         typer.echo(line)
+    width = max([len(row["class"]) for row in scores["calibration"]], default=5)
+    typer.echo(f"{'class':<{width}}    points  accuracy  confidence   error")
+    for row in scores["calibration"]:
+        typer.echo(
+            f"{row['class']:<{width}}  {row['points']:>8}  {row['accuracy']:>8.3f}  "
+            f"{row['confidence']:>10.3f}  {row['error']:>+6.3f}"
+        )
     typer.echo(f"protocol {scores['protocol']}")
     return None

@@ -12,6 +12,7 @@ from pcl_data.splits import SceneSplit
 from pcl_methods.checking import SceneNeeds
 from pcl_methods.data import open_split
 from pcl_methods.kept_split import check_split, keep_split, read_kept
+from pcl_methods.segmentation.calibration import draw_calibration, load_table
 from pcl_methods.segmentation.scoring import BY_FREQUENCY, frequency_lines, shown_number
 from pcl_methods.segmentation.segmenter import Segmenter, load_segmenter
 from pcl_methods.self_training.predicted_labels import (
@@ -19,6 +20,7 @@ from pcl_methods.self_training.predicted_labels import (
     write_predicted_labels,
 )
 from pcl_methods.self_training.quality import QUALITY, SCORES
+from pcl_methods.self_training.rounds import table_file
 from pcl_run.cli import print_json
 from pcl_run.files import jsonable
 from pcl_run.memory import peak_memory_bytes
@@ -30,6 +32,7 @@ from twist_cli.config import RunConfig
 from twist_cli.forecasting import forecast_run
 
 WEIGHTS, PREDICTED = "model.safetensors", "predicted_labels"
+DIAGRAM = "report/calibration.png"
 
 
 def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, Any]:
@@ -66,6 +69,8 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     card = jsonable(model_card(config, split, model, rows[-1]))
     if run.is_writer:
         save_weights(model, run.folder / WEIGHTS, card=card)
+        table = load_table(table_file(run.folder, len(rows) - 1), model.label_set.n_classes)
+        draw_calibration(table, model.label_set, run.folder / DIAGRAM, each_class=False)
         write_report(run.folder)
     return jsonable(summary | {"folder": str(run.folder)})
 
@@ -117,6 +122,7 @@ def _summarize(run: Run, split: SceneSplit, rows: list[dict[str, Any]]) -> dict[
         "rounds": [{key: row[key] for key in columns if key in row} for row in rows],
         "protocol": rows[-1]["protocol"],
         "per_class": rows[-1]["per_class"],
+        "calibration": rows[-1]["calibration"],
         "scenes": {role: list(getattr(split, role)) for role in roles},
         "seconds": run.recall("seconds"),
         "peak_memory_bytes": peak_memory_bytes(),
@@ -130,7 +136,8 @@ def print_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json or "rounds" not in summary:
         return print_json(summary)
     columns = ("round", *SCORES, *QUALITY)
-    titles = ("round", "AP", "AP50", "AP25", "mIoU", "pseudo acc", "offset err (m)", "coverage")
+    titles = ("round", "AP", "AP50", "AP25", "mIoU", "ECE")
+    titles += ("pseudo acc", "offset err (m)", "coverage")
     typer.echo("  ".join(f"{title:>10}" for title in titles))
     for row in summary["rounds"]:
         cells = (shown_number(row[key], "d" if key == "round" else ".3f") for key in columns)

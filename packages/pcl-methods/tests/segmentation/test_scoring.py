@@ -31,7 +31,7 @@ def test_the_truth_scores_one(room):
 
 def test_classes_alone_have_no_average_precision(room):
     scores = score_scenes([room], true_classes, SCANNET20, protocol=ScoreProtocol(split="held-out"))
-    assert scores.keys() == {"miou", "macc", "protocol", "per_class"}
+    assert scores.keys() == {"miou", "macc", "protocol", "per_class", "ece", "calibration"}
     assert scores["miou"] == 1.0
     assert scores["protocol"].startswith("scannet20/held-out/points")
 

@@ -6,10 +6,12 @@ from typing import Any, get_args
 
 import numpy as np
 
+from pcl_calibration import ClassCalibrationError
 from pcl_data import LabelSet, Scene
 from pcl_data.evaluation import InstanceEvaluator, ScoreProtocol, SemanticEvaluator
 from pcl_data.label_set import Frequency
 from pcl_data.splits import SceneSplit
+from pcl_methods.segmentation.calibration import calibration_scores, count_points
 from pcl_methods.segmentation.inference import Classes, Instances
 
 FREQUENCIES: tuple[Frequency, ...] = get_args(Frequency)
@@ -24,6 +26,7 @@ def score_split(
     trained_on: str,
     budget: str,
     min_region: int = 100,
+    table: ClassCalibrationError | None = None,
 ) -> dict[str, Any]:
     """`score_scenes` on the held-out scenes of a split, with a protocol that says all of it.
 
@@ -34,6 +37,7 @@ def score_split(
         trained_on: name of the data that was learned from.
         budget: name of the labels that were learned from.
         min_region: points of an instance that is scored.
+        table: takes the confidences too, to be drawn or kept.
 
     Raises:
         ValueError: if the scenes have another label set, or lack what is scored.
@@ -49,6 +53,7 @@ def score_split(
             data=split.data, split="held-out", tta=False, budget=budget, trained_on=trained_on
         ),
         min_region=min_region,
+        table=table,
     )
 
 
@@ -59,8 +64,9 @@ def score_scenes(
     *,
     protocol: ScoreProtocol = ScoreProtocol(tta=False),
     min_region: int = 100,
+    table: ClassCalibrationError | None = None,
 ) -> dict[str, Any]:
-    """mIoU and mAcc of the classes and, where `find` gives instances, AP, AP50 and AP25.
+    """mIoU, mAcc and calibration of the classes and, of instances, AP, AP50 and AP25.
 
     Args:
         scenes: with labels, and with instances where they are scored.
@@ -68,20 +74,24 @@ def score_scenes(
         label_set: of the labels.
         protocol: how the scores were made, for their name.
         min_region: points of an instance that is scored.
+        table: takes the confidences too, to be drawn or kept.
 
     Returns:
-        fractions, NaN where undefined, the `protocol`, and `per_class`; where the label set says
-        how frequent its classes are, also those of `BY_FREQUENCY`.
+        fractions, NaN where undefined, the `protocol`, `per_class`, and those of
+        `calibration_scores`; where the label set says how frequent its classes are, also those of
+        `BY_FREQUENCY`.
 
     Raises:
         ValueError: if a scene has no labels, or instances are found and it has none.
     """
     semantic = SemanticEvaluator(label_set, protocol=protocol)
     instance = InstanceEvaluator(label_set, min_region=min_region, protocol=protocol)
+    table = ClassCalibrationError(label_set.n_classes) if table is None else table
     with_instances = False
     for scene in scenes:
         found, labels = find(scene), _truth(scene, "labels")
         semantic.update(labels, found.labels)
+        count_points(table, labels, found)
         if isinstance(found, Instances):
             with_instances = True
             truth = labels, _truth(scene, "instances")
@@ -89,6 +99,7 @@ def score_scenes(
     classes = semantic.compute()
     scores: dict[str, Any] = {"miou": classes.miou, "macc": classes.macc, **classes.by_frequency}
     scores |= {"protocol": classes.protocol, "per_class": classes.per_class}
+    scores |= calibration_scores(table, label_set)
     if with_instances:
         objects = instance.compute()
         scores |= {"ap": objects.ap, "ap50": objects.ap50, "ap25": objects.ap25}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pcl_calibration import ClassCalibrationError
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.scoring import score_split
@@ -24,7 +25,7 @@ from pcl_pseudolabel import (
     pseudo_label_quality,
 )
 
-SCORES = ("ap", "ap50", "ap25", "miou")
+SCORES = ("ap", "ap50", "ap25", "miou", "ece")
 FIGURES = ("semantic_accuracy", "offset_error", "coverage")
 QUALITY = tuple(f"pseudo_{name}" for name in FIGURES)
 
@@ -42,7 +43,12 @@ class Scoring:
     reclassify: bool = False
 
 
-def evaluate_scenes(model: TwistModel, split: SceneSplit, scoring: Scoring) -> dict[str, Any]:
+def evaluate_scenes(
+    model: TwistModel,
+    split: SceneSplit,
+    scoring: Scoring,
+    table: ClassCalibrationError | None = None,
+) -> dict[str, Any]:
     """The scores of `score_split` of a model that learned from the split itself."""
     return score_split(
         partial(segment_scene, model, reclassify=scoring.reclassify),
@@ -51,6 +57,7 @@ def evaluate_scenes(model: TwistModel, split: SceneSplit, scoring: Scoring) -> d
         trained_on=split.data,
         budget=split.budget.name,
         min_region=scoring.min_region,
+        table=table,
     )
 
 

@@ -5,6 +5,7 @@ Chu et al., "TWIST", CVPR 2022, section 4.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pcl_calibration import ClassCalibrationError
 from pcl_data.splits import SceneSplit
+from pcl_methods.segmentation.calibration import save_table
 from pcl_methods.segmentation.network import freeze_batch_norms
 from pcl_methods.self_training.batches import BatchContents, twist_batches
 from pcl_methods.self_training.labeling import Labeling, label_scenes, no_labels, open_store
@@ -33,6 +36,11 @@ from pcl_run.loop import LoopOptions, fit, poly
 from pcl_run.run import Run
 
 MakeOptimizer = Callable[[nn.Module], Optimizer]
+
+
+def table_file(run_folder: Path, round_: int) -> Path:
+    """Where a run keeps the confidences on its held-out scenes (`load_table`)."""
+    return run_folder / "calibration" / f"round_{round_}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -251,7 +259,10 @@ class SelfTraining:
     def evaluate(self, round_: int) -> dict[str, Any]:
         """The row of a round, made once and remembered in the run."""
         if self.run.recall(f"round_{round_}") is None:
-            scores = evaluate_scenes(self.model, self.split, self.twist.scoring)
+            table = ClassCalibrationError(self.model.label_set.n_classes)
+            scores = evaluate_scenes(self.model, self.split, self.twist.scoring, table)
+            if self.run.is_writer:
+                save_table(table, table_file(self.run.folder, round_))
             quality = self.run.recall(f"pseudo_{round_}") or dict.fromkeys(QUALITY)
             self.run.remember(f"round_{round_}", {"round": round_, **scores, **quality})
             shown = "  ".join(f"{name} {scores[name]:.3f}" for name in SCORES)
