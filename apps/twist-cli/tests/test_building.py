@@ -72,6 +72,7 @@ def test_rows_of_table_4(kind):
         ("min_region", 9, lambda twist: twist.scoring.min_region),
         ("twist.rectify_at_test", True, lambda twist: twist.scoring.reclassify),
         ("calibration.targets", "soft", lambda twist: twist.teaching.targets.kind),
+        ("calibration.smoothing", "uniform", lambda twist: twist.smoothing.kind),
     ],
 )
 def test_settings_of_the_method(setting, value, found):

@@ -45,6 +45,13 @@ def test_what_is_corrected_takes_scenes_that_measure(word):
     assert load(word, "calibration.scenes=1").calibration.scenes == 1
 
 
+def test_similarity_needs_a_network_that_knows_something():
+    with pytest.raises(ConfigError, match=r"init must name a run .*, got none with similarity"):
+        load("calibration.smoothing=similarity")
+    load("calibration.smoothing=frequency", "init=runs/first")
+    load("calibration.smoothing=uniform")
+
+
 def test_a_teacher_needs_unlabeled_scenes():
     words = ("train.unlabeled_batch_size=0", "twist.pseudo_labels=none")
     with pytest.raises(ConfigError, match=r"train\.unlabeled_batch_size must be at least 1"):

@@ -21,6 +21,7 @@ from pcl_methods.self_training.objective import RecorrectorTraining
 from pcl_methods.self_training.proposals import Clustering
 from pcl_methods.self_training.quality import SCORES, Scoring
 from pcl_methods.self_training.rounds import RoundTraining, SelfTraining, Twist
+from pcl_methods.self_training.smoothed_classes import Smoothing
 from pcl_methods.self_training.soft_targets import TargetOptions
 from pcl_methods.self_training.teacher import Teaching
 from pcl_methods.settings import build_backbone
@@ -73,6 +74,7 @@ def twist_of(config: RunConfig) -> Twist:
         teaching=teaching_of(config.calibration),
         proposal_strength=config.calibration.strength if config.calibration.proposals else 0.0,
         recorrection=recorrection_of(config),
+        smoothing=smoothing_of(config.calibration),
         scoring=Scoring(config.min_region, config.twist.rectify_at_test),
     )
 
@@ -83,6 +85,13 @@ def teaching_of(calibration: CalibrationConfig) -> Teaching | None:
         return None
     options = TargetOptions(calibration.targets, calibration.threshold, calibration.strength)
     return Teaching(options, calibration.momentum, calibration.weight)
+
+
+def smoothing_of(calibration: CalibrationConfig) -> Smoothing | None:
+    """Of annotated classes; none where they are learned alone."""
+    if calibration.smoothing == "none":
+        return None
+    return Smoothing(calibration.smoothing, calibration.epsilon)
 
 
 def training_of(train: TrainConfig) -> RoundTraining:

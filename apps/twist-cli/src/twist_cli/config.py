@@ -67,6 +67,9 @@ class CalibrationConfig(Config):
     momentum: float = Field(0.99, ge=0, le=1, description="share that the average keeps in a step")
     strength: float = Field(2.0, ge=0, description="factor of the calibration error")
     threshold: float = Field(0.7, ge=0, le=1, description="of one-hot targets")
+    # Of annotated classes, the last two by the features of the network as a round begins.
+    smoothing: Literal["none", "uniform", "similarity", "frequency"] = "none"
+    epsilon: float = Field(0.1, ge=0, le=1, description="what an annotated class gives away")
     proposals: bool = Field(
         False,
         description="correct the confidence in the class of a proposal before class_threshold",
@@ -109,6 +112,16 @@ class RunConfig(Config):
     twist: TwistConfig = TwistConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
+
+    @model_validator(mode="after")
+    def _similarity_needs_features(self) -> "RunConfig":
+        smoothing = self.calibration.smoothing
+        if smoothing in ("similarity", "frequency") and self.init is None:
+            raise ValueError(
+                "init must name a run where calibration.smoothing is similarity or frequency, as "
+                f"fresh weights tell nothing of classes, got none with {smoothing}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _unlabeled_batch_size_need_labels(self) -> "RunConfig":

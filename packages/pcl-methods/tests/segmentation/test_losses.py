@@ -84,3 +84,19 @@ def test_rare_classes_weigh_more(prediction, batch):
 def test_weights_are_a_power_of_the_inverse_frequency(exponent, expected):
     counts = torch.tensor([216, 27, 0, 8])
     assert torch.allclose(rarity_weights(counts, exponent), torch.tensor(expected).float())
+
+
+def test_smoothed_classes_are_learned_where_a_class_is_annotated(prediction, batch):
+    targets = torch.full((prediction.logits.shape[1],) * 2, 0.01)
+    targets.fill_diagonal_(1 - 0.01 * (len(targets) - 1))
+    semantic = segmentation_losses(prediction, batch, EVERY, class_targets=targets)["semantic"]
+    slow = [
+        -(targets[label] * row.log_softmax(0)).sum()
+        for row, label in zip(prediction.logits, batch["labels"], strict=True)
+        if label >= 0
+    ]
+    assert torch.allclose(semantic, torch.stack(slow).mean())
+    one_hot = torch.eye(len(targets))
+    plain = segmentation_losses(prediction, batch, EVERY)["semantic"]
+    same = segmentation_losses(prediction, batch, EVERY, class_targets=one_hot)["semantic"]
+    assert torch.allclose(plain, same)

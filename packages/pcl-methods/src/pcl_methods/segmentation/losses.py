@@ -20,6 +20,7 @@ def segmentation_losses(
     rows: Tensor,
     class_weights: Float[Tensor, " k"] | None = None,
     *,
+    class_targets: Float[Tensor, "k k"] | None = None,
     over_all: bool = False,
 ) -> dict[str, Tensor]:
     """The losses of some voxels of a batch: `semantic`, and `offset` if offsets are predicted.
@@ -32,11 +33,13 @@ def segmentation_losses(
         rows: (v,) bool, or index, of the voxels that count.
         class_weights: of the voxels of a class in the mean of `semantic`, at least 1 each; equal
             by default.
+        class_targets: what is learned of each class, rows that sum to one; the class by default.
         over_all: means run over all voxels of `rows`, those without annotation as zeros: a scene of
             which little is annotated weighs little.
     """
     labels = batch["labels"][rows]
-    semantic, weights = voxel_cross_entropy(prediction.logits[rows], labels), labels >= 0
+    semantic = voxel_cross_entropy(prediction.logits[rows], labels, class_targets)
+    weights = labels >= 0
     if class_weights is not None:
         weights = weights * class_weights[labels.clamp(min=0)]
     n_weights = len(labels) if over_all else weights.sum().clamp(min=1)
@@ -67,6 +70,12 @@ def rarity_weights(counts: Int[Tensor, " k"], exponent: float) -> Float[Tensor, 
     return torch.where(counts > 0, counts.max() / counts.clamp(min=1), 1).float() ** exponent
 
 
-def voxel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of each voxel, (v,); 0 where it has no label."""
-    return cross_entropy(logits, labels.clamp(min=0), reduction="none") * (labels >= 0)
+def voxel_cross_entropy(
+    logits: Float[Tensor, "v k"],
+    labels: Int[Tensor, " v"],
+    class_targets: Float[Tensor, "k k"] | None = None,
+) -> Float[Tensor, " v"]:
+    """The cross-entropy of each voxel, with the class or what is learned of it; 0 without label."""
+    known = labels.clamp(min=0)
+    targets = known if class_targets is None else class_targets[known]
+    return cross_entropy(logits, targets, reduction="none") * (labels >= 0)

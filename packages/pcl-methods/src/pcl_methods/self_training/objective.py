@@ -47,6 +47,7 @@ def twist_losses(
     batch: Mapping[str, Tensor],
     recorrection: RecorrectorTraining | None,
     teacher: Teacher | None = None,
+    class_targets: Tensor | None = None,
 ) -> Losses:
     """The losses of a batch; `loss` is their sum.
 
@@ -58,11 +59,13 @@ def twist_losses(
         batch: of `twist_batches`.
         recorrection: how Ψ learns; none: it does not.
         teacher: gives unlabeled voxels soft targets besides; none: there are none.
+        class_targets: (k, k) what is learned of each annotated class; none: the class alone.
     """
     prediction = model.network(batch["coords"], batch["features"])
     is_labeled, losses = batch["is_labeled"], {}
     if is_labeled.any():  # L^l, Eqs. 1 and 2
-        losses |= _named("labeled", segmentation_losses(prediction, batch, is_labeled))
+        found = segmentation_losses(prediction, batch, is_labeled, class_targets=class_targets)
+        losses |= _named("labeled", found)
     if not is_labeled.all():  # L^u, Eq. 4
         found = segmentation_losses(prediction, batch, ~is_labeled, over_all=True)
         losses |= _named("unlabeled", found)

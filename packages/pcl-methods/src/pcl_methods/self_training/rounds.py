@@ -29,6 +29,7 @@ from pcl_methods.self_training.quality import (
     evaluate_scenes,
     pseudo_scores,
 )
+from pcl_methods.self_training.smoothed_classes import Smoothing, smoothed_classes
 from pcl_methods.self_training.soft_targets import ClassFacts
 from pcl_methods.self_training.teacher import Teacher, Teaching
 from pcl_pseudolabel import PseudoLabelStore
@@ -81,6 +82,8 @@ class Twist:
         proposal_strength: factor of the calibration error that is added to the confidence in the
             class of a proposal; it takes `measured` scenes.
         recorrection: how Ψ learns; none: it does not.
+        smoothing: how annotated classes are smoothed, by the network as a round begins; none: they
+            are not.
         scoring: how the held-out scenes are scored after each round.
 
     Raises:
@@ -93,6 +96,7 @@ class Twist:
     teaching: Teaching | None = None
     proposal_strength: float = 0.0
     recorrection: RecorrectorTraining | None = field(default_factory=RecorrectorTraining)
+    smoothing: Smoothing | None = None
     scoring: Scoring = field(default_factory=Scoring)
 
     def __post_init__(self) -> None:
@@ -189,6 +193,12 @@ class SelfTraining:
         facts = ClassFacts(class_frequencies(self.split, n_classes), torch.tensor(errors))
         return Teacher(self.model.network, self.twist.teaching, facts).to(self.fabric.device)
 
+    def class_targets(self) -> Tensor | None:
+        """What is learned of each annotated class; none: the class alone."""
+        if self.twist.smoothing is None:
+            return None
+        return smoothed_classes(self.model, self.split, self.twist.smoothing).to(self.fabric.device)
+
     def label(self, round_: int) -> PseudoLabelStore | None:
         """Step (ii): pseudo-labels of every unlabeled scene, unless the method has none."""
         labeling = self.twist.labeling
@@ -216,7 +226,7 @@ class SelfTraining:
         training, recorrection = self.twist.training, self.twist.recorrection
         n_steps = training.steps_of(round_)
         frozen_from = n_steps * (1 - training.freeze_bn_fraction)
-        teacher = self.make_teacher(round_)
+        teacher, targets = self.make_teacher(round_), self.class_targets()
         pseudo = None if store is None else store.load
         if teacher is not None and pseudo is None:
             pseudo = no_labels(self.split)
@@ -226,7 +236,8 @@ class SelfTraining:
             if teacher is not None:
                 teacher.follow(self.model.network)
             waits = recorrection is None or (round_ == 0 and step < recorrection.first_step)
-            return twist_losses(self.model, batch, None if waits else recorrection, teacher)
+            learned = None if waits else recorrection
+            return twist_losses(self.model, batch, learned, teacher, targets)
 
         fit(
             self.run,
