@@ -23,7 +23,11 @@ ROUND_SCORES = {
     "ap": "AP",
     "ap50": "AP50",
     "ap25": "AP25",
+    "ap_head": "AP head",
+    "ap_common": "AP common",
+    "ap_tail": "AP tail",
     "miou": "mIoU",
+    "ece": "ECE",
     "pseudo_semantic_accuracy": "pseudo-label accuracy",
     "pseudo_offset_error": "offset error (cm)",
     "pseudo_coverage": "pseudo-label coverage",
@@ -131,7 +135,8 @@ def _score_grids(table: Table, records: list[Record]) -> list[str]:
     scores = {name for record in records for name in record.scores}
     start = "ap50_round_"
     rounds = sorted(int(name.removeprefix(start)) for name in scores if name.startswith(start))
-    lines = _grids("After the last round", rows, ROUND_SCORES, text)
+    columns = {name: title for name, title in ROUND_SCORES.items() if name in scores}
+    lines = _grids("After the last round", rows, columns, text)
     return lines + _grids("AP50 by round", rows, {f"{start}{t}": str(t) for t in rounds}, text)
 
 

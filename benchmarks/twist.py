@@ -6,6 +6,9 @@
 The rows are those of Tables 1, 4 and 5 of TWIST (Chu et al., CVPR 2022). Those with CSC start from
 the pre-trained backbone that `--init` names for each seed. Those without annotation take what the
 run of `labelfree-cli` that `--labels` names says of the labeled scenes in place of their labels.
+Those of a teacher are of Porcher et al., "Better (pseudo-)labels", 2024, Table 1, and its peers;
+give all rows `calibration.scenes=2`, so that all learn the same labels. Those of smoothed classes
+(Fig. 2) train on from the supervised network that `--init` names.
 
 Every row trains the same number of steps on the same labeled scenes and is scored on the same
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
@@ -23,24 +26,46 @@ from pathlib import Path
 from records import Table
 from runs import App, Job, fill_table, parse
 
+SUPERVISED = ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"]
+
+
+def taught(targets: str) -> list[str]:
+    """Settings of a student that has a teacher and no pseudo-labels of proposals."""
+    return ["twist.pseudo_labels=none", f"calibration.targets={targets}"]
+
+
+def smoothed(kind: str) -> list[str]:
+    """Settings of a training on labeled scenes alone."""
+    return [*SUPERVISED, "twist.rounds=0", f"calibration.smoothing={kind}"]
+
+
 ROWS = {
-    "I": ("supervised only", ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"]),
+    "I": ("supervised only", SUPERVISED),
     "II": ("semantic, point-wise threshold", ["twist.pseudo_labels=semantic"]),
     "III": ("offset, point-wise threshold", ["twist.pseudo_labels=offset"]),
     "IV": ("both, point-wise threshold", ["twist.pseudo_labels=points"]),
     "V": ("proposals, no re-correction", ["twist.pseudo_labels=proposals"]),
     "VI": ("TWIST", ["twist.pseudo_labels=recorrected"]),
     "VI any class": ("TWIST, however unsure its class", ["twist.class_threshold=null"]),
-    "I+CSC": (
-        "supervised only, from CSC",
-        ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"],
-    ),
+    "I+CSC": ("supervised only, from CSC", SUPERVISED),
     "VI+CSC": ("TWIST, from CSC", ["twist.pseudo_labels=recorrected"]),
-    "I no annotation": (
-        "supervised by labels of images",
-        ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"],
-    ),
+    "I no annotation": ("supervised by labels of images", SUPERVISED),
     "VI no annotation": ("TWIST from labels of images", ["twist.pseudo_labels=recorrected"]),
+    "teacher one-hot": ("sure one-hot labels of a teacher", taught("one-hot")),
+    "teacher soft": ("its soft labels", taught("soft")),
+    "teacher corrected": ("soft labels, corrected by its error", taught("corrected")),
+    "teacher aligned": ("soft labels, distribution alignment", taught("aligned")),
+    "teacher adjusted": ("soft labels, logit adjustment", taught("adjusted")),
+    "teacher freematch": ("one-hot labels, FreeMatch", taught("freematch")),
+    "VI calibrated": ("TWIST, calibrated thresholds", ["calibration.proposals=true"]),
+    "VI corrected": (
+        "TWIST, calibrated thresholds, corrected soft labels",
+        ["calibration.proposals=true", "calibration.targets=corrected"],
+    ),
+    "smoothed none": ("labeled scenes", smoothed("none")),
+    "smoothed uniform": ("labeled scenes, uniform smoothing", smoothed("uniform")),
+    "smoothed similarity": ("labeled scenes, similarity", smoothed("similarity")),
+    "smoothed frequency": ("labeled scenes, similarity and frequency", smoothed("frequency")),
     "no off-to-sem": ("Table 5 row 1", ["twist.offset_to_semantic=false"]),
     "no sem-to-off": ("Table 5 row 2", ["twist.semantic_to_offset=false"]),
 }
@@ -59,8 +84,8 @@ class Runs:
         for row in self.options.rows:
             title, settings = ROWS[row]
             words = {"run": [*settings, *self.settings]}
-            start, option = start_of(row)
-            if start:
+            option = start_of(row)[1]
+            if option:
                 words[option] = [getattr(self.options, option)]
             for seed in self.options.seeds:
                 yield Job(f"{row}: {title}", None, seed, words, partial(self.score, row, seed))
@@ -69,9 +94,9 @@ class Runs:
         """A run: its folder, its summary, and its scores after the last round and by round."""
         folder = self.work / f"{row.replace(' ', '_')}_seed{seed}"
         settings, (start, option) = self.settings, start_of(row)
-        if start:
+        if option:
             settings = [*settings, f"{option}={getattr(self.options, option).format(seed=seed)}"]
-        if not folder.exists():
+        if not folder.exists() and not row.startswith("smoothed"):
             copy_round_zero(self.round_zero(seed, start, settings), folder)
         summary = self.app.run("run", folder, seed, [*ROWS[row][1], *settings])
         return folder, summary, scores_of(summary["rounds"])
@@ -88,7 +113,7 @@ def start_of(row: str) -> tuple[str, str]:
     for end, found in {"+CSC": ("_CSC", "init"), "no annotation": ("_labels", "labels")}.items():
         if row.endswith(end):
             return found
-    return "", ""
+    return ("", "init") if row.startswith("smoothed") else ("", "")
 
 
 def copy_round_zero(source: Path, folder: Path) -> None:

@@ -232,7 +232,7 @@ def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, 
     assert "init=csc_0" in calls[-1]
     page = (tmp_path / "results/my.md").read_text()
     assert "| VI: TWIST | 20.0 | 30.0 | 40.0 |" in page  # AP50 by round
-    assert "| VI+CSC: TWIST, from CSC | - | 45.0 |" in page
+    assert "| VI+CSC: TWIST, from CSC | 45.0 |" in page
     assert run_script("twist.py", *words, "data.n_scenes=70") == []
     words[words.index("csc_{seed}")] = "other_{seed}"
     assert "got {'init': ['csc_{seed}']" in run_script("twist.py", *words, "data.n_scenes=70")
@@ -246,6 +246,17 @@ def test_rows_without_annotation_begin_with_a_run_of_labels(run_script, tmp_path
     assert ["labels=free_1" in call for call in calls] == [False, False, True, True]
     error = run_script("twist.py", "--rows", "VI no annotation", "--name", "other")
     assert "--labels must name a run for the row VI no annotation" in error
+
+
+def test_rows_of_a_teacher_share_round_zero_and_smoothed_ones_begin_with_a_network(run_script):
+    words = ["--rows", "teacher soft", "smoothed uniform", "--seeds", "1", "--init", "sup_{seed}"]
+    calls = run_script("twist.py", *words, "--name", "my", "calibration.scenes=2")
+    outs = [Path(call[call.index("--out") + 1]).name for call in calls]
+    assert outs == ["round_0_seed1", "teacher_soft_seed1", "smoothed_uniform_seed1"]
+    assert ["calibration.targets=soft" in call for call in calls] == [False, True, False]
+    assert ["init=sup_1" in call for call in calls] == [False, False, True]
+    assert "calibration.smoothing=uniform" in calls[2]
+    assert all("calibration.scenes=2" in call for call in calls)
 
 
 def test_trainings_beside_each_other_are_compared_with_one_alone(run_script, tmp_path):

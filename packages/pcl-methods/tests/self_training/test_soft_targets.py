@@ -70,7 +70,8 @@ def test_adjusted_targets_are_divided_by_the_frequencies():
 def test_thresholds_of_freematch_follow_the_training():
     match = made("freematch", momentum=0.5)
     threshold, mean = 0.25, torch.full((4,), 0.25)
-    for rows in (ROWS, ROWS[:2]):
+    unsure = torch.tensor([[0.9, 0.1, 0, 0], [0.9, 0.1, 0, 0], [0.4, 0.3, 0.2, 0.1]])
+    for rows in (ROWS, ROWS[:2], unsure):
         found = match(rows)
         threshold = 0.5 * threshold + 0.5 * float(rows.amax(dim=1).mean())
         mean = 0.5 * mean + 0.5 * rows.mean(dim=0)
@@ -79,6 +80,7 @@ def test_thresholds_of_freematch_follow_the_training():
         assert torch.equal(found.trusted, confidence > of_class[labels])
         assert torch.equal(found.probabilities.argmax(dim=1), labels)
     assert float(match.threshold) == pytest.approx(threshold)
+    assert found.trusted.tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", KINDS)
