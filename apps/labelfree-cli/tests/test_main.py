@@ -134,6 +134,9 @@ def test_evaluate_gives_the_scores_of_the_run(finished):
     summary = json.loads((finished / "summary.json").read_text())
     assert found["miou"] == pytest.approx(summary["miou"])
     assert found["protocol"] == summary["protocol"]
+    turned = json.loads(call("evaluate", "--model", finished, "model.views=2", "--json"))
+    assert turned["protocol"] == found["protocol"].replace("no-tta", "tta-2-views")
+    assert turned["miou"] != found["miou"]
 
 
 def test_evaluate_scores_other_labeled_scans(finished, tmp_path):

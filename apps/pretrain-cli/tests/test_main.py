@@ -183,6 +183,9 @@ def test_evaluate_repeats_the_scores_of_the_run(finetuned, scans):
     assert json.loads(call("evaluate", "--model", finetuned, *words)) == scores
     message = call("evaluate", "--model", finetuned, "model.width=1", code=2)
     assert "model.width must stay 0.25, as trained, got 1.0" in message
+    turned = json.loads(call("evaluate", "--model", finetuned, "model.views=2", "--json"))
+    assert turned["protocol"] == scores["protocol"].replace("no-tta", "tta-2-views")
+    assert turned["miou"] != scores["miou"]
 
 
 def test_evaluate_scores_a_folder_that_holds_test_data_alone(finetuned, scans, tmp_path):

@@ -139,6 +139,16 @@ def test_evaluate_tells_how_sure_the_network_may_be(finished, tmp_path):
     assert "<figcaption>calibration<" in (finished / "report" / "index.html").read_text()
 
 
+def test_views_are_named_beside_the_score(finished):
+    once, four = (
+        json.loads(call("evaluate", "--model", finished, "--json", *words))
+        for words in ([], ["model.views=4"])
+    )
+    assert "/no-tta/" in once["protocol"]
+    assert once["protocol"].replace("no-tta", "tta-4-views") == four["protocol"]
+    assert once["miou"] != four["miou"]
+
+
 def test_evaluate_scores_no_scene_that_was_learned_from(finished, scans):
     """The folder of the run is no other data, and how a network is computed is no other network."""
     own = call("evaluate", "--model", finished, "--json")

@@ -1,6 +1,7 @@
 """`labelfree-cli predict`, `evaluate` and `query`: a finished model on scans."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,11 @@ def evaluate_model(
         own = with_images(DataConfig(**card["config"]["data"])).model_dump(mode="json")
         trained_on = str(card["data"])
     config = load_config(RunConfig, presets=stored, preset="stored", overrides=overrides)
-    segmenter = vocabulary.segmenter
+    views = config.model.views
+    segmenter = replace(vocabulary.segmenter, views=views)
     split = open_scored(with_images(config.data), own, segmenter.label_set, kept)
     check_held_out(split, needs_of(config.data, config.model.voxel_size, frames=False), kept)
-    told = {"tta": False, "budget": "none", "trained_on": trained_on}
+    told = {"tta": views > 1, "views": views, "budget": "none", "trained_on": trained_on}
     return score_classes(
         map(split.load, split.validation),
         lambda scene: segmenter(scene).labels,

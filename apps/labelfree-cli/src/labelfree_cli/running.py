@@ -86,7 +86,8 @@ def vocabulary_of(
     text = objective.text_features
     network = classifier(objective.network, text).eval()
     size, features = config.model.voxel_size, config.data.features
-    segmenter = Segmenter(network, label_set, voxel_size=size, features=features)
+    views = config.model.views
+    segmenter = Segmenter(network, label_set, voxel_size=size, features=features, views=views)
     images = config.images.model_dump(mode="json")
     return OpenVocabulary(
         segmenter, objective.network.eval(), text, encoders.clip.text_space, images

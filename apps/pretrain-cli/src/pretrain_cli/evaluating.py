@@ -1,6 +1,7 @@
 """Scores of a network on held-out scenes; `pretrain-cli evaluate` and `predict`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def evaluate_model(
     use_engine(config.model.engine)
     split = open_scored(config.data, own, segmenter.label_set, kept)
     check_held_out(split, needs_of(config), kept)
-    return score_split(segmenter, split, segmenter.label_set, **told, min_region=config.min_region)
+    views, min_region = config.model.views, config.min_region
+    find, label_set = replace(segmenter, views=views), segmenter.label_set
+    return score_split(find, split, label_set, **told, views=views, min_region=min_region)
 
 
 def print_scores(scores: Mapping[str, Any], *, as_json: bool) -> None:

@@ -124,6 +124,7 @@ def initial_segmenter(
         features=config.data.features,
         cluster_radius=config.cluster_radius,
         min_points=config.min_points,
+        views=config.model.views,
     )
     return segmenter, init
 
@@ -181,6 +182,7 @@ def _score(
             segmenter.label_set,
             trained_on=split.data,
             budget=split.budget.name,
+            views=config.model.views,
             min_region=config.min_region,
         )
     run.remember(f"step_{step}", scores)

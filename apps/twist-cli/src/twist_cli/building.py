@@ -52,6 +52,7 @@ def build_model(config: RunConfig, label_set: LabelSet) -> TwistModel:
         ),
         features=config.data.features,
         recorrector_reads="backbone" if reads_backbone else "input",
+        views=model.views,
     )
 
 
@@ -163,6 +164,7 @@ def model_card(
         features=model.features,
         cluster_radius=config.twist.cluster_radius,
         min_points=config.twist.min_points,
+        views=model.views,
     )
     return {
         "kind": "twist",

@@ -102,6 +102,7 @@ def evaluate_model(
         split,
         networks.label_set,
         **told,
+        views=networks.views,
         min_region=config.min_region,
         table=table,
     )

@@ -24,6 +24,7 @@ FULL = ScoreProtocol(split="val", unit="voxels", tta=True, budget="lr-1%-seed0")
         (ScoreProtocol(), "scannet20/points"),
         (ScoreProtocol(split="val", tta=False), "scannet20/val/points/no-tta"),
         (ScoreProtocol(unit="voxels", tta=True), "scannet20/voxels/tta"),
+        (ScoreProtocol(tta=True, views=4), "scannet20/points/tta-4-views"),
         (ScoreProtocol(budget="la-20"), "scannet20/points/la-20"),
         (ScoreProtocol("rooms-v5", "held-out"), "rooms-v5/scannet20/held-out/points"),
         (ScoreProtocol(budget="lr-1", trained_on="a"), "scannet20/points/lr-1/trained-on:a"),
@@ -79,3 +80,9 @@ def test_a_result_prints_its_scores_and_nothing_else():
 
     example = Example(0.51239, {"wall": 1.0}, float("nan"), protocol="x")
     assert str(example) == "x: miou 0.5124, best nan"
+
+
+@pytest.mark.parametrize("wrong", [{"views": 4}, {"tta": False, "views": 2}, {"views": 0}])
+def test_views_are_of_an_average(wrong):
+    with pytest.raises(ValueError, match="views must be 1 unless tta is True, got"):
+        ScoreProtocol(**wrong)

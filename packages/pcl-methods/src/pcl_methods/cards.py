@@ -35,6 +35,7 @@ class SegmenterCard(BaseModel):
     voxel_size: float = Field(gt=0, allow_inf_nan=False)
     cluster_radius: float = Field(gt=0, allow_inf_nan=False)
     min_points: int = Field(ge=1)
+    views: int = Field(1, ge=1)
     label_set: dict[str, Any]
 
 

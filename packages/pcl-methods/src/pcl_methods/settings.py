@@ -66,6 +66,9 @@ class DataConfig(Config):
         )
 
 
+FREE = {"engine", "checkpoint_activations", "views"}  # of a trained network, may still be chosen
+
+
 class ModelConfig(Config):
     """The backbone, and how it is computed."""
 
@@ -76,6 +79,9 @@ class ModelConfig(Config):
     voxel_size: float = Field(0.02, gt=0, description="metres")
     bn_momentum: float = Field(
         0.02, gt=0, le=1, description="of batch norms; short runs need a larger one"
+    )
+    views: int = Field(
+        1, ge=1, description="turned and tilted views of a scene that predictions are the mean of"
     )
     checkpoint_activations: bool = Field(
         False, description="train with less memory and a second forward pass of each block"
@@ -97,7 +103,7 @@ class ModelConfig(Config):
         Raises:
             ValueError: naming the first setting that must stay.
         """
-        for key, value in self.model_dump(exclude={"engine", "checkpoint_activations"}).items():
+        for key, value in self.model_dump(exclude=FREE).items():
             if value != trained[key]:
                 raise ValueError(f"model.{key} must stay {trained[key]}, as trained, got {value}")
 

@@ -1,9 +1,14 @@
 """Tests of pcl_methods.segmentation.inference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import one_hot
+from torch.testing import assert_close
 
 from pcl_data import SCANNET20, Scene
 from pcl_methods.segmentation.inference import (
@@ -13,6 +18,7 @@ from pcl_methods.segmentation.inference import (
     find_instances,
     predict_scene,
     propose,
+    view_rotations,
 )
 from pcl_methods.segmentation.network import SegmentationNetwork, VoxelPrediction, build_backbone
 from pcl_methods.segmentation.scene_grid import scene_grid
@@ -27,8 +33,11 @@ def network() -> SegmentationNetwork:
     return SegmentationNetwork(build_backbone("res16unet14a", 3, width=0.25), 20)
 
 
-def predict(network: SegmentationNetwork, scene: Scene, features="colors") -> ScenePrediction:
-    return predict_scene(network, scene, voxel_size=0.08, features=features, device=CPU)
+def predict(
+    network: SegmentationNetwork, scene: Scene, features="colors", views=1
+) -> ScenePrediction:
+    how = {"voxel_size": 0.08, "features": features, "device": CPU, "views": views}
+    return predict_scene(network, scene, **how)
 
 
 def perfect(prediction: ScenePrediction, scene: Scene) -> ScenePrediction:
@@ -118,6 +127,39 @@ def test_masks_are_the_points_of_each_instance():
     labels = np.zeros(6, np.int64)
     found = Instances(labels, np.ones(6), instances, np.array([3, 4]), np.ones(2))
     assert [mask.tolist() for mask in found.masks()] == [[2, 4, 5], [0, 3]]
+
+
+def test_several_views_are_the_mean_of_turned_scenes(network, room):
+    found = predict(network, room, views=3)
+    grid = scene_grid(room.points, 0.08)
+    assert torch.equal(found.points, torch.from_numpy(room.points[grid.index]))
+    logits, offsets = [], []
+    for rotation in view_rotations(3):
+        turned = replace(room, points=room.points @ rotation.T)
+        one = predict(network, turned)
+        of_first = one.inverse[torch.from_numpy(grid.index)]
+        logits.append(one.voxels.logits[of_first])
+        offsets.append(one.voxels.offsets[of_first] @ torch.from_numpy(rotation))
+    assert_close(found.voxels.logits, sum(logits) / 3)
+    assert_close(found.voxels.offsets, sum(offsets) / 3)
+    assert not torch.allclose(logits[0], logits[1])
+
+
+@given(count=st.integers(2, 12))
+def test_views_are_spread_over_a_turn_and_tilted_a_little(count):
+    rotations = np.stack(view_rotations(count)).astype(np.float64)
+    assert np.allclose(rotations @ rotations.transpose(0, 2, 1), np.eye(3), atol=1e-6)
+    assert np.allclose(np.linalg.det(rotations), 1)
+    tilts = np.degrees(np.arccos(rotations[:, 2, 2]))
+    assert np.allclose(tilts, [1 + view % 2 for view in range(count)], atol=1e-3)
+    yaws = np.degrees(np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0])) % 360
+    assert np.allclose(yaws, [(20 + 360 * view / count) % 360 for view in range(count)], atol=0.1)
+
+
+def test_there_is_a_view():
+    assert np.array_equal(view_rotations(1)[0], np.eye(3))
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        view_rotations(0)
 
 
 def test_a_large_scene_is_seen_in_tiles_and_says_the_same(room):

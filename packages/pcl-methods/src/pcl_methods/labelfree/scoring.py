@@ -68,7 +68,8 @@ def score_parts(
         trained_on: name of the data that was learned from.
     """
     label_set, n_classes = vocabulary.segmenter.label_set, vocabulary.segmenter.label_set.n_classes
-    told = {"tta": False, "budget": "none", "trained_on": trained_on}
+    views = vocabulary.segmenter.views
+    told = {"tta": views > 1, "views": views, "budget": "none", "trained_on": trained_on}
     protocol = ScoreProtocol(split.data, "held-out", **told)
     evaluators = {step: SemanticEvaluator(label_set, protocol=protocol) for step in STEPS}
     for scene in map(split.load, split.validation):

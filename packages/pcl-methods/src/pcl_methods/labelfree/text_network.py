@@ -100,6 +100,7 @@ class OpenVocabulary:
             voxel_size=self.segmenter.voxel_size,
             features=self.segmenter.features,
             device=next(self.network.parameters()).device,
+            views=self.segmenter.views,
         )
         return found.voxels.logits[found.inverse]
 

@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from pcl_backbones import SparseTensor, predict_tiled
-from pcl_data import Scene
+from pcl_data import Scene, VoxelGrid
 from pcl_methods.segmentation.features import FeatureKind, point_features
 from pcl_methods.segmentation.network import VoxelPrediction
 from pcl_methods.segmentation.scene_grid import scene_grid
@@ -65,12 +67,15 @@ def predict_scene(
     voxel_size: float,
     features: FeatureKind,
     device: torch.device,
+    views: int = 1,
     max_voxels: int = MAX_VOXELS,
 ) -> ScenePrediction:
     """The network in evaluation mode on one scene; a voxel reads its first point.
 
-    A scene of more than `max_voxels` is seen in overlapping tiles, whose results are blended
-    (`predict_tiled`), so that memory does not grow with it.
+    A scene that stands upright along the axes is one that training hardly shows: with several views
+    it is turned and tilted (`view_rotations`), and a voxel has the mean of what the network says of
+    its first point. A scene of more than `max_voxels` is seen in overlapping tiles, whose results
+    are blended (`predict_tiled`), so that memory does not grow with it.
 
     Args:
         network: called with coords and features, gives a `VoxelPrediction`; stays in evaluation
@@ -79,22 +84,77 @@ def predict_scene(
         voxel_size: metres.
         features: what the network reads (`point_features`).
         device: of the network.
+        views: of the scene.
         max_voxels: of a scene that is seen whole.
     """
     network.eval()
+    values = point_features(scene, features)
     grid = scene_grid(scene.points, voxel_size)
     arrays = (
-        np.insert(grid.coords, 0, 0, axis=1),
-        point_features(scene, features)[grid.index],
         np.ascontiguousarray(scene.points[grid.index]),
+        values[grid.index],
         grid.inverse,
     )
-    coords, values, points, inverse = (torch.from_numpy(array).to(device) for array in arrays)
+    points, of_voxels, inverse = (torch.from_numpy(array).to(device) for array in arrays)
+    if views == 1:
+        voxels = _predict_voxels(network, grid, values, device, max_voxels)
+        return ScenePrediction(points, of_voxels, inverse, voxels)
+    found = []
+    for rotation in view_rotations(views):
+        turned = scene_grid(scene.points @ rotation.T, voxel_size)
+        seen = _predict_voxels(network, turned, values, device, max_voxels)
+        rows = torch.from_numpy(turned.inverse[grid.index]).to(device)
+        offsets = seen.offsets
+        if offsets is not None:  # back into the scene
+            offsets = offsets[rows] @ torch.from_numpy(rotation).to(offsets)
+        found.append(VoxelPrediction(seen.features[rows], seen.logits[rows], offsets))
+    return ScenePrediction(points, of_voxels, inverse, _mean_prediction(found))
+
+
+def view_rotations(count: int) -> list[Float[np.ndarray, "3 3"]]:
+    """How a scene is turned for each of its views: once, as it stands.
+
+    Several views are spread over a full turn about the vertical axis, from 20 degrees on, and are
+    tilted by 1 and 2 degrees in turn, so that no wall and no floor lies along voxels.
+
+    Raises:
+        ValueError: if there is no view.
+
+    Example:
+        >>> view_rotations(1)[0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    if count == 1:
+        return [np.eye(3, dtype=np.float32)]
+    angles = [(20 + 360 * view / count, 1 + view % 2) for view in range(count)]
+    return [
+        Rotation.from_euler("zx", pair, degrees=True).as_matrix().astype(np.float32)
+        for pair in angles
+    ]
+
+
+def _mean_prediction(views: list[VoxelPrediction]) -> VoxelPrediction:
+    features = torch.stack([view.features for view in views]).mean(dim=0)
+    logits = torch.stack([view.logits for view in views]).mean(dim=0)
+    offsets = [view.offsets for view in views if view.offsets is not None]
+    return VoxelPrediction(features, logits, torch.stack(offsets).mean(dim=0) if offsets else None)
+
+
+def _predict_voxels(
+    network: nn.Module,
+    grid: VoxelGrid,
+    values: np.ndarray,
+    device: torch.device,
+    max_voxels: int,
+) -> VoxelPrediction:
+    """What a network says of the voxels of a scene, in tiles if they are many."""
+    arrays = (np.insert(grid.coords, 0, 0, axis=1), values[grid.index])
+    coords, features = (torch.from_numpy(array).to(device) for array in arrays)
     if len(coords) > max_voxels:
-        voxels = _predict_in_tiles(network, coords, values)
-    else:
-        voxels = network(coords, values)
-    return ScenePrediction(points, values, inverse, voxels)
+        return _predict_in_tiles(network, coords, features)
+    return network(coords, features)
 
 
 def _predict_in_tiles(network: nn.Module, coords: Tensor, features: Tensor) -> VoxelPrediction:

@@ -25,6 +25,7 @@ def score_split(
     *,
     trained_on: str,
     budget: str,
+    views: int = 1,
     min_region: int = 100,
     table: ClassCalibrationError | None = None,
 ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def score_split(
         label_set: of the classes.
         trained_on: name of the data that was learned from.
         budget: name of the labels that were learned from.
+        views: of a scene, that `find` averages.
         min_region: points of an instance that is scored.
         table: takes the confidences too, to be drawn or kept.
 
@@ -50,7 +52,12 @@ def score_split(
         find,
         label_set,
         protocol=ScoreProtocol(
-            data=split.data, split="held-out", tta=False, budget=budget, trained_on=trained_on
+            data=split.data,
+            split="held-out",
+            tta=views > 1,
+            views=views,
+            budget=budget,
+            trained_on=trained_on,
         ),
         min_region=min_region,
         table=table,

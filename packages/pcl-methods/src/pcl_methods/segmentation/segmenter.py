@@ -32,6 +32,7 @@ class Segmenter:
         features: what the network reads of a point.
         cluster_radius: of instances, voxels.
         min_points: voxels of an instance.
+        views: of a scene, turned and tilted, that are averaged (`view_rotations`).
 
     Example:
         >>> from pcl_data import SCANNET20
@@ -48,6 +49,7 @@ class Segmenter:
     features: FeatureKind = "colors"
     cluster_radius: float = 1.5
     min_points: int = 50
+    views: int = 1
 
     @property
     def stuff(self) -> tuple[int, ...]:
@@ -70,6 +72,7 @@ class Segmenter:
             voxel_size=self.voxel_size,
             features=self.features,
             device=next(self.network.parameters()).device,
+            views=self.views,
         )
         voxels = prediction.voxels
         if voxels.offsets is None:
@@ -104,6 +107,7 @@ class Segmenter:
             "voxel_size": self.voxel_size,
             "cluster_radius": self.cluster_radius,
             "min_points": self.min_points,
+            "views": self.views,
             "label_set": asdict(self.label_set),
         }
 
@@ -138,4 +142,5 @@ def load_segmenter(model: Path, device: torch.device | str = "cpu") -> Segmenter
         features=settings.features,
         cluster_radius=card.cluster_radius,
         min_points=card.min_points,
+        views=card.views,
     )

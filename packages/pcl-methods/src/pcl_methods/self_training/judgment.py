@@ -58,6 +58,7 @@ def propose_scene(model: TwistModel, scene: Scene) -> SceneProposals:
         voxel_size=model.voxel_size,
         features=model.features,
         device=model.device,
+        views=model.views,
     )
     everywhere = torch.ones_like(found.batch_index, dtype=torch.bool)
     proposals = model.propose(found.points, found.voxels, found.batch_index, everywhere)

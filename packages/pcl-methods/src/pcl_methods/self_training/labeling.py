@@ -145,6 +145,7 @@ def open_store(
         "clustering": asdict(model.clustering),
         "voxel_size": model.voxel_size,
         "recorrector_reads": model.recorrector_reads,
+        "views": model.views,
     }
     weights = hash_weights(model.state_dict())
     provenance = Provenance(weights, hash_configuration(settings), round_)

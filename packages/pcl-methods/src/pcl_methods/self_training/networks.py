@@ -42,6 +42,7 @@ class TwistModel(nn.Module):
         clustering: module A.
         features: what Φ reads (`point_features`).
         recorrector_reads: Φ's features, or (Table 6, row I) what Φ reads itself.
+        views: of a scene, turned and tilted, whose mean is its prediction.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class TwistModel(nn.Module):
         clustering: Clustering,
         features: FeatureKind = "colors",
         recorrector_reads: Literal["backbone", "input"] = "backbone",
+        views: int = 1,
     ) -> None:
         super().__init__()
         self.network, self.recorrector = network, recorrector
         self.label_set, self.voxel_size, self.clustering = label_set, voxel_size, clustering
-        self.features, self.recorrector_reads = features, recorrector_reads
+        self.features, self.recorrector_reads, self.views = features, recorrector_reads, views
         self.stuff = label_set.stuff
 
     @property

@@ -56,6 +56,7 @@ def evaluate_scenes(
         model.label_set,
         trained_on=split.data,
         budget=split.budget.name,
+        views=model.views,
         min_region=scoring.min_region,
         table=table,
     )
