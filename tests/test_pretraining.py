@@ -10,7 +10,12 @@ from typer.testing import CliRunner
 import pretrain_cli.main
 import twist_cli.main
 
-NETWORK = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
+NETWORK = [
+    "model.backbone=res16unet14a",
+    "model.width=0.25",
+    "model.voxel_size=0.1",
+    "model.views=1",
+]
 ROOMS = ["data.n_scenes=3", "data.n_validation=1"]
 
 

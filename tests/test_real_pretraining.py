@@ -9,7 +9,12 @@ from pretrain_cli.main import app
 
 pytestmark = pytest.mark.real
 SMALL = ["train.steps=3", "train.batch_size=1", "monitor.every=3", "monitor.batches=1"]
-NETWORK = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.1"]
+NETWORK = [
+    "model.backbone=res16unet14a",
+    "model.width=0.25",
+    "model.voxel_size=0.1",
+    "model.views=1",
+]
 
 
 def call(*arguments: object) -> str:

@@ -31,6 +31,7 @@ def bare_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SMALL = [
     "model.width=0.25",
+    "model.views=1",
     "model.voxel_size=0.1",
     "train.steps=6",
     "train.batch_size=2",

@@ -41,7 +41,12 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-SMALL_MODEL = ["model.backbone=res16unet14a", "model.width=0.25", "model.voxel_size=0.08"]
+SMALL_MODEL = [
+    "model.backbone=res16unet14a",
+    "model.width=0.25",
+    "model.views=1",
+    "model.voxel_size=0.08",
+]
 INDOOR = ["data.kind=folder", "data.validation=[scene4,scene5]"]
 OUTDOOR = [
     "data.kind=folder",

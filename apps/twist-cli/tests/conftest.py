@@ -20,6 +20,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = [
     "model.backbone=res16unet14a",
     "model.width=0.25",
+    "model.views=1",
     "model.voxel_size=0.08",
     "train.initial_steps=6",
     "train.steps=6",

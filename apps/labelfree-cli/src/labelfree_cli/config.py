@@ -134,7 +134,7 @@ class RunConfig(Config):
 PRESETS: dict[str, dict] = {
     # Minutes on two CPU cores.
     "quick": {
-        "model": {"width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1},
+        "model": {"width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1, "views": 4},
         "method": {"n_samples": 256},
         "train": {
             "steps": 800,

@@ -238,7 +238,7 @@ PRETRAIN_PRESETS: dict[str, dict] = {
 }
 
 FINETUNE_PRESETS: dict[str, dict] = {
-    "quick": {"model": QUICK_ROOMS, "train": QUICK_FINETUNE, "min_points": 5},
+    "quick": {"model": {**QUICK_ROOMS, "views": 4}, "train": QUICK_FINETUNE, "min_points": 5},
     "quick-lidar": {
         "data": STREETS,
         "model": QUICK_STREETS,

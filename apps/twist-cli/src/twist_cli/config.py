@@ -141,6 +141,7 @@ PRESETS: dict[str, dict] = {
             "backbone": "res16unet14a",
             "width": 0.5,
             "voxel_size": 0.08,
+            "views": 4,
             "bn_momentum": 0.1,
         },
         "train": {

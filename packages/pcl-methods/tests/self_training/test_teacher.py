@@ -66,6 +66,21 @@ def test_a_teacher_sees_a_scene_as_at_test(model, split, teacher, batches, batch
     assert torch.corrcoef(torch.stack([wanted.flatten(), found.flatten()]))[0, 1] > 0.95
 
 
+def test_a_voxel_of_the_teacher_has_the_features_of_its_first_point(model, teacher, batch):
+    rows = batch["batch_index"] == 1
+    coords, features = batch["weak_coords"][rows], batch["weak_features"][rows]
+    first: dict[tuple, int] = {}
+    for row, coord in enumerate(coords.tolist()):
+        first.setdefault(tuple(coord), row)
+    assert len(first) < len(coords)  # some points share a voxel
+    kept = list(first.values())
+    seen = torch.nn.functional.pad(coords[kept], (1, 0))
+    probabilities = model.network.eval()(seen, features[kept]).logits.softmax(dim=1)
+    of_voxel = {coord: probabilities[number] for number, coord in enumerate(first)}
+    wanted = torch.stack([of_voxel[tuple(coord)] for coord in coords.tolist()])
+    assert_close(teacher(batch, rows).probabilities, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_the_loss_is_the_mean_cross_entropy_of_unlabeled_voxels(model, teacher, batch):
     rows = ~batch["is_labeled"]
     logits = model.network(batch["coords"], batch["features"]).logits
