@@ -21,6 +21,7 @@ from pcl_synth.rooms.scanner import scan
 
 VERSION = 5  # raise it whenever the bits of a room change
 LONG_TAIL_VERSION = 1  # of the rooms with the vocabulary long-tail
+N_FLAT = 10  # rooms of the long tail that are held out where nothing else is said
 Vocabulary = Literal["scannet20", "long-tail"]
 LABEL_SETS: dict[str, LabelSet] = {"scannet20": SCANNET20, "long-tail": LONG_TAIL}
 
@@ -70,7 +71,7 @@ class SyntheticRooms(Dataset):
         cache: str | PathLike[str] | None = None,
         frames: bool = False,
         vocabulary: Vocabulary = "scannet20",
-        n_flat_rooms: int = 10,
+        n_flat_rooms: int = N_FLAT,
     ) -> None:
         if n_rooms < 1:
             raise ValueError(f"n_rooms must be at least 1, got {n_rooms}")
@@ -81,7 +82,7 @@ class SyntheticRooms(Dataset):
         _check_vocabulary(vocabulary)
         root = cache_folder(cache)
         folder = f"seed-{seed}-frames" if frames else f"seed-{seed}"
-        self.cache = root / f"synthetic-{world_name(vocabulary)}" / folder
+        self.cache = root / f"synthetic-{rooms_name(vocabulary)}" / folder
         self.seed, self.frames, self.vocabulary = seed, frames, vocabulary
         n_flat = n_flat_rooms if vocabulary == "long-tail" else 0
         self.names = [_name(seed, i, flat=i < n_flat) for i in range(n_rooms)]
@@ -105,16 +106,21 @@ class SyntheticRooms(Dataset):
         list(run_each(partial(_make, self), missing, n_workers))
 
 
-def world_name(vocabulary: str) -> str:
-    """The name of the rooms of a vocabulary, with its version.
+def rooms_name(vocabulary: str = "scannet20", n_flat_rooms: int = N_FLAT) -> str:
+    """The name of rooms in a score: their version, and how many are flat if not as usual.
+
+    Raises:
+        ValueError: if there is no such vocabulary.
 
     Example:
-        >>> world_name("scannet20"), world_name("long-tail")
-        ('rooms-v5', 'rooms-longtail-v1')
+        >>> rooms_name(), rooms_name("long-tail"), rooms_name("long-tail", 20)
+        ('rooms-v5', 'rooms-longtail-v1', 'rooms-longtail-v1-flat20')
     """
     _check_vocabulary(vocabulary)
-    is_long = vocabulary == "long-tail"
-    return f"rooms-longtail-v{LONG_TAIL_VERSION}" if is_long else f"rooms-v{VERSION}"
+    if vocabulary == "scannet20":
+        return f"rooms-v{VERSION}"
+    flat = "" if n_flat_rooms == N_FLAT else f"-flat{n_flat_rooms}"
+    return f"rooms-longtail-v{LONG_TAIL_VERSION}{flat}"
 
 
 def generate_room(

@@ -130,7 +130,7 @@ class _Furnishing:
             return at_wall(self.room, box, int(foot or 0) / 100), NOTHING
         if word in ("free", "ceiling"):
             return anywhere(self.room, box, hanging=word == "ceiling"), NOTHING
-        numbers = [] if self._supports is None else self._supports.numbers(word)
+        numbers = [] if self._supports is None else self._supports.numbers(word.replace("-", " "))
         if self._supports is None or not numbers:
             return None, NOTHING
         number = self.room.style.pick(numbers)

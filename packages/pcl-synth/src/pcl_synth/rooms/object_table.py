@@ -6,20 +6,21 @@ A row is `name | count | width depth height | rooms | places`, and its parts bel
 - `width depth height`: centimetres, before each is scaled at random; the front looks to +y.
 - `rooms`: initials of the kinds that have it: bedroom, office, living, kitchen, wet (bathroom).
 - `places`, tried at random: `floor` (its back to a wall), `free` (anywhere on the floor),
-  `wall:90` (on a wall, its foot at 90 cm), `ceiling` (hanging), or a class that it stands on.
+  `wall:90` (on a wall, its foot at 90 cm), `ceiling` (hanging), or a class that it stands on
+  (`tv-stand`).
 - a part is `form x y z material`: a form of `object_shapes.FORMS` between two percentages of each
   axis (`*`: all of it), and one of several materials (`red/blue`), which parts share by its word.
 """
 
 ROWS = """
-book | 60 | 24 32 8 | bol | desk table bookshelf cabinet nightstand dresser
+book | 60 | 24 32 8 | bol | desk table bookshelf cabinet nightstand dresser end-table
   box * * 0-16 red/blue/green/brown/black; box 3-97 3-97 16-84 cream
   box * * 84-100 red/blue/green/brown/black
 box | 56 | 42 34 30 | bolk | floor free cabinet bookshelf
   box * * * brown/beige; box 43-57 * 100-101 cream; box 43-57 100-101 60-100 cream
-lamp | 52 | 30 30 50 | bol | nightstand desk table cabinet dresser
+lamp | 52 | 30 30 50 | bol | nightstand desk table cabinet dresser end-table
   can 28-72 28-72 0-6 metal; can 45-55 45-55 6-60 metal; cone * * 50-100 cream/yellow/orange
-pillow | 52 | 56 36 18 | bl | bed couch
+pillow | 52 | 56 36 18 | bl | bed couch armchair
   cushion * * * fabric
 trash can | 48 | 31 31 36 | bolkw | floor free
   cup * * * grey/black/white
@@ -27,15 +28,15 @@ plant | 46 | 46 46 90 | bolk | floor free
   cup 22-78 22-78 0-32 brown/white/beige; leaves * * 30-100 green
 monitor | 44 | 58 20 46 | obl | desk table
   box * 45-62 28-100 black; box 43-57 40-58 0-50 black; box 25-75 10-90 0-4 grey
-keyboard | 42 | 46 18 5 | obl | desk table
+keyboard | 42 | 46 18 5 | obl | desk table counter
   box * * 0-55 black/white/grey; box 3-97 10-90 55-100 grey/black
 backpack | 40 | 34 28 46 | bol | free floor bed
   cushion * 10-75 * blue/red/black/green; cushion 15-85 60-100 5-55 blue/red/black/green
 stool | 38 | 36 36 50 | klo | free
   can * * 88-100 wood; legs 14-86 14-86 0-88 metal
-bottle | 36 | 12 12 34 | klb | table counter nightstand desk cabinet
+bottle | 36 | 12 12 34 | klb | table counter nightstand desk cabinet end-table
   can * * 0-62 green/brown; cone * * 62-78 green/brown; can 32-68 32-68 74-100 green/brown
-cushion | 34 | 44 42 22 | blo | couch chair
+cushion | 34 | 44 42 22 | blo | couch chair armchair bench
   ball * * * red/orange/purple/yellow
 shelf | 34 | 90 24 26 | bolk | wall:125
   box * * 86-100 wood; box 8-11 0-80 0-86 metal; box 89-92 0-80 0-86 metal
@@ -46,13 +47,13 @@ towel | 32 | 60 10 72 | wkb | wall:75
 office chair | 32 | 60 60 96 | obl | free
   can 8-92 8-92 0-6 black; can 45-55 45-55 6-42 metal; cushion 6-94 6-94 40-53 black/blue/grey
   cushion 10-90 2-16 56-100 black/blue/grey; box 2-8 25-75 60-65 black; box 92-98 25-75 60-65 black
-clothes | 32 | 60 46 16 | bl | bed chair couch
+clothes | 32 | 60 46 16 | bl | bed chair couch bench armchair
   cushion 0-72 0-80 0-70 fabric; cushion 28-100 18-100 10-100 red/blue/grey/white
-tv | 31 | 104 20 64 | lb | cabinet dresser table wall:95
+tv | 31 | 104 20 64 | lb | cabinet dresser table wall:95 tv-stand
   box * 45-70 8-100 black; box 30-70 15-95 0-5 black; box 46-54 45-65 0-12 black
 mirror | 31 | 62 5 96 | wblo | wall:85
   box * 0-80 * wood; box 7-93 80-100 5-95 glass
-laptop | 28 | 37 30 26 | obl | desk table bed couch
+laptop | 28 | 37 30 26 | obl | desk table bed couch tv-stand
   box * 12-100 0-8 grey; box * 0-10 0-100 grey; box 4-96 10-12 14-96 black
 computer tower | 26 | 20 46 45 | ob | free floor
   box * * * black; box 8-92 100-102 6-30 grey; box 8-92 100-102 70-92 silver
@@ -64,7 +65,7 @@ nightstand | 24 | 46 40 54 | bl | floor
 shoe | 24 | 28 31 13 | bl | free floor
   cushion 0-44 * 0-66 black/brown/white/red; cushion 56-100 * 0-66 black/brown/white/red
   cushion 4-40 0-45 0-100 black/brown/white/red; cushion 60-96 0-45 0-100 black/brown/white/red
-printer | 22 | 46 42 30 | obl | desk table cabinet dresser
+printer | 22 | 46 42 30 | obl | desk table cabinet dresser file-cabinet
   box * * 0-62 white/grey; box 8-92 8-80 62-100 grey/black; box 15-85 100-122 8-14 white/grey
 radiator | 20 | 92 14 64 | bolw | floor
   box * 0-30 8-100 white/cream; box 2-14 30-100 4-96 white/cream; box 18-30 30-100 4-96 white/cream
@@ -72,11 +73,11 @@ radiator | 20 | 92 14 64 | bolw | floor
   box 70-82 30-100 4-96 white/cream; box 86-98 30-100 4-96 white/cream
 microwave | 20 | 52 40 31 | ko | counter table cabinet
   box * 0-94 * white/black/silver; box 4-72 94-100 8-92 black; box 76-96 94-98 8-92 grey
-telephone | 20 | 22 25 12 | obk | desk table counter
+telephone | 20 | 22 25 12 | obk | desk table counter end-table
   box * * 0-50 black/cream; cushion 0-32 6-94 45-100 black/cream; box 42-92 20-90 50-56 grey
 basket | 20 | 42 32 26 | blw | free floor cabinet
   cup * * * beige; cup 6-94 6-94 4-70 brown
-blanket | 20 | 96 74 12 | bl | bed couch
+blanket | 20 | 96 74 12 | bl | bed couch armchair
   cushion * * 0-70 fabric; cushion 0-60 10-90 20-100 fabric
 bag | 20 | 40 18 36 | bol | free table chair
   cushion * * 0-78 black/brown/blue; rod 25-40 50-50 70-100 black; rod 60-75 50-50 100-70 black
@@ -123,7 +124,7 @@ jacket | 14 | 52 16 82 | bo | wall:85
 water cooler | 14 | 34 34 136 | ok | floor
   box * * 0-70 white; box 20-80 100-104 50-64 blue; cone 10-90 10-90 70-78 glass
   can 8-92 8-92 78-100 blue
-decoration | 14 | 20 20 36 | lb | table cabinet dresser bookshelf
+decoration | 14 | 20 20 36 | lb | table cabinet dresser bookshelf tv-stand
   ball * * 0-60 ceramic; can 32-68 32-68 50-88 ceramic; cup 20-80 20-80 84-100 gold
 stove | 12 | 60 60 92 | k | floor
   box * 0-96 0-96 white/silver; box 8-92 96-100 12-66 black; can 8-46 8-46 96-98 black
@@ -155,7 +156,7 @@ ladder | 11 | 48 14 176 | ok | floor
   box 0-8 20-60 * silver/orange; box 92-100 20-60 * silver/orange; box * 10-70 12-15 silver/orange
   box * 10-70 28-31 silver/orange; box * 10-70 44-47 silver/orange; box * 10-70 60-63 silver/orange
   box * 10-70 76-79 silver/orange; box * 10-70 92-95 silver/orange
-dish rack | 11 | 48 36 24 | k | counter table
+dish rack | 11 | 48 36 24 | k | counter table cabinet
   box * * 0-14 white; box 14-17 10-90 14-100 blue; box 34-37 10-90 14-100 green
   box 54-57 10-90 14-100 blue
   box 74-77 10-90 14-100 green
@@ -165,7 +166,7 @@ poster | 10 | 62 2 88 | bol | wall:95
   box * * 50-100 red/blue/purple; box * * 0-50 yellow/white/orange
 clock | 10 | 36 8 36 | okl | wall:165
   ball * 0-90 * black; ball 8-92 50-110 8-92 white
-speaker | 10 | 26 28 56 | lo | free floor cabinet desk
+speaker | 10 | 26 28 56 | lo | free floor cabinet desk tv-stand
   box * * * black; ball 20-80 94-103 8-42 silver; ball 26-74 94-103 54-82 silver
 ball | 10 | 30 30 30 | blo | free
   ball * * * orange/red/green
@@ -175,14 +176,14 @@ bicycle | 9 | 164 42 98 | lobk | floor free
   rod 20-45 50-50 33-85 red; rod 20-52 50-50 33-30 red; rod 52-78 50-50 30-80 red
   rod 45-78 50-50 78-78 red
   cushion 36-52 38-62 85-93 black; rod 78-78 5-95 92-100 metal
-stuffed animal | 9 | 32 26 38 | b | bed couch nightstand dresser
+stuffed animal | 9 | 32 26 38 | b | bed couch nightstand dresser end-table
   ball 10-90 10-90 0-62 brown/pink; ball 22-78 20-90 52-92 brown/pink
   ball 14-36 30-60 82-100 brown/pink
   ball 64-86 30-60 82-100 brown/pink; ball 0-24 40-100 24-48 brown/pink
   ball 76-100 40-100 24-48 brown/pink
-toaster | 9 | 32 20 21 | k | counter table
+toaster | 9 | 32 20 21 | k | counter table cabinet
   cushion * * * silver; box 10-90 25-42 98-101 black; box 10-90 58-75 98-101 black
-bowl | 9 | 32 32 14 | kl | table counter
+bowl | 9 | 32 32 14 | kl | table counter tv-stand
   cup * * * red/blue/white; can 14-86 14-86 60-64 orange
 divider | 8 | 150 40 162 | olb | free
   box 0-34 0-8 * cream; box 34-37 0-92 * cream; box 37-66 84-92 * cream; box 66-69 0-92 * cream
@@ -199,41 +200,41 @@ copier | 8 | 64 62 108 | ok | floor
   box * * 8-76 cream; box 4-96 8-92 76-92 grey; box 0-100 0-90 92-100 cream
   box 64-130 20-80 56-60 grey
   box 8-92 100-102 14-40 grey; box 8-92 100-102 44-70 grey
-tissue box | 8 | 27 16 12 | blow | table nightstand desk cabinet counter
+tissue box | 8 | 27 16 12 | blow | table nightstand desk cabinet counter end-table
   box * * 0-80 blue/pink/green; cushion 30-70 25-75 75-130 white
 guitar | 8 | 40 16 104 | lb | floor
   ball * 0-90 0-34 orange; ball 10-90 0-90 24-54 orange; box 44-56 40-60 50-92 black
   box 38-62 40-60 90-100 black
 fire extinguisher | 8 | 19 19 54 | okw | floor wall:60
   can * * 0-78 red; cone * * 78-88 red; box 30-100 40-60 86-100 black
-storage container | 8 | 40 30 22 | kb | table counter cabinet free
+storage container | 8 | 40 30 22 | kb | table counter cabinet free file-cabinet
   box 3-97 3-97 0-84 glass; box * * 80-100 blue/red
-coffee kettle | 8 | 26 22 27 | k | counter table
+coffee kettle | 8 | 26 22 27 | k | counter table stove
   cone 0-84 * 0-78 silver; ball 26-58 30-70 70-96 black; rod 82-100 50-50 20-66 silver
   rod 10-74 50-50 96-96 black
 crate | 7 | 46 34 31 | bok | floor free
   box * 0-6 12-30 wood; box * 0-6 42-62 wood; box * 0-6 76-96 wood; box * 94-100 12-30 wood
   box * 94-100 42-62 wood; box * 94-100 76-96 wood; box 0-4 * 10-96 wood; box 96-100 * 10-96 wood
   box * * 0-8 wood
-projector | 7 | 38 30 15 | o | table desk cabinet
+projector | 7 | 38 30 15 | o | table desk cabinet file-cabinet
   box * * * white; ball 58-92 92-108 15-85 black; box 10-50 100-102 30-70 grey
 toaster oven | 7 | 46 36 27 | k | counter table
   box * 0-94 * red/black; box 4-74 94-100 10-88 glass; ball 80-96 90-104 60-90 silver
   ball 80-96 90-104 12-42 silver
 paper towel roll | 7 | 15 15 32 | kw | counter table
   can * * 0-4 wood; can 6-94 6-94 4-88 white; can 42-58 42-58 88-100 wood
-water bottle | 7 | 13 13 33 | ob | desk table nightstand
+water bottle | 7 | 13 13 33 | ob | desk table nightstand file-cabinet
   can * * 0-78 silver/purple; can 20-80 20-80 78-100 black
-purse | 7 | 36 17 30 | bl | table bed chair
+purse | 7 | 36 17 30 | bl | table bed chair bench
   frustum * * 0-66 red/pink; rod 20-35 50-50 66-100 gold; rod 65-80 50-50 100-66 gold
   rod 35-65 50-50 100-100 gold
 paper bag | 7 | 32 18 42 | ko | free table
   frustum * * * beige; box 10-90 101-103 30-60 green
 broom | 6 | 38 14 136 | kw | floor
   box * 10-90 0-18 yellow; box 10-90 25-75 18-24 wood; rod 50-50 50-50 24-100 wood
-hat | 6 | 36 36 16 | bl | table bed dresser couch
+hat | 6 | 36 36 16 | bl | table bed dresser couch end-table
   can * * 0-14 brown/black; cone 20-80 20-80 14-100 brown/black
-tray | 6 | 50 36 6 | kl | table counter
+tray | 6 | 50 36 6 | kl | table counter tv-stand
   box * * 0-35 wood; box 0-4 * 35-100 wood; box 96-100 * 35-100 wood; box * 0-5 35-100 wood
   box * 95-100 35-100 wood
 sign | 6 | 48 4 32 | ok | wall:150
@@ -264,13 +265,13 @@ scale | 5 | 36 36 6 | w | free floor
 paper cutter | 5 | 48 38 7 | o | desk table
   box * * 0-50 green; box 0-6 * 50-100 black; rod 97-97 0-110 70-110 black
   box 8-92 8-12 50-60 yellow
-alarm clock | 5 | 24 13 17 | b | nightstand dresser
+alarm clock | 5 | 24 13 17 | b | nightstand dresser end-table
   box * 0-90 * red; box 8-92 90-100 20-84 black
 plunger | 5 | 19 19 56 | w | free
   cone * * 0-28 orange; can 42-58 42-58 26-100 wood
 soap dispenser | 5 | 15 14 28 | w | wall:105 counter
   box * * 20-100 white; box 20-80 20-110 0-20 blue
-candle | 5 | 14 14 26 | lb | table nightstand dresser
+candle | 5 | 14 14 26 | lb | table nightstand dresser end-table
   can * * 0-10 gold; can 12-88 12-88 10-100 red/purple
 toilet paper dispenser | 5 | 31 15 31 | w | wall:75
   ball * 0-170 * grey; box 0-100 0-70 0-50 grey
