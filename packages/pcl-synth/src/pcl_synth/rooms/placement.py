@@ -14,11 +14,8 @@ TOLERANCE = 0.004  # metres by which two boxes may meet
 BEHIND = 0.006  # metres between a wall and what stands at it
 BEFORE_WALL = 0.12  # metres that stay free before what hangs on a wall
 NOTHING, ZONE = -2, -1  # what carries an object on the floor; owner of what must stay free
-SOFT, SOFT_STEP, HARD_STEP = (
-    ("bed", "couch", "chair", "armchair"),
-    0.07,
-    0.012,
-)  # metres under one object
+SOFT = ("bed", "couch", "chair", "armchair")
+SOFT_STEP, HARD_STEP = 0.12, 0.012  # metres by which a top may rise under one object
 LOWEST, HIGHEST = 0.2, 1.5  # metres, of a top that carries something
 _GRID = np.stack(np.meshgrid([0.06, 0.5, 0.94], [0.06, 0.5, 0.94]), axis=-1).reshape(-1, 2)
 
