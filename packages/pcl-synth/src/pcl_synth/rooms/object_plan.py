@@ -2,8 +2,8 @@
 
 A class of `count` n has n instances in any fifty rooms in a row that begin at a multiple of ten:
 of ten rooms, the b-th such block, it has floor(((b + 1) n + φ) / 5) - floor((b n + φ) / 5), with a
-phase φ in {0, ..., 4} of the class and the seed. In flat rooms there are four of a class in ten rooms, or one
-for each room that may have it, if those are fewer.
+phase φ in {0, ..., 4} of the class and the seed. In flat rooms there are four of a class in ten
+rooms, or one for each room that may have it, if those are fewer.
 """
 
 import numpy as np

@@ -141,7 +141,7 @@ def _leaves(corners: Corners, material: Material, style: Style) -> Shape:
                 squareness=1.0,
             )
         ]
-        lean = style.between(-1, 1) * min(0.6, reach / tall)
+        lean = style.pick((-1, 1)) * style.between(0.3, 1) * min(0.5, reach / tall)
         blade = turned(blade, lean, axis="x", pivot=(*middle, z[0]))
         blades += turned(blade, style.between(0, 6.2), pivot=(*middle, 0.0))
     return blades

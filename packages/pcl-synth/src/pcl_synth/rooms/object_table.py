@@ -22,7 +22,7 @@ lamp | 52 | 30 30 50 | bol | nightstand desk table cabinet dresser end-table
   can 28-72 28-72 0-6 metal; can 45-55 45-55 6-60 metal; cone * * 50-100 cream/yellow/orange
 pillow | 52 | 50 33 17 | bl | bed couch armchair
   cushion * * * fabric
-keyboard | 50 | 46 18 5 | ol | desk table counter cabinet tv-stand
+keyboard | 50 | 48 20 6 | ol | desk table counter cabinet tv-stand
   box * * 0-55 black/white/grey; box 3-97 10-90 55-100 grey/black
 trash can | 48 | 31 31 36 | bolkw | floor free
   cup * * * grey/black/white
@@ -30,7 +30,7 @@ plant | 46 | 46 46 90 | bolk | floor free
   cup 22-78 22-78 0-32 brown/white/beige; leaves * * 30-100 green
 monitor | 44 | 58 20 46 | obl | desk table
   box * 45-62 28-100 black; box 43-57 40-58 0-50 black; box 25-75 10-90 0-4 grey
-cushion | 44 | 38 34 18 | blo | couch chair armchair bench
+cushion | 44 | 40 34 20 | blo | couch chair armchair bench
   ball * * * red/orange/purple/yellow
 backpack | 40 | 34 28 46 | bol | free floor bed
   cushion * 10-75 * blue/red/black/green; cushion 15-85 60-100 5-55 blue/red/black/green
@@ -55,7 +55,7 @@ mirror | 31 | 50 5 78 | wblo | wall:105
   box * 0-80 * wood; box 7-93 80-100 5-95 glass
 laptop | 30 | 37 30 26 | obl | desk table bed couch tv-stand cabinet dresser
   box * 12-100 0-8 grey; box * 0-10 0-100 grey; box 4-96 10-12 14-96 black
-printer | 28 | 46 42 30 | obl | desk table cabinet dresser file-cabinet tv-stand dishwasher mini-fridge
+printer | 28 | 46 42 30 | obl | desk table cabinet dresser file-cabinet tv-stand mini-fridge
   box * * 0-62 white/grey; box 8-92 8-80 62-100 grey/black; box 15-85 100-122 8-14 white/grey
 computer tower | 26 | 20 46 45 | ob | free floor
   box * * * black; box 8-92 100-102 6-30 grey; box 8-92 100-102 70-92 silver
@@ -73,7 +73,7 @@ radiator | 20 | 92 14 64 | bolw | floor
   box 70-82 30-100 4-96 white/cream; box 86-98 30-100 4-96 white/cream
 microwave | 20 | 52 40 31 | ko | counter table cabinet dishwasher mini-fridge
   box * 0-94 * white/black/silver; box 4-72 94-100 8-92 black; box 76-96 94-98 8-92 grey
-telephone | 20 | 22 25 12 | obk | desk table counter end-table cabinet nightstand tv-stand
+telephone | 20 | 26 28 15 | obk | desk table counter end-table cabinet nightstand tv-stand
   box * * 0-50 black/cream; cushion 0-32 6-94 45-100 black/cream; box 42-92 20-90 50-56 grey
 basket | 20 | 42 32 26 | blw | free floor cabinet
   cup * * * beige; cup 6-94 6-94 4-70 brown
@@ -109,6 +109,10 @@ laundry basket | 16 | 46 46 60 | wb | floor free
   cup * * * white/pink; can 6-94 6-94 84-86 fabric
 bucket | 16 | 32 32 31 | kw | free floor
   cup * * * red/blue/yellow; can 8-92 8-92 70-72 grey
+toaster | 16 | 32 20 21 | k | counter table cabinet dishwasher mini-fridge cart
+  cushion * * * silver; box 10-90 25-42 98-101 black; box 10-90 58-75 98-101 black
+bowl | 16 | 32 32 14 | kl | table counter tv-stand dishwasher mini-fridge cart
+  cup * * * red/blue/white; can 14-86 14-86 60-64 orange
 dresser | 15 | 96 48 92 | bl | floor
   box * 0-96 8-97 board; box -1-101 -1-101 97-100 wood; box 2-49 96-100 12-52 wood
   box 51-98 96-100 12-52 wood; box 2-49 96-100 55-95 wood; box 51-98 96-100 55-95 wood
@@ -124,16 +128,12 @@ jacket | 14 | 52 16 82 | bo | wall:85
 water cooler | 14 | 34 34 136 | ok | floor
   box * * 0-70 white; box 20-80 100-104 50-64 blue; cone 10-90 10-90 70-78 glass
   can 8-92 8-92 78-100 blue
-decoration | 14 | 20 20 36 | lb | table cabinet dresser bookshelf tv-stand
+decoration | 14 | 24 24 42 | lb | table cabinet dresser bookshelf tv-stand
   ball * * 0-60 ceramic; can 32-68 32-68 50-88 ceramic; cup 20-80 20-80 84-100 gold
 dish rack | 14 | 48 36 24 | k | counter table cabinet stove dishwasher mini-fridge
   box * * 0-14 white; box 14-17 10-90 14-100 blue; box 34-37 10-90 14-100 green
   box 54-57 10-90 14-100 blue
   box 74-77 10-90 14-100 green
-toaster | 14 | 32 20 21 | k | counter table cabinet dishwasher mini-fridge cart
-  cushion * * * silver; box 10-90 25-42 98-101 black; box 10-90 58-75 98-101 black
-bowl | 14 | 32 32 14 | kl | table counter tv-stand dishwasher mini-fridge cart
-  cup * * * red/blue/white; can 14-86 14-86 60-64 orange
 ladder | 13 | 48 14 176 | ok | floor
   box 0-8 20-60 * silver/orange; box 92-100 20-60 * silver/orange; box * 10-70 12-15 silver/orange
   box * 10-70 28-31 silver/orange; box * 10-70 44-47 silver/orange; box * 10-70 60-63 silver/orange
@@ -223,7 +223,7 @@ toaster oven | 7 | 46 36 27 | k | counter table cabinet dishwasher mini-fridge c
   ball 80-96 90-104 12-42 silver
 paper towel roll | 7 | 15 15 32 | kw | counter table cabinet dresser dishwasher mini-fridge cart
   can * * 0-4 wood; can 6-94 6-94 4-88 white; can 42-58 42-58 88-100 wood
-water bottle | 7 | 13 13 33 | ob | desk table nightstand file-cabinet
+water bottle | 7 | 15 15 36 | ob | desk table nightstand file-cabinet
   can * * 0-78 silver/purple; can 20-80 20-80 78-100 black
 purse | 7 | 36 17 30 | bl | table bed chair bench
   frustum * * 0-66 red/pink; rod 20-35 50-50 66-100 gold; rod 65-80 50-50 100-66 gold
@@ -232,9 +232,9 @@ paper bag | 7 | 32 18 42 | ko | free table
   frustum * * * beige; box 10-90 101-103 30-60 green
 broom | 6 | 38 14 136 | kw | floor
   box * 10-90 0-18 yellow; box 10-90 25-75 18-24 wood; rod 50-50 50-50 24-100 wood
-hat | 6 | 36 36 16 | bl | table bed dresser couch end-table chair
+hat | 6 | 40 40 18 | bl | table bed dresser couch end-table chair
   can * * 0-14 brown/black; cone 20-80 20-80 14-100 brown/black
-tray | 6 | 42 30 6 | kl | table counter tv-stand cabinet dishwasher mini-fridge stool end-table
+tray | 6 | 40 28 6 | kl | table counter tv-stand cabinet dishwasher mini-fridge stool end-table
   box * * 0-35 wood; box 0-4 * 35-100 wood; box 96-100 * 35-100 wood; box * 0-5 35-100 wood
   box * 95-100 35-100 wood
 sign | 6 | 48 4 32 | ok | wall:150
@@ -260,7 +260,7 @@ ironing board | 5 | 126 38 88 | bw | free floor
   cushion * * 94-100 blue/pink; rod 20-80 20-20 0-94 metal; rod 80-20 80-80 0-94 metal
   rod 20-20 10-90 1-1 metal
   rod 80-80 10-90 1-1 metal
-scale | 5 | 36 36 6 | w | free floor
+scale | 5 | 42 40 8 | w | free floor
   box * * * black; box 30-70 65-90 100-108 white
 paper cutter | 5 | 48 38 7 | o | desk table cabinet file-cabinet
   box * * 0-50 green; box 0-6 * 50-100 black; rod 97-97 0-110 70-110 black
@@ -269,13 +269,13 @@ alarm clock | 5 | 24 13 17 | b | nightstand dresser end-table desk cabinet
   box * 0-90 * red; box 8-92 90-100 20-84 black
 plunger | 5 | 19 19 56 | w | free
   cone * * 0-28 orange; can 42-58 42-58 26-100 wood
-soap dispenser | 5 | 15 14 28 | w | wall:105 counter
+soap dispenser | 5 | 18 16 32 | w | wall:105 counter
   box * * 20-100 white; box 20-80 20-110 0-20 blue
-candle | 5 | 14 14 26 | lb | table nightstand dresser end-table
+candle | 5 | 18 18 30 | lb | table nightstand dresser end-table
   can * * 0-10 gold; can 12-88 12-88 10-100 red/purple
 toilet paper dispenser | 5 | 31 15 31 | w | wall:75
   ball * 0-170 * grey; box 0-100 0-70 0-50 grey
-mattress | 4 | 96 24 182 | bl | floor
+mattress | 4 | 78 22 165 | bl | floor
   cushion * * * white; box 2-98 98-102 30-34 blue; box 2-98 98-102 66-70 blue
 dumbbell | 4 | 44 20 20 | bl | free
   ball 0-36 * * black; ball 64-100 * * black; rod 20-80 50-50 50-50 metal
