@@ -80,8 +80,13 @@ def test_a_room_holds_no_more_than_its_plan_and_most_of_it(rooms):
 
 def test_furniture_of_the_tail_stands_at_most_once_in_rooms_of_one_kind(rooms):
     """So that fifty rooms, ten of them of a kind, hold at most ten."""
+    bare = [
+        long_tail_room(kind, [], np.random.default_rng(seed))
+        for kind in ("bedroom", "kitchen", "bathroom")
+        for seed in range(4)
+    ]
     kinds: dict[str, set[str]] = {}
-    for room in rooms:
+    for room in rooms + bare:
         for name, count in things(room).items():
             if OF[name] == "tail" and name not in NAMES:
                 assert count == 1
