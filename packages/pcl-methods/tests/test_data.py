@@ -134,6 +134,15 @@ def test_the_next_five_rooms_are_one_of_each_kind(monkeypatch):
     assert split.data == "rooms-v5-world4"
 
 
+def test_held_out_rooms_of_the_long_tail_are_flat(monkeypatch):
+    monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
+    split = open_split(DataConfig(options={"vocabulary": "long-tail"}, budget="20%"))
+    assert {name[:4] for name in split.validation} == {"flat"}
+    assert {name[:4] for name in split.training} == {"room"}
+    assert split.data == "rooms-longtail-v1"
+    assert split.label_set.frequency is not None
+
+
 def test_the_world_does_not_depend_on_the_seed_of_the_labels(monkeypatch):
     monkeypatch.setattr(SyntheticRooms, "prepare", lambda *args, **kwargs: None)
     splits = [open_split(DataConfig(budget="20%", budget_seed=seed)) for seed in (0, 1)]

@@ -9,6 +9,13 @@ from pcl_methods.settings import DataConfig
 def test_names_of_data(tmp_path):
     assert data_name(DataConfig(kind="streets")) == "streets-v1"
     assert data_name(DataConfig(kind="streets", world_seed=3)) == "streets-v1-world3"
+    rare = {"vocabulary": "long-tail"}
+    assert data_name(DataConfig(options={"vocabulary": "scannet20"})) == "rooms-v5"
+    assert data_name(DataConfig(options=rare)) == "rooms-longtail-v1"
+    others = DataConfig(options=rare | {"n_flat_rooms": "20"}, world_seed=3)
+    assert data_name(others) == "rooms-longtail-v1-flat20-world3"
+    with pytest.raises(ValueError, match="vocabulary must be scannet20 or long-tail, got 'longer'"):
+        data_name(DataConfig(options={"vocabulary": "longer"}))
     assert data_name(DataConfig(kind="scannet", root=tmp_path)) == "scannet"
     assert data_name(DataConfig(root=tmp_path)) == f"folder:{tmp_path.name}"
 

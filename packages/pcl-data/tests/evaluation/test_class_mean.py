@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcl_data.datasets import ScanNet
 from pcl_data.evaluation import InstanceEvaluator, SemanticEvaluator
 from pcl_data.evaluation.class_mean import class_mean, frequency_means
 from pcl_data.label_set import SCANNET20, SCANNET200
@@ -81,3 +82,23 @@ def test_without_frequencies_there_is_nothing_more():
         result = evaluator.compute()
         assert result.by_frequency == {}
         assert "_head" not in str(result)
+
+
+@pytest.mark.real
+def test_a_real_scan_has_classes_of_each_frequency(real_data):
+    """Without one of its tail classes the tail is what loses; the truth itself scores one."""
+    scan = ScanNet(real_data / "scannet", split="scene0000_00", label_set=SCANNET200)[0]
+    ids = np.unique(scan.instances[scan.instances >= 0])
+    labels = np.array([scan.labels[scan.instances == i][0] for i in ids])
+    sizes = np.bincount(scan.instances[scan.instances >= 0])[ids]
+    is_tail = np.array(SCANNET200.frequency)[labels] == "tail"
+    missed = labels[is_tail & (sizes >= 100)][0]
+    found = []
+    for kept in (labels >= 0, (labels >= 0) & (labels != missed)):
+        evaluator = InstanceEvaluator(SCANNET200)
+        masks = scan.instances == ids[kept, None]
+        evaluator.update(scan.labels, scan.instances, masks, labels[kept], np.ones(kept.sum()))
+        found.append(evaluator.compute().by_frequency)
+    assert set(found[0].values()) == {1.0}
+    assert (found[1]["ap_head"], found[1]["ap_common"]) == (1.0, 1.0)
+    assert 0 < found[1]["ap_tail"] < 1

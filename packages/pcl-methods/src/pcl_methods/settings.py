@@ -26,7 +26,11 @@ class DataConfig(Config):
         "a root, otherwise rooms",
     )
     root: Path | None = Field(None, description="folder of the data set; none for rooms, streets")
-    options: dict[str, Any] = Field({}, description="of the reader: data.options.label_set=nyu40")
+    options: dict[str, Any] = Field(
+        {},
+        description="of the reader: data.options.label_set=nyu40; of rooms: "
+        "data.options.vocabulary=long-tail",
+    )
     split: str | None = Field(None, description="official split, or names with commas")
     labeled: tuple[str, ...] = Field((), description="names (globs) of the labeled scenes")
     budget: str = Field(

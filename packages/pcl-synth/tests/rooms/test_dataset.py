@@ -1,5 +1,6 @@
 """Tests of pcl_synth.rooms."""
 
+import inspect
 import sys
 
 import numpy as np
@@ -17,6 +18,8 @@ from pcl_synth.rooms import (
     layout,
     scanner,
 )
+from pcl_synth.rooms.dataset import rooms_name
+from pcl_synth.rooms.long_tail import LONG_TAIL
 from pcl_synth.rooms.style import Style
 
 ARRAYS = ("points", "colors", "normals", "labels", "instances")
@@ -40,6 +43,42 @@ def test_the_cache_gives_back_the_same_bits(rooms, tmp_path):
         assert scene.name == data.names[1] == rooms[1].name
         for name in ARRAYS:
             assert_array_equal(getattr(scene, name), getattr(rooms[1], name), strict=True)
+
+
+def test_rooms_of_the_long_tail_are_cached_apart(tmp_path):
+    data = SyntheticRooms(2, cache=tmp_path, vocabulary="long-tail", n_flat_rooms=1)
+    assert [name[:9] for name in data.names] == ["flat_0000", "room_0001"]
+    assert data.label_set is LONG_TAIL
+    first = data[0]
+    path = tmp_path / "synthetic-rooms-longtail-v1" / "seed-0" / data.names[0]
+    assert path.is_dir()
+    other = SyntheticRooms(1, cache=tmp_path, vocabulary="long-tail", n_flat_rooms=0)
+    assert other.names[0] == data.names[0].replace("flat", "room")
+    again = generate_room(0, 0, vocabulary="long-tail", flat=True)
+    for name in ARRAYS:
+        assert_array_equal(getattr(again, name), getattr(first, name), strict=True)
+    is_thing = np.isin(first.labels, LONG_TAIL.things)
+    assert_array_equal(first.instances >= 0, is_thing)
+    assert len(np.unique(first.labels)) > 15
+    sizes = np.bincount(first.instances[is_thing])
+    assert np.mean(sizes[sizes > 0] >= 30) > 0.9
+
+
+def test_flat_rooms_are_of_the_long_tail_alone(tmp_path):
+    assert SyntheticRooms(1, cache=tmp_path).names[0].startswith("room_0000")
+
+
+def test_names_of_rooms_in_a_score():
+    assert rooms_name() == "rooms-v5"
+    assert rooms_name("long-tail") == "rooms-longtail-v1"
+    assert rooms_name("long-tail", 0) == "rooms-longtail-v1-flat0"
+    for call in (rooms_name, inspect.unwrap(generate_room)):
+        words = ("tail",) if call is rooms_name else (0, 0)
+        named = {} if call is rooms_name else {"vocabulary": "tail"}
+        with pytest.raises(
+            ValueError, match="vocabulary must be scannet20 or long-tail, got 'tail'"
+        ):
+            call(*words, **named)
 
 
 def test_a_cached_room_is_not_made_again(rooms, tmp_path, monkeypatch):
@@ -201,6 +240,7 @@ def test_chairs_vary():
     [
         ({"n_rooms": 0}, "n_rooms must be at least 1, got 0"),
         ({"n_rooms": 1, "seed": -1}, "seed must be at least 0, got -1"),
+        ({"n_rooms": 1, "n_flat_rooms": -1}, "n_flat_rooms must be at least 0, got -1"),
     ],
 )
 def test_rejects(arguments, message, tmp_path):

@@ -101,8 +101,8 @@ _SIZE = {
 class Room:
     """Objects in a box of `width` x `depth` x `height` metres with a corner at the origin."""
 
-    def __init__(self, kind: str, style: Style) -> None:
-        low, high = _SIZE[kind]
+    def __init__(self, kind: str, style: Style, *, scale: float = 1.0) -> None:
+        low, high = (scale * side for side in _SIZE[kind])
         self.kind, self.style = kind, style
         self.width, self.depth = style.between(low, high), style.between(low, high)
         self.height = style.between(2.3, 2.9)
@@ -131,7 +131,7 @@ class Room:
             ends, between = (0.01, free - 0.01), style.between(0.01, free - 0.01)
             along = style.pick(ends) if style.chance(0.35) else between
             local = np.array([along - low[0], gap + 0.003 - low[1], z])
-            if self._place(group, _rotated(local, yaw) + corner, yaw, _rotated(box_of_group, yaw)):
+            if self._place(group, rotated(local, yaw) + corner, yaw, rotated(box_of_group, yaw)):
                 return True
         return False
 
@@ -179,29 +179,60 @@ class Room:
 
 def furnished_room(kind: str, rng: np.random.Generator) -> Room:
     """A random room of a kind, with everything in it."""
-    style = Style(rng)
-    room = Room(kind, style)
-    wet = kind == "bathroom"
-    room.items += shell.floor_and_ceiling(style, room.width, room.depth, room.height, wet=wet)
-    if not wet and style.chance(0.3):
-        _corner_pillar(room)
-    _raise_walls(room, wet=wet)
-    for make, fewest, most in _AT_WALL[kind]:
-        for _ in range(style.count(fewest, most)):
-            gap = style.pick((0.0, 0.0, 0.02, 0.06))
-            for _ in range(TRIALS):
-                if room.at_wall(make(style), gap=gap):
-                    break
-    for make, fewest, most in _FREE[kind]:
-        for _ in range(style.count(fewest, most)):
-            any(room.free(make(style)) for _ in range(TRIALS))
-    for _ in range(style.count(1, 4)):
-        room.at_wall(shell.picture(style), z=style.between(1.3, 1.8))
+    room = empty_room(kind, rng)
+    add_furniture(room)
+    hang_pictures(room)
+    style, wet = room.style, kind == "bathroom"
     if style.chance(0.6):
         room.at_wall(shell.board_or_mirror(style), z=style.between(1.3, 1.6))
     for _ in range(style.count(0, 3 if wet else 6)):
         room.free([Item(floor_prop(style), None)])
     return room
+
+
+def empty_room(kind: str, rng: np.random.Generator, *, scale: float = 1.0) -> Room:
+    """A random room of a kind with its floor, walls, doors, windows and curtains.
+
+    Args:
+        kind: one of `ROOM_KINDS`.
+        rng: of all that is random in the room.
+        scale: of its width and depth.
+    """
+    style = Style(rng)
+    room = Room(kind, style, scale=scale)
+    wet = kind == "bathroom"
+    room.items += shell.floor_and_ceiling(style, room.width, room.depth, room.height, wet=wet)
+    if not wet and style.chance(0.3):
+        _corner_pillar(room)
+    _raise_walls(room, wet=wet)
+    return room
+
+
+def add_furniture(room: Room, *, sparse: bool = False) -> None:
+    """Put what belongs in this kind of room at the walls, then what stands free.
+
+    Args:
+        room: without furniture.
+        sparse: one less of each than drawn, where that is allowed, and none without a class.
+    """
+    style = room.style
+    for make, fewest, most in _AT_WALL[room.kind]:
+        if make is _OTHER and sparse:
+            continue
+        for _ in range(max(fewest, style.count(fewest, most) - sparse)):
+            gap = style.pick((0.0, 0.0, 0.02, 0.06))
+            for _ in range(TRIALS):
+                if room.at_wall(make(style), gap=gap):
+                    break
+    for make, fewest, most in _FREE[room.kind]:
+        for _ in range(max(fewest, style.count(fewest, most) - sparse)):
+            any(room.free(make(style)) for _ in range(TRIALS))
+
+
+def hang_pictures(room: Room) -> None:
+    """Put some pictures on the walls."""
+    for _ in range(room.style.count(1, 4)):
+        room.at_wall(shell.picture(room.style), z=room.style.between(1.3, 1.8))
 
 
 def _raise_walls(room: Room, *, wet: bool) -> None:
@@ -277,6 +308,7 @@ def _corner_pillar(room: Room) -> None:
     room.occupied.append(bounds([pillar]))
 
 
-def _rotated(vectors: Float[np.ndarray, "*k 3"], yaw: float) -> Float[np.ndarray, "*k 3"]:
+def rotated(vectors: Float[np.ndarray, "*k 3"], yaw: float) -> Float[np.ndarray, "*k 3"]:
+    """The vectors turned by `yaw` radians about z."""
     c, s = np.cos(yaw), np.sin(yaw)
     return vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
