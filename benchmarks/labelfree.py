@@ -5,7 +5,8 @@
 The rows I to V are those of Table 2 of HICL (Kang et al., CVPR 2024). Before them come the labels
 of the images alone, projected to the points, with each kind of attention in CLIP's last block;
 after them CLIP2Scene and OpenScene. All are scored on the same held-out scenes, and none has seen
-a label. Settings of `labelfree-cli run` come first.
+a label. The last row has: the same network, trained as long on the labels of all scenes, by
+`pretrain-cli finetune`. Settings of `labelfree-cli run` come first.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from records import Table
 from runs import App, Job, fill_table, parse
+
+from labelfree_cli.config import PRESETS
 
 ATTENTIONS = ("identity", "sclip", "clearclip", "naclip", "own")
 PARTS = ("intra_set", "intra_scene", "inter_scene", "feedback")
@@ -36,8 +39,9 @@ METHODS = {
 }
 PROJECTED, REFINED = "projected labels, {}", "refined in sets, {}"
 ENSEMBLE = "OpenScene, 2D-3D ensemble"
+PEOPLE = "all labels of people"
 ROWS = [form.format(name) for name in ATTENTIONS for form in (PROJECTED, REFINED)]
-ROWS += [*METHODS, ENSEMBLE]
+ROWS += [*METHODS, ENSEMBLE, PEOPLE]
 
 
 class Runs:
@@ -46,15 +50,28 @@ class Runs:
     def __init__(self, options: argparse.Namespace, settings: list[str]) -> None:
         self.options, self.settings = options, settings
         self.work = options.work or Path("runs/labelfree")
-        self.app = App("labelfree-cli")
+        self.app, self.with_labels = App("labelfree-cli"), App("pretrain-cli")
 
     def jobs(self) -> Iterator[Job]:
         """One for each row and seed; labels of images know no seed."""
         for row in self.options.rows:
             for seed in self.options.seeds:
                 words = {"run": [*self.row_settings(row), *self.settings]}
+                if row == PEOPLE:
+                    words = {"finetune": self.supervised_settings()}
                 make = partial(self.score, row, seed)
                 yield Job(row, self.options.column, seed, words, make)
+
+    def supervised_settings(self) -> list[str]:
+        """The same data, network and steps, as `pretrain-cli finetune` takes them."""
+        preset = PRESETS["quick"]
+        words = [
+            f"{group}.{name}={value}"
+            for group in ("model", "train")
+            for name, value in preset[group].items()
+        ]
+        shared = [word for word in self.settings if word.startswith(("data.", "model.", "train."))]
+        return ["model.backbone=res16unet14a", *words, "train.elastic=false", *shared]
 
     def row_settings(self, row: str) -> list[str]:
         """What a row adds to the settings."""
@@ -66,6 +83,10 @@ class Runs:
 
     def score(self, row: str, seed: int) -> tuple[Path, dict, dict]:
         """A run: its folder, its summary, and the scores of the step that the row is about."""
+        if row == PEOPLE:
+            folder = self.work / f"{self.options.column}_people_seed{seed}"
+            found = self.with_labels.run("finetune", folder, seed, self.supervised_settings())
+            return folder, found, {name: found[name] for name in ("miou", "macc")}
         step = "network"
         if row == ENSEMBLE:
             row, step = "OpenScene", "2D-3D ensemble"

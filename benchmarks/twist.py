@@ -12,9 +12,11 @@ give all rows `calibration.scenes=2`, so that all learn the same labels. Those o
 
 Every row trains the same number of steps on the same labeled scenes and is scored on the same
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
-seed share their round 0: it is trained once and continued by each. The scenes are those of
-`data.world_seed`; `--seeds` are the network's. A run that has a record or a run folder is not made
-again. Settings of `twist-cli run`, such as `data.root=scans 'data.labeled=[room0*]'`, come first.
+seed share their round 0: it is trained once and continued by each. Beside each labeled scene, a
+step of the other rows holds a pseudo-labeled one: `I two scenes` sees as many as they do. The
+scenes are those of `data.world_seed`; `--seeds` are the network's. A run that has a record or a run
+folder is not made again. Settings of `twist-cli run`, such as `data.root=scans
+'data.labeled=[room0*]'`, come first.
 """
 
 import argparse
@@ -41,6 +43,10 @@ def smoothed(kind: str) -> list[str]:
 
 ROWS = {
     "I": ("supervised only", SUPERVISED),
+    "I two scenes": (
+        "supervised only, two labeled scenes a step",
+        ["twist.pseudo_labels=none", "train.labeled_batch_size=2"],
+    ),
     "II": ("semantic, point-wise threshold", ["twist.pseudo_labels=semantic"]),
     "III": ("offset, point-wise threshold", ["twist.pseudo_labels=offset"]),
     "IV": ("both, point-wise threshold", ["twist.pseudo_labels=points"]),
