@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from pcl_methods.segmentation.inference import predict_scene
 from pcl_methods.segmentation.testing import CHAIR, FLOOR, TABLE
+from pcl_methods.self_training.judgment import see_scene
 from pcl_methods.self_training.smoothed_classes import (
     Smoothing,
     instance_embeddings,
@@ -20,13 +20,7 @@ def test_an_embedding_is_the_mean_feature_of_the_points_of_an_instance(model, sp
     scene = split.load("scene0")
     embeddings, labels = instance_embeddings(model, scene)
     assert labels.tolist() == sorted([FLOOR, CHAIR, CHAIR, TABLE, TABLE])
-    seen = predict_scene(
-        model.network,
-        scene,
-        voxel_size=model.voxel_size,
-        features=model.features,
-        device=model.device,
-    )
+    seen = see_scene(model, scene)
     features = seen.voxels.features[seen.inverse].numpy()
     slow = [features[scene.instances == one].mean(axis=0) for one in np.unique(scene.instances)]
     for row in slow:

@@ -6,8 +6,8 @@ import torch
 from torch.testing import assert_close
 
 from pcl_methods.segmentation.batches import SceneBatches
-from pcl_methods.segmentation.inference import predict_scene
 from pcl_methods.self_training.batches import BatchContents, twist_batches
+from pcl_methods.self_training.judgment import see_scene
 from pcl_methods.self_training.labeling import no_labels
 from pcl_methods.self_training.objective import twist_losses
 from pcl_methods.self_training.soft_targets import ClassFacts, TargetOptions
@@ -53,13 +53,7 @@ def test_a_teacher_sees_a_scene_as_at_test(model, split, teacher, batches, batch
     scene = split.load(batches.names(batches.sources[1], 0)[0])
     rows = batch["batch_index"] == 1
     points = batch["point_index"][rows]
-    seen = predict_scene(
-        model.network,
-        scene,
-        voxel_size=model.voxel_size,
-        features=model.features,
-        device=torch.device("cpu"),
-    )
+    seen = see_scene(model, scene)
     wanted = seen.voxels.logits.softmax(dim=1)[seen.inverse[points]]
     found = teacher(batch, rows).probabilities
     # Another point of a voxel may give it another colour, and dropped voxels are missing.

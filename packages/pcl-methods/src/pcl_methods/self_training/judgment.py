@@ -48,11 +48,10 @@ class Judgment(NamedTuple):
     confidence: Tensor  # (m,) in the class: Ψ's softmax times the mean of Φ's over the proposal
 
 
-@torch.inference_mode()
-def propose_scene(model: TwistModel, scene: Scene) -> SceneProposals:
-    """Φ in evaluation mode on one scene, and its proposals; Ψ is in evaluation mode as well."""
+def see_scene(model: TwistModel, scene: Scene) -> ScenePrediction:
+    """Φ on one scene; both networks are in evaluation mode afterwards."""
     model.eval()
-    found = predict_scene(
+    return predict_scene(
         model.network,
         scene,
         voxel_size=model.voxel_size,
@@ -60,6 +59,12 @@ def propose_scene(model: TwistModel, scene: Scene) -> SceneProposals:
         device=model.device,
         views=model.views,
     )
+
+
+@torch.inference_mode()
+def propose_scene(model: TwistModel, scene: Scene) -> SceneProposals:
+    """Φ in evaluation mode on one scene, and its proposals; Ψ is in evaluation mode as well."""
+    found = see_scene(model, scene)
     everywhere = torch.ones_like(found.batch_index, dtype=torch.bool)
     proposals = model.propose(found.points, found.voxels, found.batch_index, everywhere)
     labels = vote_labels(found.voxels.logits, proposals)

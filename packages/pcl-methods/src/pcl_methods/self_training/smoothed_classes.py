@@ -18,7 +18,7 @@ from pcl_calibration import (
 )
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
-from pcl_methods.segmentation.inference import predict_scene
+from pcl_methods.self_training.judgment import see_scene
 from pcl_methods.self_training.networks import TwistModel
 
 SmoothingKind = Literal["uniform", "similarity", "frequency"]
@@ -74,13 +74,7 @@ def _prototypes(model: TwistModel, split: SceneSplit) -> ClassPrototypes:
 @torch.inference_mode()
 def instance_embeddings(model: TwistModel, scene: Scene) -> tuple[Tensor, Tensor]:
     """The mean feature of each annotated instance, (m, c), and its class, (m,)."""
-    seen = predict_scene(
-        model.network,
-        scene,
-        voxel_size=model.voxel_size,
-        features=model.features,
-        device=model.device,
-    )
+    seen = see_scene(model, scene)
     labels, instances = (torch.tensor(values) for values in (scene.labels, scene.instances))
     rows = (labels >= 0).nonzero()[:, 0]
     # An instance has points of one class; the points of stuff have -1 and their class.
