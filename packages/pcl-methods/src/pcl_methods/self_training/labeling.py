@@ -16,6 +16,7 @@ import torch
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
+from pcl_methods.segmentation.batches import Kept
 from pcl_methods.self_training.judgment import SceneProposals, judge_proposals, propose_scene
 from pcl_methods.self_training.networks import TwistModel
 from pcl_pseudolabel import (
@@ -32,6 +33,7 @@ from pcl_pseudolabel import (
 
 PseudoLabelKind = Literal["semantic", "offset", "points", "proposals", "recorrected"]
 POINTWISE = ("semantic", "offset", "points")
+N_KEPT = 64  # scenes whose size stays in memory
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _thresholded(model: TwistModel, found: SceneProposals, labeling: Labeling) -
 
 def no_labels(split: SceneSplit) -> Callable[[str], PseudoLabels]:
     """Reads the pseudo-labels of a scene of which nothing is labeled."""
-    return partial(_no_labels, split.load)
+    return Kept(partial(_no_labels, split.load), N_KEPT)
 
 
 def _no_labels(load: Callable[[str], Scene], name: str) -> PseudoLabels:

@@ -114,7 +114,7 @@ class Aligned(nn.Module):
 
     .. math:: \tilde q \propto q \, p / \bar q
 
-    Berthelot et al., "ReMixMatch", ICLR 2020, section 3.1. The mean of the teacher is a moving
+    Berthelot et al., "ReMixMatch", ICLR 2020. The mean of the teacher is a moving
     average that begins with that of the first step.
     """
 
@@ -140,7 +140,7 @@ class Adjusted(nn.Module):
 
     .. math:: \tilde q \propto q / p
 
-    Menon et al., "Long-tail Learning via Logit Adjustment", ICLR 2021, section 4.1, with tau 1. A
+    Menon et al., "Long-tail Learning via Logit Adjustment", ICLR 2021, with tau 1. A
     class without a labeled voxel is not adjusted.
     """
 
@@ -164,7 +164,7 @@ class FreeMatch(nn.Module):
 
               \tau_t(c) &= \tau_t \, \bar q_t(c) / \max_i \bar q_t(i)
 
-    Wang et al., "FreeMatch", ICLR 2023, section 4.1 (self-adaptive thresholding); its fairness
+    Wang et al., "FreeMatch", ICLR 2023 (self-adaptive thresholding); its fairness
     penalty is not here. Both averages begin with 1 / k.
     """
 
