@@ -34,11 +34,12 @@ class SyntheticRooms(Dataset):
     cache.
 
     The vocabulary `scannet20` has all 20 classes of ScanNet. `long-tail` has 132 of the 200 of
-    ScanNet200, whose instances fall from hundreds to two in fifty rooms. `label_set.frequency`
-    says of each class whether it is head, common or tail: a tail class has at most ten instances
-    in any fifty rooms in a row that begin at a multiple of ten. So few would leave scores of rare
-    classes to chance; hence the first `n_flat_rooms`, to be held out, are flat: each object of
-    the table, rare or not, comes four times in ten of them, as often as there is a place.
+    ScanNet200, whose instances in fifty rooms fall from over a hundred to two.
+    `label_set.frequency` says whether a class is head, common or tail: of a tail class, any fifty
+    rooms in a row that begin at a multiple of ten have at most ten instances. So few held-out ones
+    would leave the scores of rare classes to chance. Hence the first `n_flat_rooms`, which are
+    there to be held out, are flat: ten of them have four of each class of objects, rare or not
+    (two where one kind of room has it), or as many as find a place.
 
     Args:
         n_rooms: number of rooms.
@@ -60,7 +61,7 @@ class SyntheticRooms(Dataset):
         (5, ['bathroom', 'bedroom', 'kitchen', 'living', 'office'])
         >>> rare = SyntheticRooms(12, vocabulary="long-tail")
         >>> rare.names[9:], rare.label_set.n_classes
-        (['flat_0009_bedroom', 'room_0010_living', 'room_0011_bedroom'], 132)
+        (['flat_0009_office', 'room_0010_bathroom', 'room_0011_living'], 132)
     """
 
     def __init__(

@@ -41,9 +41,9 @@ def frequency_of(count: int) -> Frequency:
 
 def _label_set() -> LabelSet:
     """Of SCANNET200 the classes that occur, with frequencies of these rooms."""
-    frequencies = {name: one for one, names in _FURNITURE.items() for name in names.split(", ")}
+    frequencies: dict[str, Frequency] = {"wall": "head", "floor": "head"}
+    frequencies |= {name: one for one, names in _FURNITURE.items() for name in names.split(", ")}
     frequencies |= {row.name: frequency_of(row.count) for row in OBJECTS}
-    frequencies |= {"wall": "head", "floor": "head"}
     kept = [i for i, name in enumerate(SCANNET200.names) if name in frequencies]
     names = tuple(SCANNET200.names[i] for i in kept)
     assert len(names) == len(frequencies)

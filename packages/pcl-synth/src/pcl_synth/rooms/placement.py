@@ -118,7 +118,7 @@ def on_top(room: Room, box: Corners, supports: Supports, number: int) -> Pose | 
     Its front looks to the middle of the room, about.
     """
     style, (low, high) = room.style, box
-    middle = style.rng.uniform(*supports.boxes[number][:, :2])
+    middle = np.array(style.rng.uniform(*supports.boxes[number][:, :2]))
     x, y = np.array([room.width, room.depth]) / 2 - middle
     yaw = round(float(np.arctan2(-x, y)) / 1.5708) * 1.5708 + style.between(-0.4, 0.4)
     grid = (_GRID - 0.5) * (high - low)[:2]
@@ -127,4 +127,4 @@ def on_top(room: Room, box: Corners, supports: Supports, number: int) -> Pose | 
     if top is None:
         return None
     centered = np.array([*-(low + high)[:2] / 2, top - low[2]])
-    return Pose(yaw, rotated(centered, yaw) + np.array([*middle, 0.0]))
+    return Pose(yaw, rotated(centered, yaw) + np.append(middle, 0.0))
