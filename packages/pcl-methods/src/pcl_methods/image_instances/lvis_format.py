@@ -79,8 +79,8 @@ class LvisAnnotation:
     image_id: int
     category_id: int
     segmentation: Segmentation
-    area: float
-    bbox: tuple[float, ...]
+    area: float | int
+    bbox: tuple[float | int, ...]
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,22 @@ def decode_mask(
     return coder.decode(runs).astype(bool)
 
 
+def mask_box(mask: Bool[np.ndarray, "h w"]) -> tuple[float, ...]:
+    """The box around a mask: x, y, width and height in pixels; zeros around no pixel.
+
+    Example:
+        >>> import numpy as np
+        >>> mask_box(np.array([[False, False, False], [False, True, True]]))
+        (1.0, 1.0, 2.0, 1.0)
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return (0.0, 0.0, 0.0, 0.0)
+    corner = (columns[0], rows[0])
+    size = (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    return tuple(float(value) for value in (*corner, *size))
+
+
 def _coder() -> ModuleType:
     try:
         from faster_coco_eval.core import mask

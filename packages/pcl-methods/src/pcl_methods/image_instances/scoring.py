@@ -61,9 +61,7 @@ def score_instances(truth: LvisData, detections: Sequence[Detection]) -> Instanc
     )
 
 
-def most_confident(
-    detections: Sequence[Detection], most: int = MOST_DETECTIONS
-) -> list[Detection]:
+def most_confident(detections: Sequence[Detection], most: int = MOST_DETECTIONS) -> list[Detection]:
     """So many detections of each image, from the highest score down; of equal ones the first."""
     of_image: dict[int, list[Detection]] = defaultdict(list)
     for one in detections:
