@@ -89,9 +89,7 @@ class ImageSet:
         exhaustive = torch.ones(self.n_classes, dtype=torch.bool)
         exhaustive[incomplete] = False
         of_object = torch.tensor(labels, dtype=torch.long)
-        return Example(
-            scaled(whole, size), scaled(stacked, size), of_object, verified, exhaustive
-        )
+        return Example(scaled(whole, size), scaled(stacked, size), of_object, verified, exhaustive)
 
     @cached_property
     def _images(self) -> dict[int, LvisImage]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from pcl_methods.image_instances.image_set import ImageSet
 from pcl_methods.image_instances.network import InstanceNetwork, NetworkSizes
 from pcl_methods.image_instances.objective import InstanceTargets, instance_losses
 from pcl_methods.image_instances.teacher import InstanceTeacher, Teaching
-from pcl_run.loop import LoopOptions, fit
+from pcl_run.loop import LoopOptions, derive_seed, fit
 from pcl_run.run import Run
 
 
@@ -157,9 +156,8 @@ class Learning:
         n_steps: int,
     ) -> None:
         training, size = self.training, self.network.sizes.image_size
-        number = sum(ord(letter) << 8 * (i % 4) for i, letter in enumerate(stage))
-        seed = (self.seed, number)
-        batches = ImageBatches(self.labeled, unlabeled, training.batch, size, seed)
+        seed = derive_seed(self.seed, stage)
+        batches = ImageBatches(self.labeled, unlabeled, training.batch, size, [seed])
         optimizer = AdamW(
             self.network.parameters(), training.rate, weight_decay=training.weight_decay
         )
