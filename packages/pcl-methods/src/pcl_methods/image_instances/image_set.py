@@ -78,7 +78,7 @@ class ImageSet:
         image = self._images[image_id]
         whole = torch.from_numpy(self.pixels(image_id)).permute(2, 0, 1)  # (3, h, w)
         masks = [decode_mask(one.segmentation, *whole.shape[1:]) for one in self._of[image_id]]
-        stacked = torch.from_numpy(np.array(masks).reshape(len(masks), *whole.shape[1:]))
+        stacked = torch.from_numpy(np.array(masks, bool).reshape(len(masks), *whole.shape[1:]))
         labels = [self._places[one.category_id] for one in self._of[image_id]]
         negative, incomplete = (
             [self._places[one] for one in ids]

@@ -29,7 +29,7 @@ class NetworkSizes:
         depths: blocks of its stages.
         heads: of attention, by stage.
         window: of attention, cells along a side.
-        width: channels of pixel decoder and transformer, a multiple of 8.
+        width: channels of pixel decoder and transformer, a multiple of 32.
         feedforward: channels between the layers of both.
         encoder_layers: of the pixel decoder.
         decoder_layers: of the transformer.
@@ -37,7 +37,7 @@ class NetworkSizes:
         n_points: at which masks are compared.
 
     Raises:
-        ValueError: if image_size is no multiple of 32.
+        ValueError: if image_size or width is no multiple of 32.
     """
 
     image_size: int = 160
@@ -53,8 +53,9 @@ class NetworkSizes:
     n_points: int = 1024
 
     def __post_init__(self) -> None:
-        if self.image_size < 32 or self.image_size % 32:
-            raise ValueError(f"image_size must be a multiple of 32, got {self.image_size}")
+        for name in ("image_size", "width"):
+            if getattr(self, name) < 32 or getattr(self, name) % 32:
+                raise ValueError(f"{name} must be a multiple of 32, got {getattr(self, name)}")
 
 
 class LayerOutputs(NamedTuple):

@@ -1,14 +1,24 @@
-"""Transformers, also beside a torchvision that does not fit torch; Mask2Former needs none."""
+"""Transformers, also beside a torchvision that does not fit torch."""
 
-import sys
+import functools
+from importlib import import_module
 from types import ModuleType
+
+import torch
+
+_OPERATORS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
 
 
 def import_transformers() -> ModuleType:
-    """The library, with Mask2Former and Swin loaded.
+    """The library, with Mask2Former loaded.
 
-    A torchvision built for another torch (its wheels beside a torch for the CPU) raises when it is
-    imported. Transformers is imported as if there were none then.
+    Mask2Former needs no torchvision, but transformers imports one that is there. A torchvision
+    built for another torch, as that of PyPI beside a torch for CPUs, describes operators that do
+    not exist, and fails: as for `open_clip` (`pcl_clip3d`), their schemas are defined and the
+    import goes on.
 
     Raises:
         ImportError: if transformers is missing, and how to install it.
@@ -19,27 +29,26 @@ def import_transformers() -> ModuleType:
         >>> import_transformers().__name__
         'transformers'
     """
-    is_hidden = not _torchvision_works()
-    if is_hidden:
-        sys.modules["torchvision"] = None  # type: ignore[assignment]  # import and find_spec: none
     try:
-        import transformers
-
-        _ = transformers.Mask2FormerForUniversalSegmentation, transformers.SwinModel  # loads them
+        import_module("torchvision")
+    except ImportError:
+        pass
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        _define_operators()
+    try:
+        library = import_module("transformers")
+        _ = library.Mask2FormerForUniversalSegmentation  # loads it
     except ImportError as error:
         message = "transformers must be installed (pip install pcl-methods[images]), got: "
         raise ImportError(message + str(error)) from error
-    finally:
-        if is_hidden:
-            del sys.modules["torchvision"]
-    return transformers
+    return library
 
 
-def _torchvision_works() -> bool:
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        return False
-    except ImportError:
-        pass
-    return True
+@functools.cache  # torch forgets schemas when the library that holds them is deleted
+def _define_operators() -> torch.library.Library:
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in _OPERATORS:
+        library.define(schema)
+    return library
