@@ -267,7 +267,7 @@ TABLES = {
         columns=[],
         about=[
             "Paper: Table 1 of Porcher et al. on LVIS: AP 54.0 supervised, 54.8 one-hot, 55.5 "
-            "soft, 56.8 soft corrected; AP_r 47.0, 49.7, 53.0, 57.3; ECE 22 of the teacher, 7 of the "
+            "soft, 56.8 soft corrected; AP_r 47.0, 49.7, 53.0, 57.3; ECE 22 of teacher, 7 of "
             "student (Fig. 3).",
         ],
         remarks=["The row supervised goes on with the annotated images alone for as many steps."],

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from pcl_methods.image_instances.batches import BatchSizes
 from pcl_methods.image_instances import learning as module
+from pcl_methods.image_instances.batches import BatchSizes
 from pcl_methods.image_instances.learning import (
     PAPER,
     InstanceTraining,
@@ -51,6 +51,21 @@ def test_burn_in_lowers_the_loss(make_learning, images):
     learning.burn_in(targets, 20)
     losses = [line["loss"] for line in metrics(learning)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_gradients_have_a_largest_norm(make_learning, images, monkeypatch):
+    learning, norms = make_learning(), []
+    step = torch.optim.AdamW.step
+
+    def watched(optimizer, *arguments, **how):
+        weights = optimizer.param_groups[0]["params"]
+        done = step(optimizer, *arguments, **how)  # its hook comes first
+        norms.append(torch.stack([w.grad.norm() for w in weights if w.grad is not None]).norm())
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    learning.burn_in(smoothed_classes(learning.network, images, None), 1)
+    assert norms[0].item() == pytest.approx(1, abs=1e-3)
 
 
 def test_teaching_learns_from_unlabeled_images(make_learning, images):
