@@ -9,32 +9,32 @@ supervised network by share of labels. `teaching` is Table 1 and, by its ECE of 
 Fig. 3: the teacher is that of similarity and frequency smoothing. Rooms that are held out are flat
 (`SyntheticRooms`), so that scores of rare classes are not left to chance. Settings come first:
 `data.root=FOLDER` takes `train.json`, `val.json` and `images/` in place of the rooms, such as those
-of LVIS v1. It needs `pip install pcl-methods[images]`.
+of LVIS v1; `preset=paper` has the sizes of the paper, for GPUs. It needs
+`pip install pcl-methods[images]`.
 """
 
 import argparse
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from records import Table
 from runs import Job, fill_table, parse
 
 from pcl_calibration import expected_calibration_error
-from pcl_methods.image_instances.batches import BatchSizes
 from pcl_methods.image_instances.found_instances import detect, measure_errors
 from pcl_methods.image_instances.image_set import ImageSet
-from pcl_methods.image_instances.learning import SMALL, InstanceTraining, Learning
+from pcl_methods.image_instances.learning import PAPER, SMALL, Learning, Preset
 from pcl_methods.image_instances.lvis_format import LvisData, read_lvis
-from pcl_methods.image_instances.network import InstanceNetwork, NetworkSizes
+from pcl_methods.image_instances.network import InstanceNetwork
 from pcl_methods.image_instances.rendered_frames import ANNOTATIONS, Rendering, write_frames
 from pcl_methods.image_instances.scoring import score_instances
 from pcl_methods.image_instances.smoothed_classes import smoothed_classes
-from pcl_methods.image_instances.teacher import Teaching
 from pcl_methods.self_training.smoothed_classes import Smoothing
 from pcl_run.cli import make_fabric
 from pcl_run.config import Config, load_config
@@ -42,6 +42,7 @@ from pcl_run.loop import LoopOptions
 from pcl_run.run import Run
 from pcl_synth.rooms.dataset import LABEL_SETS, generate_room, rooms_name
 
+PRESETS = {"small": SMALL, "paper": PAPER}
 SHARES = {"1%": 0.01, "10%": 0.1, "100%": 1.0}
 SMOOTHINGS = {
     "none": None,
@@ -75,30 +76,48 @@ class Train(Config):
     warm_up: int = 100
     burn_in: int = 300
     teaching: int = 200
-    labeled_images: int = 4
-    unlabeled_images: int = 4
-    rate: float = SMALL.training.rate
+    rate: float | None = None
+    labeled_images: int | None = None
+    unlabeled_images: int | None = None
 
 
 class Teach(Config):
     """What is taken of the teacher."""
 
-    score: float = SMALL.teaching.score
-    strength: float = 2.0
-    momentum: float = 0.99
+    score: float | None = None
+    strength: float | None = None
+    momentum: float | None = None
 
 
 class Settings(Config):
-    """Of a run; the last three are those of its row and column."""
+    """Of a run; what is none is that of the preset. The last four are those of row and column."""
 
+    preset: Literal["small", "paper"] = "small"
+    image_size: int | None = None
     data: Data = Data()
     train: Train = Train()
     teach: Teach = Teach()
-    image_size: int = 160
     seed: int = 0
     share: float = 1.0
     smoothing: Literal["uniform", "similarity", "frequency"] | None = None
     kind: Literal["supervised", "one-hot", "soft", "corrected"] | None = None
+
+
+def preset_of(settings: Settings) -> Preset:
+    """The preset with what the settings change."""
+    preset, train = PRESETS[settings.preset], settings.train
+    batch = _changed(
+        preset.training.batch, labeled=train.labeled_images, unlabeled=train.unlabeled_images
+    )
+    return Preset(
+        _changed(preset.network, image_size=settings.image_size),
+        _changed(preset.training, rate=train.rate, batch=batch),
+        _changed(preset.teaching, **settings.teach.model_dump()),
+    )
+
+
+def _changed(one: Any, **values: Any) -> Any:
+    return replace(one, **{name: value for name, value in values.items() if value is not None})
 
 
 class Trial:
@@ -110,16 +129,14 @@ class Trial:
         self.run = Run.open(folder, settings, resume=folder.exists())
         self.labeled, self.held_out, self.unlabeled = shared_out(training, settings)
         torch.manual_seed(self.seed)
-        sizes = NetworkSizes(image_size=settings.image_size)
-        self.network = InstanceNetwork(training.n_classes, sizes)
-        steps = settings.train
-        batch = BatchSizes(steps.labeled_images, steps.unlabeled_images)
+        self.preset = preset_of(settings)
+        self.network = InstanceNetwork(training.n_classes, self.preset.network)
         self.learning = Learning(
             self.run,
             make_fabric(),
             self.network,
             self.labeled,
-            InstanceTraining(rate=steps.rate, batch=batch),
+            self.preset.training,
             self.seed,
             LoopOptions(log_every=10),
         )
@@ -144,16 +161,11 @@ class Trial:
 
     def teach(self, targets: torch.Tensor) -> None:
         """Go on with the teacher, if there is one, whose errors are those on held-out images."""
-        options, kind, steps = self.settings.teach, self.settings.kind, self.settings.train
+        kind, steps = self.settings.kind, self.settings.train
         if kind is None or kind == "supervised":
             return self.learning.burn_in(targets, steps.teaching, stage="teaching")
         errors = measure_errors(self.network, self.held_out).compute()
-        how = Teaching(
-            kind,
-            strength=options.strength,
-            score=options.score,
-            momentum=options.momentum,
-        )
+        how = replace(self.preset.teaching, kind=kind)
         self.learning.teach(self.unlabeled, targets, how, errors, steps.teaching)
 
     def calibration(self, images: ImageSet) -> float:

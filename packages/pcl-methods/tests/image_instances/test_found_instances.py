@@ -52,6 +52,14 @@ def test_detections_are_pairs_of_queries_and_classes(network, images):
     assert len(found) == 7  # of nine pairs two have the probability 0
 
 
+def test_a_score_is_that_of_class_times_mask(told, images):
+    pytest.importorskip("faster_coco_eval", reason="the extra `images` is not installed")
+    mask = square_at(2).clamp(max=float(np.log(4)))  # a probability of 0.8
+    rows = torch.tensor([[0.5, 0.0, 0.0, 0.5]]).log()
+    found = detect(told(rows, mask[None], torch.zeros(4, 1, 1)), images.of_images([101]))
+    assert [one.score for one in found] == [pytest.approx(0.4)]
+
+
 def test_a_found_square_scores(network, images):
     one = images.of_images([101])
     assert score_instances(one.data, detect(network, one)).ap50 == pytest.approx(1)

@@ -74,3 +74,14 @@ def test_colors_are_averaged_and_masks_are_not():
     masks = torch.tensor([[[True, False], [False, False]]])
     assert scaled(masks, 4).sum() == 4
     assert scaled(masks, 4).dtype == torch.bool
+    corner = torch.zeros(2, 4, 4, dtype=torch.bool)
+    corner[0, 0, 0] = corner[1, 1, 1] = True
+    assert scaled(corner, 2).sum(dim=(1, 2)).tolist() == [0, 1]  # the cell's nearest pixel
+
+
+def test_an_object_that_vanishes_is_not_annotated(images):
+    one = images.example(103, 4)  # a bar of half a pixel's height
+    assert one.labels.tolist() == [0]
+    assert one.masks.shape == (1, 4, 4)
+    assert one.verified.tolist() == [True, True, False]
+    assert one.exhaustive.tolist() == [True, False, True]

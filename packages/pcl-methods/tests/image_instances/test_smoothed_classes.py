@@ -18,12 +18,20 @@ def make_example(masks, labels):
 
 def test_an_embedding_is_the_mean_over_the_mask():
     features = torch.arange(8.0).reshape(2, 2, 2)
-    masks = torch.zeros(3, 4, 4, dtype=torch.bool)
+    masks = torch.zeros(2, 4, 4, dtype=torch.bool)
     masks[0, :2, :2] = True  # the first cell
     masks[1, 1, 1:3] = True  # a quarter of the first and of the second cell
-    found, labels = instance_embeddings(features, make_example(masks, [2, 1, 0]))
+    found, labels = instance_embeddings(features, make_example(masks, [2, 1]))
     assert found.tolist() == [[0, 4], [0.5, 4.5]]
-    assert labels.tolist() == [2, 1]  # the third has no pixel
+    assert labels.tolist() == [2, 1]
+
+
+def test_an_image_without_objects_has_no_embedding():
+    nothing = make_example(torch.zeros(0, 4, 4, dtype=torch.bool), [])
+    nothing = nothing._replace(labels=torch.zeros(0, dtype=torch.long))
+    found, labels = instance_embeddings(torch.ones(2, 2, 2), nothing)
+    assert found.shape == (0, 2)
+    assert labels.shape == (0,)
 
 
 @pytest.fixture

@@ -70,6 +70,8 @@ class ImageSet:
     def example(self, image_id: int, size: int) -> Example:
         """An image and its objects, scaled so that the longer side has `size` pixels.
 
+        An object without a pixel at this size is left out; its class is not exhaustive then.
+
         Raises:
             FileNotFoundError: if there is no such file.
             ImportError: if faster-coco-eval is missing.
@@ -79,17 +81,18 @@ class ImageSet:
         whole = torch.from_numpy(self.pixels(image_id)).permute(2, 0, 1)  # (3, h, w)
         masks = [decode_mask(one.segmentation, *whole.shape[1:]) for one in self._of[image_id]]
         stacked = torch.from_numpy(np.array(masks, bool).reshape(len(masks), *whole.shape[1:]))
-        labels = [self._places[one.category_id] for one in self._of[image_id]]
-        negative, incomplete = (
-            [self._places[one] for one in ids]
-            for ids in (image.neg_category_ids, image.not_exhaustive_category_ids)
+        small = scaled(stacked, size)  # (m, s, s)
+        seen = small.any(dim=(1, 2))
+        labels = torch.tensor(
+            [self._places[one.category_id] for one in self._of[image_id]], dtype=torch.long
         )
         verified = torch.zeros(self.n_classes, dtype=torch.bool)
-        verified[negative + labels] = True
+        verified[labels] = True
+        verified[[self._places[one] for one in image.neg_category_ids]] = True
         exhaustive = torch.ones(self.n_classes, dtype=torch.bool)
-        exhaustive[incomplete] = False
-        of_object = torch.tensor(labels, dtype=torch.long)
-        return Example(scaled(whole, size), scaled(stacked, size), of_object, verified, exhaustive)
+        exhaustive[[self._places[one] for one in image.not_exhaustive_category_ids]] = False
+        exhaustive[labels[~seen]] = False
+        return Example(scaled(whole, size), small[seen], labels[seen], verified, exhaustive)
 
     @cached_property
     def _images(self) -> dict[int, LvisImage]:

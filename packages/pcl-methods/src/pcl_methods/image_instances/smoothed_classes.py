@@ -66,12 +66,7 @@ def _prototypes(network: InstanceNetwork, images: ImageSet) -> ClassPrototypes:
 def instance_embeddings(
     features: Float[Tensor, "d h w"], example: Example
 ) -> tuple[Float[Tensor, "k d"], Int[Tensor, " k"]]:
-    """The mean feature over each mask, by the share of each cell that it fills, and its class.
-
-    An object without a pixel at this size has none.
-    """
+    """The mean feature over each mask, by the share of each cell that it fills, and its class."""
     shares = adaptive_avg_pool2d(example.masks[:, None].float(), features.shape[1:]).flatten(1)
-    total = shares.sum(dim=1)
-    kept = total > 0
-    means = (shares @ features.flatten(1).T)[kept] / total[kept, None]
-    return means, example.labels[kept]
+    means = (shares @ features.flatten(1).T) / shares.sum(dim=1, keepdim=True)
+    return means, example.labels
