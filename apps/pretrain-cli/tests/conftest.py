@@ -95,4 +95,5 @@ def few() -> list[str]:
 @pytest.fixture(scope="session")
 def outdoor() -> list[str]:
     """Settings of the data that `sweeps` holds, and of a network for it."""
-    return [*OUTDOOR, "model.backbone=submanifold", "model.voxel_size=0.5", "model.width=0.5"]
+    network = ["model.backbone=submanifold", "model.voxel_size=0.5", "model.width=0.5"]
+    return [*OUTDOOR, *network, "model.views=1"]

@@ -168,12 +168,12 @@ def test_a_run_with_a_teacher_goes_on_with_the_same_bits(
     whole.all_rounds()
     losses, seen = rounds.twist_losses, []
 
-    def pressing(model, batch, recorrection, teacher):
+    def pressing(model, batch, recorrection, teacher, targets):
         if teacher is not None:
             seen.append(1)
             if len(seen) == 2:
                 signal.raise_signal(signal.SIGTERM)
-        return losses(model, batch, recorrection, teacher)
+        return losses(model, batch, recorrection, teacher, targets)
 
     monkeypatch.setattr(rounds, "twist_losses", pressing)
     run = Run.open(tmp_path / "other", Config())
