@@ -27,6 +27,13 @@ def test_pixels_are_normalized_as_of_imagenet(make_network, monkeypatch):
     assert seen[0][0, :, 0, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
+def test_no_object_is_as_likely_as_all_classes_at_first(make_network):
+    network = make_network(40)
+    bias = network.model.class_predictor.bias.softmax(dim=0)
+    assert bias[-1].item() == pytest.approx(0.5)
+    assert bias[:-1].tolist() == pytest.approx([1 / 80] * 40)
+
+
 def test_weights_are_those_of_the_seed(make_network):
     one, same = make_network().state_dict(), make_network().state_dict()
     assert all((one[name] == same[name]).all() for name in one)

@@ -5,6 +5,7 @@ Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentatio
 configuration is here. Porcher et al. take a Cascade Mask R-CNN with EVA-02, which this is not.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,6 +77,10 @@ class InstanceOutputs(NamedTuple):
 class InstanceNetwork(nn.Module):
     """Mask2Former for c classes; weights are drawn from torch's generator.
 
+    At first `no object` is about as likely as all classes together, so that classes of which few
+    images tell anything are unlikely from the beginning (as Lin et al., "Focal Loss for Dense
+    Object Detection", ICCV 2017, section 3.3, begin with rare foreground).
+
     Args:
         n_classes: c.
         sizes: of the network.
@@ -91,6 +96,7 @@ class InstanceNetwork(nn.Module):
             raise ValueError(f"n_classes must be at least 1, got {n_classes}")
         self.n_classes, self.sizes = n_classes, sizes
         self.model = _fresh_model(n_classes, sizes)
+        nn.init.constant_(self.model.class_predictor.bias[:-1], -math.log(n_classes))
         for name, values in (("mean", COLOR_MEAN), ("spread", COLOR_SPREAD)):
             channels = torch.tensor(values)[:, None, None]
             self.register_buffer(name, channels, persistent=False)
