@@ -21,7 +21,7 @@ from pcl_run.loop import LoopOptions
 from pcl_run.run import Run
 
 pytest.importorskip("faster_coco_eval", reason="the extra `images` is not installed")
-TEACHING = Teaching("corrected", score=0.2, momentum=0.9)
+TEACHING = Teaching("corrected", score=0.1, momentum=0.9)
 
 
 @pytest.fixture
