@@ -15,7 +15,12 @@ from records import RESULTS, Record, Table, read_records, read_table
 SCORES = {
     "miou": "mIoU",
     "f_miou": "Foreground mIoU",
+    "ap": "AP",
     "ap50": "AP50",
+    "ap_r": "AP of rare classes",
+    "ap_c": "AP of common classes",
+    "ap_f": "AP of frequent classes",
+    "ece": "ECE",
     "object_coverage": "Objects of a scene that the points hit",
     "relative_speed": "Speed, of one training alone with the library's default",
 }
@@ -26,8 +31,12 @@ ROUND_SCORES = {
     "ap_head": "AP head",
     "ap_common": "AP common",
     "ap_tail": "AP tail",
+    "ap_r": "AP rare",
+    "ap_c": "AP common",
+    "ap_f": "AP frequent",
     "miou": "mIoU",
     "ece": "ECE",
+    "ece_teacher": "ECE of the teacher",
     "pseudo_semantic_accuracy": "pseudo-label accuracy",
     "pseudo_offset_error": "offset error (cm)",
     "pseudo_coverage": "pseudo-label coverage",
@@ -126,7 +135,10 @@ def _text(records: list[Record], score: str, show: Show, row: str, column: str) 
 
 
 def _score_grids(table: Table, records: list[Record]) -> list[str]:
-    """A grid of the scores after the last round, then one of AP50 by round; each also by seed."""
+    """A grid of the scores after the last round, then one of AP50 by round; each also by seed.
+
+    Without rounds there is the first grid alone.
+    """
     rows = _in_order(table.rows, [record.row for record in records])
 
     def text(show: Show, row: str, score: str) -> str:
@@ -136,8 +148,10 @@ def _score_grids(table: Table, records: list[Record]) -> list[str]:
     start = "ap50_round_"
     rounds = sorted(int(name.removeprefix(start)) for name in scores if name.startswith(start))
     columns = {name: title for name, title in ROUND_SCORES.items() if name in scores}
-    lines = _grids("After the last round", rows, columns, text)
-    return lines + _grids("AP50 by round", rows, {f"{start}{t}": str(t) for t in rounds}, text)
+    lines = _grids("After the last round" if rounds else "At the end", rows, columns, text)
+    if rounds:
+        lines += _grids("AP50 by round", rows, {f"{start}{t}": str(t) for t in rounds}, text)
+    return lines
 
 
 def _grids(

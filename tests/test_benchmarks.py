@@ -259,6 +259,18 @@ def test_rows_of_a_teacher_share_round_zero_and_smoothed_ones_begin_with_a_netwo
     assert all("calibration.scenes=2" in call for call in calls)
 
 
+def test_images_are_rendered_learned_and_taught(run_script, tmp_path):
+    words = ["data.n_rooms=1", "data.n_validation=1", "data.every=6", "image_size=64"]
+    words += [f"train.{stage}=1" for stage in ("warm_up", "burn_in", "teaching")]
+    words += ["train.labeled_images=1", "train.unlabeled_images=1", "--seeds", "0"]
+    assert run_script("image_instances.py", "teaching", *words, "--rows", "soft corrected") == []
+    page = (tmp_path / "results/image_teaching.md").read_text()
+    assert (
+        "| row | AP | AP50 | AP rare | AP common | AP frequent | ECE | ECE of the teacher |" in page
+    )
+    assert "lvis-rooms-longtail-v1" in page
+
+
 def test_trainings_beside_each_other_are_compared_with_one_alone(run_script, tmp_path):
     words = ["train.initial_steps=9", "--seeds", "0", "--rows", "passive"]
     calls = run_script("busy_machine.py", *words)
