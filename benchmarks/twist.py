@@ -5,10 +5,10 @@
 
 The rows are those of Tables 1, 4 and 5 of TWIST (Chu et al., CVPR 2022). Those with CSC start from
 the pre-trained backbone that `--init` names for each seed. Those without annotation take what the
-run of `labelfree-cli` that `--labels` names says of the labeled scenes in place of their labels.
-Those of a teacher are of Porcher et al., "Better (pseudo-)labels", 2024, Table 1, and its peers;
-give all rows `calibration.scenes=2`, so that all learn the same labels. Those of smoothed classes
-(Fig. 2) train on from the supervised network that `--init` names.
+images say of the labeled scenes in place of their labels (`--labels`). Those of a teacher are of
+Porcher et al., "Better (pseudo-)labels", 2024, Table 1, and its peers; give all rows
+`calibration.scenes=2`, so that all learn the same labels. Those of smoothed classes (Fig. 2) train
+on from the supervised network that `--init` names.
 
 Every row trains the same number of steps on the same labeled scenes and is scored on the same
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
@@ -145,7 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["I", "VI"])
     parser.add_argument("--init", help="run folder of `pretrain-cli run`, with {seed} in its name")
-    parser.add_argument("--labels", help="run folder of `labelfree-cli run`, likewise")
+    parser.add_argument(
+        "--labels", help="folder of `labelfree-cli labels`, or a run of it, likewise"
+    )
     options, settings = parse(parser)
     for row in options.rows:
         _, option = start_of(row)

@@ -17,9 +17,12 @@ import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from pcl_data import SCANNET20, SCANNET200, save_scene
+from pcl_data import SCANNET20, SCANNET200, load_scene, save_scene
 from pcl_data.export import write_ply
 from pcl_data.readers import read_scene
+from pcl_methods.labelfree.classes import class_texts
+from pcl_methods.labelfree.image_labels import ImageLabels
+from pcl_methods.labelfree.label_store import LabelStore
 from pcl_methods.segmentation.testing import make_room
 from twist_cli.main import app
 
@@ -80,6 +83,25 @@ def test_a_network_labels_in_place_of_annotators(finished, scans, small, tmp_pat
     assert labeler  # is only read
     found = json.loads(call("run", "--dry-run", *words))
     assert found["training_minutes"] > 0
+
+
+def test_images_label_in_place_of_annotators(scans, small, tmp_path):
+    store = LabelStore(tmp_path / "labels", {"classes": class_texts(SCANNET20)})
+    words = ["--data", scans, "--labels", store.root, *small]
+    store.root.mkdir()
+    for name in ("scene0", "scene1"):
+        message = call("run", "--out", tmp_path / "run", *words, code=2)
+        assert f"a file of each of the 2 labeled scenes, got none of {name} in " in message
+        assert not (tmp_path / "run").exists()
+        room = load_scene(scans / name)
+        rows, ones = np.arange(len(room.points)), np.ones(len(room.points), np.float32)
+        told = ImageLabels(rows, 0 * rows, room.labels, ones, 0 * rows - 1, np.zeros((0, 4)))
+        store.save(name, told)
+    call("run", "--out", tmp_path / "run", *words)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["protocol"].endswith("/labelfree-2")
+    with np.load(tmp_path / "run" / "predicted_labels" / "scene1.npz") as found:
+        np.testing.assert_array_equal(found["labels"], room.labels)
 
 
 def test_a_teacher_is_corrected_by_what_scenes_without_learning_measure(scans, small, tmp_path):

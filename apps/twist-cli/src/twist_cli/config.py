@@ -104,7 +104,9 @@ class RunConfig(Config):
         None, description="what round 0 starts from: a run of any app, weights, or a published file"
     )
     labels: Path | None = Field(
-        None, description="a run of labelfree-cli, whose classes take the place of annotations"
+        None,
+        description="folder of `labelfree-cli labels`, or a run of it, whose classes take the "
+        "place of annotations",
     )
     data: DataConfig = DataConfig(n_scenes=35, n_validation=5, budget="10scenes")
     model: ModelConfig = ModelConfig()

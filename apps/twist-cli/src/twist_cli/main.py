@@ -58,7 +58,7 @@ def run(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="a run of labelfree-cli that labels the scans in place of annotators"),
+        typer.Option(help="a folder of `labelfree-cli labels`, or a run, in place of annotators"),
     ] = None,
     seed: Seed = None,
     devices: Devices = 1,

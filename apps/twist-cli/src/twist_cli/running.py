@@ -14,8 +14,9 @@ from pcl_methods.data import open_split
 from pcl_methods.kept_split import check_split, keep_split, read_kept
 from pcl_methods.segmentation.calibration import draw_calibration, load_table
 from pcl_methods.segmentation.scoring import BY_FREQUENCY, frequency_lines, shown_number
-from pcl_methods.segmentation.segmenter import Segmenter, load_segmenter
 from pcl_methods.self_training.predicted_labels import (
+    FindClasses,
+    open_labeler,
     with_predicted_labels,
     write_predicted_labels,
 )
@@ -48,7 +49,7 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     facts = check_split(split, needs_of(config), kept)
     fabric = start.fabric(config.train.precision)
     model, init = start_model(config, split.label_set)
-    labeler = None if config.labels is None else load_segmenter(config.labels, fabric.device)
+    labeler = None if config.labels is None else open_labeler(config.labels, split, fabric.device)
     if dry_run:
         with TemporaryDirectory() as folder:
             if labeler is not None:
@@ -75,9 +76,17 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     return jsonable(summary | {"folder": str(run.folder)})
 
 
-def _predict(labeler: Segmenter, split: SceneSplit, folder: Path, config: RunConfig) -> None:
-    """Write the labels that a network predicts for the scenes to learn from."""
-    write_predicted_labels(split, labeler, folder, min_points=config.twist.min_points)
+def _predict(find: FindClasses, split: SceneSplit, folder: Path, config: RunConfig) -> None:
+    """Write the labels that nobody annotated for the scenes to learn from."""
+    twist = config.twist
+    write_predicted_labels(
+        split,
+        find,
+        folder,
+        voxel_size=config.model.voxel_size,
+        cluster_radius=twist.cluster_radius,
+        min_points=twist.min_points,
+    )
 
 
 def needs_of(config: RunConfig) -> SceneNeeds:

@@ -68,6 +68,21 @@ def test_the_feature_of_a_set_is_the_mean_of_its_pixels(room):
     assert unseen.set_features.shape == (2, 20)
 
 
+def test_views_of_a_set_vote_together():
+    """As a slow loop: also a point that nobody saw has the class of its set."""
+    rng = np.random.default_rng(0)
+    index, labels = np.sort(rng.integers(0, 30, 60)), rng.integers(0, 4, 60)
+    sets = rng.integers(-1, 7, 40)
+    found = ImageLabels(
+        index, np.zeros(60, int), labels, np.ones(60, np.float32), sets, np.zeros((7, 2))
+    )
+    for point, got in enumerate(found.voted(4)):
+        of_set = sets[index] == sets[point] if sets[point] >= 0 else index == point
+        votes = np.bincount(labels[of_set], minlength=4)
+        assert got == (votes.argmax() if votes.any() else -1)
+    assert (found.voted(4)[30:][sets[30:] >= 0] >= 0).all()
+
+
 def test_points_vote_over_their_views():
     found = ImageLabels(
         point_index=np.array([0, 1, 0, 0, 1]),

@@ -69,6 +69,30 @@ class ImageLabels:
         fused[index] = vote_in_sets(torch.from_numpy(labels), index, n_classes=n_classes)
         return fused.numpy()
 
+    def voted(self, n_classes: int) -> np.ndarray:
+        """The class of each point by a vote of all views of its set, (n,) int64, -1 none.
+
+        A point of a set that somebody saw has a class; one of no set has that of its own views.
+
+        Args:
+            n_classes: of the labels.
+        """
+        of_row = self.sets[self.point_index]
+        in_set, n_sets = of_row >= 0, len(self.set_features)
+        places = of_row[in_set] * n_classes + self.labels[in_set]
+        votes = np.bincount(places, minlength=n_sets * n_classes).reshape(n_sets, n_classes)
+        classes = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+        table = np.append(classes, -1)  # -1 picks the last
+        return np.where(self.sets >= 0, table[self.sets], self.fused(self.labels, n_classes))
+
+    def check_points(self, scene: Scene) -> None:
+        """Raise a ValueError unless the labels are of as many points as the scene has."""
+        if len(self.sets) != len(scene.points):
+            raise ValueError(
+                f"image labels must be of the {len(scene.points)} points of scene {scene.name}, "
+                f"got {len(self.sets)}: has the scene changed since?"
+            )
+
     def agreeing(self, share: float, n_classes: int) -> "ImageLabels":
         """The rows of the points of whose views at least this share has one label.
 

@@ -170,11 +170,7 @@ def _labeled_scene(
 ) -> tuple[Scene, ImageLabels, np.ndarray]:
     """A scene, its image labels and those that are learned."""
     scene, found = load(name), load_labels(name)
-    if len(found.sets) != len(scene.points):
-        raise ValueError(
-            f"image labels must be of the {len(scene.points)} points of scene {name}, got "
-            f"{len(found.sets)}: has the scene changed since?"
-        )
+    found.check_points(scene)
     return scene, found, refine_in_sets(found, n_classes) if refine else found.labels
 
 

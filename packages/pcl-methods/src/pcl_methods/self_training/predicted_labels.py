@@ -1,25 +1,32 @@
-"""Labels that a network predicts in place of annotations: self-training from nothing.
+"""Labels of images or of a network in place of annotations: self-training from nothing.
 
-Round 0 of TWIST (Chu et al., CVPR 2022) learns from a few annotated scenes. With the classes of a
-label-free network, and as instances the connected parts of one class, it needs none.
+Round 0 of TWIST (Chu et al., CVPR 2022) learns from a few annotated scenes. With the classes that
+images or a label-free network tell, and as instances the connected parts of one class, it needs
+none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pcl_data import Scene
+from pcl_data import LabelSet, Scene
 from pcl_data.atomic_files import whole_file
 from pcl_data.file_errors import errors_in
 from pcl_data.splits import LabelBudget, SceneSplit
+from pcl_methods.labelfree.classes import class_texts
+from pcl_methods.labelfree.label_store import LabelStore
 from pcl_methods.scene_arrays import read_arrays, scene_file
 from pcl_methods.segmentation.scene_grid import scene_grid
-from pcl_methods.segmentation.segmenter import Segmenter
+from pcl_methods.segmentation.segmenter import load_segmenter
+from pcl_methods.segmentation.weights import FILES
 from pcl_pseudolabel import cluster_proposals
 from pcl_run.counting import counting
+from pcl_run.run_folder import CONFIG
+
+FindClasses = Callable[[Scene], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,34 +71,82 @@ def with_predicted_labels(split: SceneSplit, folder: Path) -> SceneSplit:
     )
 
 
+def open_labeler(
+    source: Path, split: SceneSplit, device: torch.device | str = "cpu"
+) -> FindClasses:
+    """What gives the class of every point of a scene, (n,), -1 none, where nobody annotates it.
+
+    Args:
+        source: a finished run of any app, whose network tells the classes; or a folder of image
+            labels (`LabelStore`), where all views of a geometric set vote.
+        split: whose labeled scenes are to be labeled.
+        device: of the network.
+
+    Raises:
+        ValueError: if a run is not finished, or has other classes, or the folder lacks a scene.
+            Labels of images of other classes are told when a scene is read.
+    """
+    assert split.label_set is not None  # whoever learns classes has some
+    if source.is_dir() and not any((source / name).exists() for name in (CONFIG, *FILES)):
+        return _by_images(source, split, split.label_set)
+    segmenter = load_segmenter(source, device)
+    names = segmenter.label_set.names
+    if names != split.label_set.names:
+        raise ValueError(
+            f"labels must be of the classes of {split.data}, got a network of "
+            f"{', '.join(names[:5])} ..."
+        )
+    return lambda scene: segmenter(scene).labels
+
+
+def _by_images(folder: Path, split: SceneSplit, label_set: LabelSet) -> FindClasses:
+    store = LabelStore(folder, {"classes": class_texts(label_set)})
+    missing = [name for name in split.labeled if name not in store]
+    if missing:
+        raise ValueError(
+            f"labels must be a finished run or hold a file of each of the {len(split.labeled)} "
+            f"labeled scenes, got none of {missing[0]} in {folder}"
+        )
+
+    def find(scene: Scene) -> np.ndarray:
+        found = store.load(scene.name)
+        found.check_points(scene)
+        return found.voted(label_set.n_classes)
+
+    return find
+
+
 def write_predicted_labels(
-    split: SceneSplit, segmenter: Segmenter, folder: Path, *, min_points: int = 50
+    split: SceneSplit,
+    find: FindClasses,
+    folder: Path,
+    *,
+    voxel_size: float,
+    cluster_radius: float = 1.5,
+    min_points: int = 50,
 ) -> None:
-    """Predict classes and instances of the labeled scenes; those that are there are kept.
+    """Write classes and instances of the labeled scenes; those that are there are kept.
 
     Args:
         split: whose labeled scenes are to be learned from.
-        segmenter: gives their classes.
+        find: gives their classes, as of `open_labeler`.
         folder: of a file a scene.
+        voxel_size: metres.
+        cluster_radius: voxels that parts of an instance may lie apart.
         min_points: voxels of the smallest instance; smaller parts have none.
-
-    Raises:
-        ValueError: if the segmenter has other classes than the split.
     """
-    names = () if split.label_set is None else split.label_set.names
-    if names != segmenter.label_set.names:
-        raise ValueError(
-            f"labels must be of the classes of {split.data}, got a network of "
-            f"{', '.join(segmenter.label_set.names[:5])} ..."
-        )
+    assert split.label_set is not None  # whoever learns classes has some
+    stuff = split.label_set.stuff
     with counting("predicting labels", len(split.labeled)) as done:
         for name in split.labeled:
             path = scene_file(folder, name)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 scene = split.load(name)
-                labels = segmenter(scene).labels
-                instances = connected_parts(scene, labels, segmenter, min_points)
+                labels = find(scene)
+                instances = connected_parts(
+                    scene, labels, voxel_size, cluster_radius, min_points, stuff
+                )
                 labels, instances = labels.astype(np.int32), instances.astype(np.int32)
                 with whole_file(path) as file:
                     np.savez(file, labels=labels, instances=instances)
@@ -99,24 +154,31 @@ def write_predicted_labels(
 
 
 def connected_parts(
-    scene: Scene, labels: np.ndarray, segmenter: Segmenter, min_points: int
+    scene: Scene,
+    labels: np.ndarray,
+    voxel_size: float,
+    cluster_radius: float,
+    min_points: int,
+    stuff: Collection[int],
 ) -> np.ndarray:
     """The connected part of one class that each point lies in, (n,), -1 none.
 
     Args:
         scene: the points.
-        labels: (n,) class of each.
-        segmenter: its voxels, and how far apart the voxels of a part may lie.
+        labels: (n,) class of each, -1 none.
+        voxel_size: metres.
+        cluster_radius: voxels that points of a part may lie apart.
         min_points: voxels of the smallest part.
+        stuff: classes without instances.
     """
-    grid = scene_grid(scene.points, segmenter.voxel_size)
+    grid = scene_grid(scene.points, voxel_size)
     parts = cluster_proposals(
         torch.from_numpy(scene.points[grid.index]),
         torch.from_numpy(labels[grid.index]),
         torch.zeros(len(grid.index), dtype=torch.int64),
-        radius=segmenter.cluster_radius * segmenter.voxel_size,
+        radius=cluster_radius * voxel_size,
         min_points=min_points,
-        ignore=segmenter.stuff,
+        ignore=stuff,
     )
     found = parts.numpy()[grid.inverse]
     return np.where(labels == labels[grid.index][grid.inverse], found, -1)
