@@ -64,9 +64,18 @@ ROWS = {
     "teacher adjusted": ("soft labels, logit adjustment", taught("adjusted")),
     "teacher freematch": ("one-hot labels, FreeMatch", taught("freematch")),
     "VI calibrated": ("TWIST, calibrated thresholds", ["calibration.proposals=true"]),
+    "VI soft": ("TWIST, proposals teach all classes", ["calibration.proposal_targets=soft"]),
     "VI corrected": (
-        "TWIST, calibrated thresholds, corrected soft labels",
-        ["calibration.proposals=true", "calibration.targets=corrected"],
+        "TWIST, calibrated thresholds and classes of proposals",
+        ["calibration.proposals=true", "calibration.proposal_targets=corrected"],
+    ),
+    "VI corrected, teacher": (
+        "the same, and corrected soft labels of a teacher",
+        [
+            "calibration.proposals=true",
+            "calibration.proposal_targets=corrected",
+            "calibration.targets=corrected",
+        ],
     ),
     "smoothed none": ("labeled scenes", smoothed("none")),
     "smoothed uniform": ("labeled scenes, uniform smoothing", smoothed("uniform")),

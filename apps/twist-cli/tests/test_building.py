@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pcl_data import SCANNET20
-from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.labeling import Labeling, ProposalCorrection
 from pcl_methods.self_training.soft_targets import TargetOptions
 from pcl_methods.self_training.teacher import Teaching
 from pcl_run.config import load_config
@@ -32,11 +32,17 @@ def test_the_paper_preset_is_the_default_of_the_method():
 
 def test_soft_labels_and_corrections_are_settings():
     assert twist_of(load()).teaching is None
-    assert twist_of(load("calibration.strength=3")).proposal_strength == 0
+    assert twist_of(load("calibration.strength=3")).correction == ProposalCorrection()
     words = ("scenes=2", "targets=corrected", "strength=3", "weight=0.5", "momentum=0.9")
     twist = twist_of(load(*(f"calibration.{word}" for word in (*words, "proposals=true"))))
     assert twist.teaching == Teaching(TargetOptions("corrected", strength=3.0), 0.9, 0.5)
-    assert twist.proposal_strength == 3
+    assert twist.correction == ProposalCorrection(confidence=3.0)
+    assert not twist.labeling.soft
+    twist = twist_of(load("calibration.scenes=1", "calibration.proposal_targets=corrected"))
+    assert twist.correction == ProposalCorrection(targets=2.0)
+    assert twist.labeling.soft
+    soft = twist_of(load("calibration.proposal_targets=soft"))
+    assert (soft.labeling.soft, soft.correction) == (True, ProposalCorrection())
     one_hot = twist_of(load("calibration.targets=one-hot", "calibration.threshold=0.9"))
     assert one_hot.teaching.targets == TargetOptions("one-hot", threshold=0.9)
 

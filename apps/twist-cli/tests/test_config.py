@@ -38,11 +38,20 @@ def test_self_training_needs_unlabeled_scenes():
     assert config.train.unlabeled_batch_size == 0
 
 
-@pytest.mark.parametrize("word", ["calibration.targets=corrected", "calibration.proposals=true"])
+@pytest.mark.parametrize(
+    "word", ["targets=corrected", "proposals=true", "proposal_targets=corrected"]
+)
 def test_what_is_corrected_takes_scenes_that_measure(word):
-    with pytest.raises(ConfigError, match=r"scenes must be at least 1 where targets is corrected"):
-        load(word)
-    assert load(word, "calibration.scenes=1").calibration.scenes == 1
+    with pytest.raises(ConfigError, match=r"scenes must be at least 1 where targets or .*, got 0"):
+        load(f"calibration.{word}")
+    assert load(f"calibration.{word}", "calibration.scenes=1").calibration.scenes == 1
+
+
+def test_soft_proposals_need_the_network_that_judges_them():
+    with pytest.raises(
+        ConfigError, match=r"proposal_targets must be one-hot .* got soft with prop"
+    ):
+        load("calibration.proposal_targets=soft", "twist.pseudo_labels=proposals")
 
 
 def test_similarity_needs_a_network_that_knows_something():

@@ -51,6 +51,9 @@ def test_points_of_a_voxel_have_its_labels_and_offsets_of_their_own(pseudo, poin
     assert torch.equal(found.proposals, pseudo.proposals[inverse])
     assert torch.equal(found.points, points[:3])
     assert torch.equal(found.centers, pseudo.centers)
+    told = torch.rand(5, 9)
+    soft = dataclasses.replace(pseudo, class_probabilities=told).at(points[:3], inverse)
+    assert torch.equal(soft.class_probabilities, told)
 
 
 def test_without_points_there_are_no_offsets(pseudo, points):
@@ -66,6 +69,9 @@ def test_without_points_there_are_no_offsets(pseudo, points):
         ({"proposals": torch.zeros(3).long()}, r"proposals must have shape \(50,\), got \(3,\)"),
         ({"centers": torch.zeros(4, 3)}, r"centers must have shape \(5, 3\), got \(4, 3\)"),
         ({"proposal_labels": torch.zeros(4).long()}, "proposal_labels must have shape"),
+        ({"class_probabilities": torch.zeros(4, 9)}, r"must have 5 rows, got shape \(4, 9\)"),
+        ({"class_probabilities": torch.full((5, 9), 1.5)}, r"must lie in \[0, 1\], got 1.5 to"),
+        ({"class_probabilities": torch.full((5, 9), torch.nan)}, r"must lie in \[0, 1\], got nan"),
         ({"proposals": torch.full((50,), 5)}, r"proposals must lie in \[-1, 5\), got \[5, 5\]"),
         ({"labels": torch.full((50,), 40_000)}, r"labels must lie in \[-1, 32768\)"),
         ({"labels": torch.full((50,), -2)}, r"labels must lie in \[-1, 32768\)"),

@@ -103,8 +103,18 @@ def test_class_confidence_is_the_softmax_of_the_chosen_class():
         assert_close(found, row[label].exp() / (row[1].exp() + row[3].exp()))
 
 
+def test_class_probabilities_are_a_softmax_over_the_foreground():
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    found = Recorrection(logits, torch.zeros(5)).class_probabilities((3, 1))
+    assert (found[:, [0, 2]] == 0).all()
+    assert_close(found[:, [1, 3]], logits[:, [1, 3]].softmax(dim=1))
+
+
 @pytest.mark.parametrize("foreground", [(), (4,), (-1, 2)])
-@pytest.mark.parametrize("method", [Recorrection.rectify, Recorrection.class_confidence])
+@pytest.mark.parametrize(
+    "method",
+    [Recorrection.rectify, Recorrection.class_confidence, Recorrection.class_probabilities],
+)
 def test_rectify_rejects(method, foreground):
     with pytest.raises(ValueError, match="foreground must hold train ids below 4, got"):
         method(Recorrection(torch.zeros(1, 4), torch.zeros(1)), foreground)

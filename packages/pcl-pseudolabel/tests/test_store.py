@@ -32,9 +32,8 @@ def assert_equal(a: PseudoLabels, b: PseudoLabels) -> None:
         if field.name == "points":  # are not stored
             assert a.points is b.points is None
         else:
-            torch.testing.assert_close(
-                getattr(a, field.name), getattr(b, field.name), rtol=0, atol=0
-            )
+            mine, other = getattr(a, field.name), getattr(b, field.name)
+            assert mine is other is None or mine.equal(other)
 
 
 @pytest.fixture
@@ -54,6 +53,15 @@ def test_what_is_saved_is_loaded(store):
     store.save("scene0000_00", pseudo_labels(2))
     assert_equal(store.load("scene0000_00"), pseudo_labels(2))
     assert store.load("scene0000_00").labels.dtype == torch.int64
+
+
+def test_class_probabilities_are_kept(store):
+    told = torch.eye(5, 20) * 0.75 + 0.0125
+    store.save("a", dataclasses.replace(pseudo_labels(), class_probabilities=told))
+    found = store.load("a").class_probabilities
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, told, rtol=0, atol=2**-11)  # half precision
+    assert store.load("a").labels.equal(pseudo_labels().labels)
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])

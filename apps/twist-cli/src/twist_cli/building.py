@@ -14,7 +14,7 @@ from pcl_methods.segmentation.network import SegmentationNetwork
 from pcl_methods.segmentation.segmenter import Segmenter
 from pcl_methods.segmentation.weights import InitialWeights, load_initial_weights
 from pcl_methods.self_training.batches import BatchContents
-from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.labeling import Labeling, ProposalCorrection
 from pcl_methods.self_training.measured_errors import hold_out
 from pcl_methods.self_training.networks import TwistModel, build_recorrector
 from pcl_methods.self_training.objective import RecorrectorTraining
@@ -73,7 +73,7 @@ def twist_of(config: RunConfig) -> Twist:
         n_rounds=config.twist.rounds,
         labeling=labeling_of(config),
         teaching=teaching_of(config.calibration),
-        proposal_strength=config.calibration.strength if config.calibration.proposals else 0.0,
+        correction=correction_of(config.calibration),
         recorrection=recorrection_of(config),
         smoothing=smoothing_of(config.calibration),
         scoring=Scoring(config.min_region, config.twist.rectify_at_test),
@@ -86,6 +86,15 @@ def teaching_of(calibration: CalibrationConfig) -> Teaching | None:
         return None
     options = TargetOptions(calibration.targets, calibration.threshold, calibration.strength)
     return Teaching(options, calibration.momentum, calibration.weight)
+
+
+def correction_of(calibration: CalibrationConfig) -> ProposalCorrection:
+    """What of proposals is corrected by calibration errors."""
+    strength = calibration.strength
+    return ProposalCorrection(
+        strength if calibration.proposals else 0.0,
+        strength if calibration.proposal_targets == "corrected" else 0.0,
+    )
 
 
 def smoothing_of(calibration: CalibrationConfig) -> Smoothing | None:
@@ -122,6 +131,7 @@ def labeling_of(config: RunConfig) -> Labeling | None:
         point_threshold=twist.point_threshold,
         stuff_threshold=twist.stuff_threshold,
         pointwise_classes=not twist.offset_to_semantic,
+        soft=config.calibration.proposal_targets != "one-hot",
     )
 
 

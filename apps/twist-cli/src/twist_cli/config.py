@@ -74,12 +74,17 @@ class CalibrationConfig(Config):
         False,
         description="correct the confidence in the class of a proposal before class_threshold",
     )
+    # What the points of a proposal learn: its class, or all classes as the re-correction network
+    # says, by its calibration error of each class if corrected.
+    proposal_targets: Literal["one-hot", "soft", "corrected"] = "one-hot"
 
     @model_validator(mode="after")
     def _what_is_corrected_is_measured(self) -> "CalibrationConfig":
-        if (self.targets == "corrected" or self.proposals) and not self.scenes:
+        corrects = "corrected" in (self.targets, self.proposal_targets) or self.proposals
+        if corrects and not self.scenes:
             raise ValueError(
-                "scenes must be at least 1 where targets is corrected or proposals true, got 0"
+                "scenes must be at least 1 where targets or proposal_targets is corrected or "
+                "proposals true, got 0"
             )
         return self
 
@@ -122,6 +127,17 @@ class RunConfig(Config):
             raise ValueError(
                 "init must name a run where calibration.smoothing is similarity or frequency, as "
                 f"fresh weights tell nothing of classes, got none with {smoothing}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _soft_proposals_are_judged(self) -> "RunConfig":
+        kind, targets = self.twist.pseudo_labels, self.calibration.proposal_targets
+        if targets != "one-hot" and kind != "recorrected":
+            raise ValueError(
+                "calibration.proposal_targets must be one-hot unless twist.pseudo_labels is "
+                f"recorrected, as the re-correction network gives the others, got {targets} with "
+                f"{kind}"
             )
         return self
 

@@ -20,7 +20,7 @@ from pcl_pseudolabel import PseudoLabels, PseudoLabelStore
 from pcl_run.checkpoint import load_checkpoint, newest_checkpoint
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
-from twist_cli.building import build_model, labeling_of
+from twist_cli.building import build_model, correction_of, labeling_of
 from twist_cli.config import PRESETS, RunConfig
 
 
@@ -103,11 +103,12 @@ def label_shard(run_folder: Path, round_: int, share: str, device: str) -> None:
     if not meta["final"]:
         raise ValueError(f"round must follow a finished round of {run_folder}, got {round_}")
     model = model.to(choose_device(device))
-    calibration = config.calibration
-    split, measured = hold_out(split, calibration.scenes)
-    if calibration.proposals:
-        errors = measure_errors(model, split, measured, proposals=True).proposals.compute()
-        labeling = labeling.corrected(errors.tolist(), calibration.strength)
+    split, measured = hold_out(split, config.calibration.scenes)
+    correction = correction_of(config.calibration)
+    if correction:
+        tables = measure_errors(model, split, measured, proposals=True)._asdict()
+        errors = {name: table.compute().tolist() for name, table in tables.items()}
+        labeling = labeling.corrected(errors, correction)
     store = open_store(run_folder, model, labeling, round_)
     label_scenes(store, model, split, labeling, index=index, count=count)
 

@@ -70,6 +70,15 @@ def test_an_unlabeled_voxel_has_no_cross_entropy(prediction, batch):
     assert torch.allclose(values[[0, 1, 3, 5]], expected[[0, 1, 3, 5]], atol=1e-6)
 
 
+def test_a_batch_may_say_what_is_learned_of_each_voxel(prediction, batch):
+    targets = torch.rand_like(prediction.logits).softmax(dim=1).detach()
+    told = {**batch, "class_targets": targets}
+    rows = torch.tensor([0, 2, 3])  # the second has no label
+    expected = -(targets * prediction.logits.log_softmax(dim=1)).sum(dim=1)[[0, 3]].mean()
+    found = segmentation_losses(prediction, told, rows)["semantic"]
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
 def test_rare_classes_weigh_more(prediction, batch):
     weights = torch.tensor([1.0, 5.0, 2.0, 3.0])
     semantic = segmentation_losses(prediction, batch, EVERY, weights)["semantic"]

@@ -62,6 +62,28 @@ def test_a_teacher_gets_the_same_points_without_augmentation(model, split, all_c
     assert all(torch.equal(value, both[key]) for key, value in plain.items())
 
 
+def test_voxels_learn_what_their_proposals_say_of_the_classes(model, split, all_chairs):
+    told = torch.zeros(1, 20)
+    told[0, [4, 6]] = torch.tensor([0.75, 0.25])
+
+    def half_in_a_proposal(name: str) -> PseudoLabels:
+        pseudo = all_chairs(name)
+        proposals = torch.arange(len(pseudo.labels)) % 2 - 1
+        return dataclasses.replace(pseudo, proposals=proposals, class_probabilities=told)
+
+    batch = twist_batches(model, split, CONTENTS, half_in_a_proposal, (0, 1), soft=True)[0]
+    targets, is_labeled = batch["class_targets"], batch["is_labeled"]
+    one_hot = torch.eye(20)
+    labels = batch["labels"][is_labeled]
+    assert torch.equal(targets[is_labeled][labels >= 0], one_hot[labels[labels >= 0]])
+    inside = batch["instances"][~is_labeled] >= 0
+    assert 0.3 < inside.float().mean() < 0.7
+    expected = torch.where(inside[:, None], told, one_hot[4])
+    assert torch.equal(targets[~is_labeled], expected)
+    plain = twist_batches(model, split, CONTENTS, all_chairs, (0, 1))[0]
+    assert "class_targets" not in plain
+
+
 def test_without_pseudo_labels_every_scene_is_labeled(model, split):
     assert twist_batches(model, split, CONTENTS, None, (0, 0))[0]["is_labeled"].all()
 

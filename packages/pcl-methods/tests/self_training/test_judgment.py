@@ -15,12 +15,14 @@ def test_every_input_point_has_a_class(model, split):
 
 def test_every_proposal_is_judged(model, split):
     found = propose_scene(model, split.load("scene0"))
-    labels, scores, confidence = judge_proposals(model, found)
+    labels, scores, confidence, probabilities = judge_proposals(model, found)
     assert found.n_proposals > 0
     assert len(labels) == len(scores) == len(confidence) == found.n_proposals
     assert ((scores > 0) & (scores < 1)).all()
     assert ((confidence > 0) & (confidence < 1)).all()
     assert set(labels.tolist()) <= set(SCANNET20.things)
+    assert torch.equal(probabilities.argmax(dim=1), labels)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(found.n_proposals))
 
 
 def test_confidence_is_that_of_both_networks(model, split):

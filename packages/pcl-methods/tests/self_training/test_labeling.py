@@ -6,8 +6,15 @@ import pytest
 import torch
 
 from pcl_methods.self_training.judgment import judge_proposals, propose_scene
-from pcl_methods.self_training.labeling import Labeling, label_scene, label_scenes, open_store
+from pcl_methods.self_training.labeling import (
+    Labeling,
+    ProposalCorrection,
+    label_scene,
+    label_scenes,
+    open_store,
+)
 from pcl_methods.self_training.proposals import Clustering
+from pcl_methods.self_training.soft_targets import SUPPORT
 
 EVERYTHING = Labeling(score_threshold=0.0)
 CLUSTERING = Clustering(radius=0.12, min_points=2)
@@ -54,6 +61,22 @@ def test_a_class_has_a_threshold_of_its_own_by_its_calibration_error(model, scen
     everything = label_scene(model, scene, EVERYTHING)
     kept = torch.isin(everything.proposals, torch.nonzero(judged.labels == trusted_class))
     assert torch.equal(found.proposals, torch.where(kept, everything.proposals, -1))
+
+
+def test_a_proposal_teaches_all_classes_by_their_calibration_errors(model, scene):
+    probabilities = judge_proposals(model, propose_scene(model, scene)).probabilities
+    soft = dataclasses.replace(EVERYTHING, soft=True)
+    assert torch.equal(label_scene(model, scene, soft).class_probabilities, probabilities)
+    errors = {"proposals": [0.5] * 20, "proposal_classes": [0.0] * 20}
+    errors["proposal_classes"][4] = 0.1
+    corrected = soft.corrected(errors, ProposalCorrection(targets=2.0))
+    assert corrected.class_shifts is None
+    found = label_scene(model, scene, corrected).class_probabilities
+    expected = probabilities.clone()
+    expected[:, 4] += 0.2 * (probabilities[:, 4] > SUPPORT)
+    expected = expected.clamp(0, 1) / expected.clamp(0, 1).sum(dim=1, keepdim=True)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert label_scene(model, scene, EVERYTHING).class_probabilities is None
 
 
 def test_points_of_a_proposal_have_its_class_and_its_centre(model, scene):

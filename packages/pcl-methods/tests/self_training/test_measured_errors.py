@@ -86,7 +86,7 @@ def test_proposals_are_right_with_half_of_an_instance_and_its_class(split, model
     other = dataclasses.replace(split, load={"scene0": scene}.__getitem__)
     found = measure_errors(model, other, ["scene0"], proposals=True)
     of_point = seen.proposals[seen.inverse].numpy()
-    n_right = 0
+    n_right, truth_of = 0, judged.labels
     for number in range(seen.n_proposals):
         mask = of_point == number
         for instance in np.unique(scene.instances[scene.instances >= 0]):
@@ -97,6 +97,12 @@ def test_proposals_are_right_with_half_of_an_instance_and_its_class(split, model
     assert n_right == 3
     assert int(found.proposals.counts.sum()) == seen.n_proposals
     assert float(found.proposals.correct.sum()) == n_right
+    # A sample a proposal: its most probable class against that of the instance it hits most.
+    confidence, predicted = judged.probabilities.max(dim=1)
+    assert int(found.proposal_classes.counts.sum()) == seen.n_proposals
+    wanted = float((predicted == truth_of).sum())
+    assert float(found.proposal_classes.correct.sum()) == wanted
+    assert float(found.proposal_classes.confidences.sum()) == pytest.approx(float(confidence.sum()))
 
 
 def _firsts(seen) -> list[int]:

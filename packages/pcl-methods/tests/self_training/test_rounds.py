@@ -11,7 +11,7 @@ import torch
 from pcl_data.splits import LabelBudget, annotation_budget
 from pcl_methods.self_training import rounds
 from pcl_methods.self_training.batches import BatchContents
-from pcl_methods.self_training.labeling import Labeling
+from pcl_methods.self_training.labeling import Labeling, ProposalCorrection
 from pcl_methods.self_training.measured_errors import hold_out
 from pcl_methods.self_training.objective import RecorrectorTraining
 from pcl_methods.self_training.quality import QUALITY, SCORES
@@ -128,7 +128,10 @@ def test_pseudo_labels_need_scenes_without_labels(training):
 
 
 CALIBRATED = dataclasses.replace(
-    TWIST, teaching=Teaching(TargetOptions("corrected")), proposal_strength=1.0
+    TWIST,
+    teaching=Teaching(TargetOptions("corrected")),
+    labeling=dataclasses.replace(TWIST.labeling, soft=True),
+    correction=ProposalCorrection(confidence=1.0, targets=2.0),
 )
 
 
@@ -144,7 +147,7 @@ def test_a_teacher_joins_after_round_0_and_is_measured_on_scenes_that_nobody_lea
     taught = {row["stage"]: "taught" in row for row in metrics(training)}
     assert taught == {"round_0": False, "round_1": True}
     errors = calibrated.run.recall("errors_1")
-    assert errors.keys() == {"points", "proposals"}
+    assert errors.keys() == {"points", "proposals", "proposal_classes"}
     assert len(errors["points"]) == 20
     assert any(errors["points"])
     teacher = calibrated.make_teacher(1)
@@ -188,7 +191,7 @@ def test_a_run_with_a_teacher_goes_on_with_the_same_bits(
         assert torch.equal(mine, other)
 
 
-@pytest.mark.parametrize("change", ["teaching", "proposal_strength"])
+@pytest.mark.parametrize("change", ["teaching", "correction"])
 def test_what_is_corrected_needs_scenes_that_measure(training, change):
     twist = dataclasses.replace(TWIST, **{change: getattr(CALIBRATED, change)})
     with pytest.raises(ValueError, match=r"measured must hold labeled scenes .*, got none"):

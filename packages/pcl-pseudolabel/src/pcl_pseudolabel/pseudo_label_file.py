@@ -27,22 +27,24 @@ _DISK_TYPES = {
     "scores": np.float32,
     "proposal_labels": np.int16,
 }
+_SOFT = {"class_probabilities": np.float16}  # where there are some
 _TYPES = {"i": np.int64, "f": np.float32}  # in memory, by the kind of the type on disk
 _TEXT_BYTES = 1 << 16
 HEADER_BYTES = 1 << 16  # of version 1.0 at most
 
 
 def write_pseudo_labels(file: BinaryIO, provenance: Provenance, pseudo: PseudoLabels) -> None:
-    """Write everything but the points; labels as int16, reals as float32.
+    """Write everything but the points; labels as int16, reals as float32, probabilities as float16.
 
     Raises:
         ValueError: if there are more than `MAX_POINTS` points or proposals.
     """
     if max(len(pseudo.labels), len(pseudo.scores)) > MAX_POINTS:
         raise ValueError(f"pseudo must have at most {MAX_POINTS} points, got {len(pseudo.labels)}")
+    kinds = _DISK_TYPES | ({} if pseudo.class_probabilities is None else _SOFT)
     arrays = {
         key: getattr(pseudo, key).detach().cpu().numpy().astype(kind, order="C")
-        for key, kind in _DISK_TYPES.items()
+        for key, kind in kinds.items()
     }
     np.savez_compressed(file, provenance=json.dumps(asdict(provenance)), **arrays)
 
@@ -56,9 +58,10 @@ def read_pseudo_labels(path: Path) -> tuple[Provenance, PseudoLabels]:
     """
     with zipfile.ZipFile(path) as members:
         provenance = _provenance(_read_text(members))
+        names = members.namelist()
+        kinds = _DISK_TYPES | {k: kind for k, kind in _SOFT.items() if f"{k}.npy" in names}
         tensors = {
-            key: torch.from_numpy(_read_array(members, key).astype(_TYPES[np.dtype(kind).kind]))
-            for key, kind in _DISK_TYPES.items()
+            key: torch.from_numpy(_read_array(members, key, kind)) for key, kind in kinds.items()
         }
     return provenance, PseudoLabels(**tensors)
 
@@ -78,12 +81,12 @@ def _read_text(members: zipfile.ZipFile) -> str:
     return str(np.frombuffer(content, dtype)[0])
 
 
-def _read_array(members: zipfile.ZipFile, key: str) -> np.ndarray:
-    wanted = np.dtype(_DISK_TYPES[key])
+def _read_array(members: zipfile.ZipFile, key: str, kind: type) -> np.ndarray:
+    wanted = np.dtype(kind)
     dtype, shape, content = _member(members, key, MAX_POINTS * wanted.itemsize * 3)
     if dtype != wanted:
         raise ValueError(f"{key} must be {wanted}, got {dtype}")
-    return np.frombuffer(content, dtype).reshape(shape)
+    return np.frombuffer(content, dtype).reshape(shape).astype(_TYPES[wanted.kind])
 
 
 def _member(

@@ -27,6 +27,8 @@ class PseudoLabels:
         scores: (m,) certainty of each proposal.
         proposal_labels: (m,) class of each proposal.
         points: (n, 3) the points, metres, where they are known; offsets need them.
+        class_probabilities: (m, k) what is to be learned of the classes in place of the one class
+            of a proposal; none: that class.
 
     Raises:
         ValueError: if a tensor has the wrong shape, a centre or score is not finite, a proposal is
@@ -55,6 +57,7 @@ class PseudoLabels:
     scores: Tensor
     proposal_labels: Tensor
     points: Tensor | None = None
+    class_probabilities: Tensor | None = None
 
     def __post_init__(self) -> None:
         n, m = len(self.labels), len(self.scores)
@@ -67,6 +70,8 @@ class PseudoLabels:
         for name in ("centers", "scores"):
             if not getattr(self, name).isfinite().all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
+        if self.class_probabilities is not None:
+            _check_probabilities(self.class_probabilities, m)
         _check_bounds("proposals", self.proposals, m)
         _check_bounds("labels", self.labels, MAX_LABEL)
         _check_bounds("proposal_labels", self.proposal_labels, MAX_LABEL)
@@ -126,6 +131,19 @@ class PseudoLabels:
             self.scores,
             self.proposal_labels,
             points,
+            self.class_probabilities,
+        )
+
+
+def _check_probabilities(values: Float[Tensor, "m k"], n_proposals: int) -> None:
+    if values.ndim != 2 or len(values) != n_proposals:
+        raise ValueError(
+            f"class_probabilities must have {n_proposals} rows, got shape {tuple(values.shape)}"
+        )
+    if len(values) and not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            f"class_probabilities must lie in [0, 1], got {float(values.min()):g} to "
+            f"{float(values.max()):g}"
         )
 
 

@@ -56,7 +56,27 @@ class Recorrection(NamedTuple):
             >>> output.class_confidence([1, 2])
             tensor([0.5000])
         """
-        return self.class_logits[:, self._candidates(foreground)].softmax(dim=1).amax(dim=1)
+        return self.class_probabilities(foreground).amax(dim=1)
+
+    def class_probabilities(self, foreground: Collection[int]) -> Float[Tensor, "m c"]:
+        """Softmax over the foreground, 0 elsewhere.
+
+        Args:
+            foreground: train ids a proposal may have, those of things.
+
+        Raises:
+            ValueError: if foreground is empty or names a class the module does not have.
+
+        Example:
+            >>> import torch
+            >>> output = Recorrection(torch.tensor([[9.0, 1.0, 1.0]]), torch.tensor([0.0]))
+            >>> output.class_probabilities([1, 2])
+            tensor([[0.0000, 0.5000, 0.5000]])
+        """
+        candidates = self._candidates(foreground)
+        found = torch.zeros_like(self.class_logits)
+        found[:, candidates] = self.class_logits[:, candidates].softmax(dim=1)
+        return found
 
     def _candidates(self, foreground: Collection[int]) -> Int[Tensor, " k"]:
         ids = sorted(foreground)

@@ -29,16 +29,21 @@ def segmentation_losses(
 
     Args:
         prediction: for every voxel of the batch.
-        batch: `labels`; with offsets also `points`, `centers` and `instances` (`training_sample`).
+        batch: `labels`; with offsets also `points`, `centers` and `instances` (`training_sample`);
+            what is learned of the class of each voxel, `class_targets` (v, k), if not the label.
         rows: (v,) bool, or index, of the voxels that count.
         class_weights: of the voxels of a class in the mean of `semantic`, at least 1 each; equal
             by default.
-        class_targets: what is learned of each class, rows that sum to one; the class by default.
+        class_targets: what is learned of each class, rows that sum to one, in place of what the
+            batch says.
         over_all: means run over all voxels of `rows`, those without annotation as zeros: a scene of
             which little is annotated weighs little.
     """
     labels = batch["labels"][rows]
-    semantic = voxel_cross_entropy(prediction.logits[rows], labels, class_targets)
+    targets = batch["class_targets"][rows] if "class_targets" in batch else None
+    if class_targets is not None:
+        targets = class_targets[labels.clamp(min=0)]
+    semantic = voxel_cross_entropy(prediction.logits[rows], labels, targets)
     weights = labels >= 0
     if class_weights is not None:
         weights = weights * class_weights[labels.clamp(min=0)]
@@ -73,9 +78,8 @@ def rarity_weights(counts: Int[Tensor, " k"], exponent: float) -> Float[Tensor, 
 def voxel_cross_entropy(
     logits: Float[Tensor, "v k"],
     labels: Int[Tensor, " v"],
-    class_targets: Float[Tensor, "k k"] | None = None,
+    targets: Float[Tensor, "v k"] | None = None,
 ) -> Float[Tensor, " v"]:
-    """The cross-entropy of each voxel, with the class or what is learned of it; 0 without label."""
-    known = labels.clamp(min=0)
-    targets = known if class_targets is None else class_targets[known]
-    return cross_entropy(logits, targets, reduction="none") * (labels >= 0)
+    """The cross-entropy of each voxel with its label, or its target instead; 0 without a label."""
+    learned = labels.clamp(min=0) if targets is None else targets
+    return cross_entropy(logits, learned, reduction="none") * (labels >= 0)

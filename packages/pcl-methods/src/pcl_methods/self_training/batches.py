@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
@@ -44,6 +45,7 @@ def twist_batches(
     seed: Sequence[int],
     *,
     weak_view: bool = False,
+    soft: bool = False,
     rank: int = 0,
     n_ranks: int = 1,
 ) -> SceneBatches:
@@ -59,6 +61,8 @@ def twist_batches(
         seed: of the run, and the number of the round.
         weak_view: whether there are `weak_coords` (v, 3) and `weak_features` (v, c): the voxel that
             the point of each voxel lies in without any augmentation, and its features.
+        soft: whether there are `class_targets` (v, k), which a pseudo-label may spread over the
+            classes.
         rank: of this process.
         n_ranks: how many processes there are.
     """
@@ -71,11 +75,13 @@ def twist_batches(
     load = Kept(partial(split.load_labeled, instances=True), N_CACHED)
     # Of a scene with labels at a few points these come first; in other labels -1 is a decision.
     labeled = partial(make, annotated_first=split.budget.annotations is not None)
-    sample = partial(_labeled_sample, labeled, load)
+    n_classes = model.label_set.n_classes if soft else None
+    sample = partial(_labeled_sample, labeled, load, n_classes)
     sources = [SceneSource(split.labeled, contents.labeled_scenes, sample)]
     if pseudo is not None:
         load = Kept(split.load, N_CACHED)
-        sample = partial(_pseudo_sample, partial(make, annotated_first=False), load, pseudo)
+        make = partial(make, annotated_first=False)
+        sample = partial(_pseudo_sample, make, load, pseudo, n_classes)
         sources.append(SceneSource(split.unlabeled, contents.unlabeled_scenes, sample))
     return SceneBatches(sources, seed, rank=rank, n_ranks=n_ranks)
 
@@ -92,22 +98,40 @@ def _two_views(
 
 
 def _labeled_sample(
-    make: Callable[..., Sample], load: LoadScene, name: str, rng: np.random.Generator
+    make: Callable[..., Sample],
+    load: LoadScene,
+    n_classes: int | None,
+    name: str,
+    rng: np.random.Generator,
 ) -> Sample:
     scene = load(name)
     assert scene.labels is not None  # load_labeled has checked
     sample = make(scene, scene.labels, scene.instances, None, rng)
-    return sample | {"is_labeled": np.ones(len(sample["labels"]), bool)}
+    sample |= {"is_labeled": np.ones(len(sample["labels"]), bool)}
+    return sample if n_classes is None else sample | _class_targets(sample, n_classes, None)
 
 
 def _pseudo_sample(
     make: Callable[..., Sample],
     load: LoadScene,
     load_pseudo: LoadPseudoLabels,
+    n_classes: int | None,
     name: str,
     rng: np.random.Generator,
 ) -> Sample:
     pseudo = load_pseudo(name)
     targets = (one.numpy() for one in (pseudo.labels, pseudo.proposals, pseudo.centers))
     sample = make(load(name), *targets, rng)
-    return sample | {"is_labeled": np.zeros(len(sample["labels"]), bool)}
+    sample |= {"is_labeled": np.zeros(len(sample["labels"]), bool)}
+    if n_classes is None:
+        return sample
+    return sample | _class_targets(sample, n_classes, pseudo.class_probabilities)
+
+
+def _class_targets(sample: Sample, n_classes: int, of_proposals: Tensor | None) -> Sample:
+    """What each voxel learns of the classes: its label, or what its proposal says."""
+    targets = np.eye(n_classes, dtype=np.float32)[sample["labels"]]  # of -1: not learned
+    if of_proposals is not None:
+        proposals = sample["instances"]
+        targets[proposals >= 0] = of_proposals.numpy()[proposals[proposals >= 0]]
+    return {"class_targets": targets}

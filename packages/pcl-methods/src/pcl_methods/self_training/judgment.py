@@ -46,6 +46,7 @@ class Judgment(NamedTuple):
     labels: Tensor  # (m,) re-predicted class
     scores: Tensor  # (m,) certainty that the proposal is one instance
     confidence: Tensor  # (m,) in the class: Ψ's softmax times the mean of Φ's over the proposal
+    probabilities: Tensor  # (m, k) Ψ's softmax over the things
 
 
 def see_scene(model: TwistModel, scene: Scene) -> ScenePrediction:
@@ -77,7 +78,7 @@ def judge_proposals(model: TwistModel, found: SceneProposals) -> Judgment:
     labels = found.proposal_labels
     if found.n_proposals == 0:
         nothing = torch.zeros_like(labels, dtype=torch.float32)
-        return Judgment(labels, nothing, nothing)
+        return Judgment(labels, nothing, nothing, nothing.new_zeros(0, model.label_set.n_classes))
     rows = torch.nonzero(found.proposals >= 0).flatten()
     features = model.recorrector_input(found.voxels, found.features)
     output = model.recorrector(
@@ -86,7 +87,8 @@ def judge_proposals(model: TwistModel, found: SceneProposals) -> Judgment:
     things = model.label_set.things
     labels, scores = output.rectify(things)
     of_points = proposal_confidence(found.voxels.logits.softmax(dim=1), found.proposals, labels)
-    return Judgment(labels, scores, of_points * output.class_confidence(things))
+    probabilities = output.class_probabilities(things)
+    return Judgment(labels, scores, of_points * probabilities.amax(dim=1), probabilities)
 
 
 def segment_scene(model: TwistModel, scene: Scene, *, reclassify: bool = False) -> Instances:

@@ -5,7 +5,7 @@ settings), so scenes can be labeled anywhere and in any order.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,15 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from pcl_calibration import correct_pseudo_labels
 from pcl_data import Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.batches import Kept
 from pcl_methods.self_training.judgment import SceneProposals, judge_proposals, propose_scene
 from pcl_methods.self_training.networks import TwistModel
+from pcl_methods.self_training.soft_targets import SUPPORT
 from pcl_pseudolabel import (
     Provenance,
     PseudoLabels,
@@ -52,6 +55,9 @@ class Labeling:
             row 1).
         class_shifts: added to the confidence in each class before `class_threshold`: a multiple of
             its calibration error, which so gives each class a threshold of its own; none: 0.
+        soft: whether the points of a trusted proposal learn all classes as Ψ says (`recorrected`).
+        target_shifts: of `soft`, added to the probability of each class: a multiple of its
+            calibration error (Eq. 5 of Porcher et al., "Better (Pseudo-)Labels", 2024); none: 0.
     """
 
     kind: PseudoLabelKind = "recorrected"
@@ -61,11 +67,43 @@ class Labeling:
     stuff_threshold: float | None = None
     pointwise_classes: bool = False
     class_shifts: tuple[float, ...] | None = None
+    soft: bool = False
+    target_shifts: tuple[float, ...] | None = None
 
-    def corrected(self, errors: Sequence[float], strength: float) -> "Labeling":
-        """The same, with the calibration error of each class times the strength as shifts."""
-        shifts = tuple(strength * error for error in errors)
-        return dataclasses.replace(self, class_shifts=shifts)
+    def corrected(
+        self, errors: Mapping[str, Sequence[float]], correction: "ProposalCorrection"
+    ) -> "Labeling":
+        """The same, with the calibration errors of each class times their factors as shifts.
+
+        Args:
+            errors: of `MeasuredErrors`, by their names.
+            correction: the factors; where one is 0 nothing changes.
+        """
+        shifts = {
+            name: tuple(factor * error for error in errors[table])
+            for name, table, factor in (
+                ("class_shifts", "proposals", correction.confidence),
+                ("target_shifts", "proposal_classes", correction.targets),
+            )
+            if factor
+        }
+        return dataclasses.replace(self, **shifts)
+
+
+@dataclass(frozen=True)
+class ProposalCorrection:
+    """Factors of calibration errors; those of none are 0.
+
+    Args:
+        confidence: of that in the class of a proposal, before its threshold.
+        targets: of the classes that a proposal teaches.
+    """
+
+    confidence: float = 0.0
+    targets: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.confidence or self.targets)
 
 
 @torch.inference_mode()
@@ -79,8 +117,9 @@ def label_scene(model: TwistModel, scene: Scene, labeling: Labeling) -> PseudoLa
 
 def _of_proposals(model: TwistModel, found: SceneProposals, labeling: Labeling) -> PseudoLabels:
     """Module C, Eqs. 6 to 8, on the proposals that Ψ trusts or on all (Table 4, VI and V)."""
+    probabilities = None
     if labeling.kind == "recorrected":
-        proposal_labels, scores, confidence = judge_proposals(model, found)
+        proposal_labels, scores, confidence, probabilities = judge_proposals(model, found)
         if labeling.class_threshold is not None:
             if labeling.class_shifts is not None:
                 shifts = confidence.new_tensor(labeling.class_shifts)
@@ -105,7 +144,20 @@ def _of_proposals(model: TwistModel, found: SceneProposals, labeling: Labeling) 
         labels = stuff_pseudo_labels(
             labels, probabilities, model.stuff, threshold=labeling.stuff_threshold
         )
-    return dataclasses.replace(pseudo, labels=labels)
+    targets = _class_targets(probabilities, labeling)
+    return dataclasses.replace(pseudo, labels=labels, class_probabilities=targets)
+
+
+def _class_targets(probabilities: Tensor | None, labeling: Labeling) -> Tensor | None:
+    """What the points of each proposal learn of the classes; none: its class alone."""
+    if not labeling.soft or probabilities is None:
+        return None
+    if labeling.target_shifts is None:
+        return probabilities
+    shifts = probabilities.new_tensor(labeling.target_shifts)
+    return correct_pseudo_labels(
+        probabilities, shifts, strength=1.0, head="softmax", support=SUPPORT
+    )
 
 
 def _of_points(model: TwistModel, found: SceneProposals, labeling: Labeling) -> PseudoLabels:

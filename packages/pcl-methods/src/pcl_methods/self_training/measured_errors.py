@@ -22,7 +22,8 @@ class MeasuredErrors(NamedTuple):
     """Tables of confidence and truth."""
 
     points: ClassCalibrationError  # of Φ's classes, a sample a point
-    proposals: ClassCalibrationError  # of Ψ's classes and its confidence in them
+    proposals: ClassCalibrationError  # of the class of a proposal, by the confidence in it
+    proposal_classes: ClassCalibrationError  # of all classes of a proposal, by Ψ's softmax
 
 
 def hold_out(split: SceneSplit, count: int) -> tuple[SceneSplit, tuple[str, ...]]:
@@ -63,7 +64,7 @@ def measure_errors(
         proposals: whether Ψ has learned, so that its confidence is measured too.
     """
     n_classes = model.label_set.n_classes
-    found = MeasuredErrors(ClassCalibrationError(n_classes), ClassCalibrationError(n_classes))
+    found = MeasuredErrors(*(ClassCalibrationError(n_classes) for _ in MeasuredErrors._fields))
     for name in names:
         _count_scene(found, model, split.load(name), proposals=proposals)
     return found
@@ -84,9 +85,10 @@ def _count_scene(
     rows = (of_point >= 0).nonzero()[:, 0]
     match = proposal_iou(rows, of_point[rows], seen.n_proposals, instances)
     predicted = judged.labels.cpu()
-    same = matched_labels(match.instance, instances, labels) == predicted
-    correct = (match.iou >= 0.5) & same
+    true = matched_labels(match.instance, instances, labels)
+    correct = (match.iou >= 0.5) & (true == predicted)
     found.proposals.update_matches(predicted, judged.confidence.cpu().clamp(0, 1), correct)
+    found.proposal_classes.update(judged.probabilities.cpu(), true)
 
 
 def class_frequencies(split: SceneSplit, n_classes: int) -> torch.Tensor:

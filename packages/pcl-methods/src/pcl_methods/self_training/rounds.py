@@ -18,7 +18,13 @@ from pcl_data.splits import SceneSplit
 from pcl_methods.segmentation.calibration import save_table
 from pcl_methods.segmentation.network import freeze_batch_norms
 from pcl_methods.self_training.batches import BatchContents, twist_batches
-from pcl_methods.self_training.labeling import Labeling, label_scenes, no_labels, open_store
+from pcl_methods.self_training.labeling import (
+    Labeling,
+    ProposalCorrection,
+    label_scenes,
+    no_labels,
+    open_store,
+)
 from pcl_methods.self_training.measured_errors import class_frequencies, measure_errors
 from pcl_methods.self_training.networks import TwistModel
 from pcl_methods.self_training.objective import RecorrectorTraining, twist_losses
@@ -79,8 +85,8 @@ class Twist:
         n_rounds: self-training rounds after round 0.
         labeling: which pseudo-labels there are; none: the labeled scenes alone (Table 4, row I).
         teaching: how Φ learns from its own moving average besides; none: it does not.
-        proposal_strength: factor of the calibration error that is added to the confidence in the
-            class of a proposal; it takes `measured` scenes.
+        correction: what of proposals is corrected by calibration errors; it takes `measured`
+            scenes.
         recorrection: how Ψ learns; none: it does not.
         smoothing: how annotated classes are smoothed, by the network as a round begins; none: they
             are not.
@@ -94,7 +100,7 @@ class Twist:
     n_rounds: int = 3
     labeling: Labeling | None = field(default_factory=Labeling)
     teaching: Teaching | None = None
-    proposal_strength: float = 0.0
+    correction: ProposalCorrection = ProposalCorrection()
     recorrection: RecorrectorTraining | None = field(default_factory=RecorrectorTraining)
     smoothing: Smoothing | None = None
     scoring: Scoring = field(default_factory=Scoring)
@@ -142,9 +148,9 @@ class SelfTraining:
                 "recorrection must be none where points are labeled and not scenes: Ψ learns from "
                 f"whole instances, got the labels {self.split.budget.name}"
             )
-        teaching, shifts = self.twist.teaching, self.twist.proposal_strength
+        teaching = self.twist.teaching
         corrects = teaching is not None and teaching.targets.kind == "corrected"
-        if (corrects or shifts) and not self.measured:
+        if (corrects or self.twist.correction) and not self.measured:
             raise ValueError(
                 "measured must hold labeled scenes for what is corrected by a calibration error, "
                 "got none"
@@ -204,9 +210,9 @@ class SelfTraining:
         labeling = self.twist.labeling
         if labeling is None:
             return None
-        if self.twist.proposal_strength:
-            errors = self.run.recall(f"errors_{round_}")["proposals"]
-            labeling = labeling.corrected(errors, self.twist.proposal_strength)
+        if self.twist.correction:
+            errors = self.run.recall(f"errors_{round_}")
+            labeling = labeling.corrected(errors, self.twist.correction)
         store = open_store(self.run.folder, self.model, labeling, round_)
         label_scenes(
             store,
@@ -224,6 +230,7 @@ class SelfTraining:
     def train(self, round_: int, store: PseudoLabelStore | None) -> None:
         """Steps (i) and (iii): from the weights that are there, with fresh optimizers."""
         training, recorrection = self.twist.training, self.twist.recorrection
+        labeling = self.twist.labeling
         n_steps = training.steps_of(round_)
         frozen_from = n_steps * (1 - training.freeze_bn_fraction)
         teacher, targets = self.make_teacher(round_), self.class_targets()
@@ -257,6 +264,7 @@ class SelfTraining:
                 pseudo,
                 (self.seed, round_),
                 weak_view=teacher is not None,
+                soft=labeling is not None and labeling.soft,
                 rank=self.fabric.global_rank,
                 n_ranks=self.fabric.world_size,
             ),
