@@ -31,7 +31,7 @@ def predictions() -> Iterator[tuple]:
 
 
 def main() -> None:
-    protocol = ScoreProtocol(data="boxes", split="val", tta=False)
+    protocol = ScoreProtocol(data="boxes", split="val", views=1)
     semantic = SemanticEvaluator(SCANNET20, protocol=protocol)
     instance = InstanceEvaluator(SCANNET20, min_region=100, protocol=protocol)
     for room, labels, masks, classes, scores in predictions():

@@ -79,7 +79,7 @@ def test_semantickitti_sweeps_have_panoptic_scores(real_data):
 
 
 def test_a_published_network_has_the_scores_of_a_plain_count(real_data):
-    protocol = ScoreProtocol(split="area6", tta=False)
+    protocol = ScoreProtocol(split="area6", views=1)
     evaluator = SemanticEvaluator(S3DIS13, protocol=protocol)
     coverage = CoverageEvaluator(S3DIS13, protocol=protocol)
     hits, truth, found = np.zeros((3, 13))

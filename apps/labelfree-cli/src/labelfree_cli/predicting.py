@@ -55,12 +55,14 @@ def evaluate_model(
     segmenter = replace(vocabulary.segmenter, views=views)
     split = open_scored(with_images(config.data), own, segmenter.label_set, kept)
     check_held_out(split, needs_of(config.data, config.model.voxel_size, frames=False), kept)
-    told = {"tta": views > 1, "views": views, "budget": "none", "trained_on": trained_on}
+    protocol = ScoreProtocol(
+        split.data, "held-out", views=views, budget="none", trained_on=trained_on
+    )
     return score_classes(
         map(split.load, split.validation),
         lambda scene: segmenter(scene).labels,
         segmenter.label_set,
-        protocol=ScoreProtocol(split.data, "held-out", **told),
+        protocol=protocol,
     )
 
 

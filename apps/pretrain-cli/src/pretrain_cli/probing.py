@@ -55,7 +55,7 @@ def probe(
         split.label_set,
         max_voxels=config.probe_voxels,
         protocol=ScoreProtocol(
-            data=split.data, split="held-out", tta=False, budget=split.budget.name
+            data=split.data, split="held-out", views=1, budget=split.budget.name
         ),
     )
     name = "random" if init is None else init.card.get("method", init.card.get("kind"))

@@ -15,22 +15,21 @@ from pcl_data.evaluation import (
 from pcl_data.evaluation.score_protocol import Result
 from pcl_data.label_set import SCANNET20, SEMANTICKITTI19
 
-FULL = ScoreProtocol(split="val", unit="voxels", tta=True, budget="lr-1%-seed0")
+FULL = ScoreProtocol(split="val", unit="voxels", views=4, budget="lr-1%-seed0")
 
 
 @pytest.mark.parametrize(
     ("protocol", "name"),
     [
         (ScoreProtocol(), "scannet20/points"),
-        (ScoreProtocol(split="val", tta=False), "scannet20/val/points/no-tta"),
-        (ScoreProtocol(unit="voxels", tta=True), "scannet20/voxels/tta"),
-        (ScoreProtocol(tta=True, views=4), "scannet20/points/tta-4-views"),
+        (ScoreProtocol(split="val", views=1), "scannet20/val/points/no-tta"),
+        (ScoreProtocol(views=4), "scannet20/points/tta-4-views"),
         (ScoreProtocol(budget="la-20"), "scannet20/points/la-20"),
         (ScoreProtocol("rooms-v5", "held-out"), "rooms-v5/scannet20/held-out/points"),
         (ScoreProtocol(budget="lr-1", trained_on="a"), "scannet20/points/lr-1/trained-on:a"),
         (ScoreProtocol(data="b", trained_on="a"), "b/scannet20/points/trained-on:a"),
         (ScoreProtocol(data="a", trained_on="a"), "a/scannet20/points"),
-        (FULL, "scannet20/val/voxels/tta/lr-1%-seed0"),
+        (FULL, "scannet20/val/voxels/tta-4-views/lr-1%-seed0"),
     ],
 )
 def test_what_is_unknown_is_left_out(protocol, name):
@@ -39,7 +38,7 @@ def test_what_is_unknown_is_left_out(protocol, name):
 
 def test_rules_of_the_metric_come_before_the_budget():
     assert FULL.name(SEMANTICKITTI19, "a=1", "b=2") == (
-        "semantickitti19/val/voxels/tta/a=1/b=2/lr-1%-seed0"
+        "semantickitti19/val/voxels/tta-4-views/a=1/b=2/lr-1%-seed0"
     )
 
 
@@ -58,11 +57,11 @@ def test_a_protocol_does_not_change():
 @pytest.mark.parametrize(
     ("evaluator", "name"),
     [
-        (SemanticEvaluator, "scannet20/val/voxels/tta/lr-1%-seed0"),
-        (InstanceEvaluator, "scannet20/val/voxels/tta/min_region=100/lr-1%-seed0"),
-        (DetectionEvaluator, "scannet20/val/boxes/tta/lr-1%-seed0"),
-        (CoverageEvaluator, "scannet20/val/voxels/tta/lr-1%-seed0"),
-        (PanopticEvaluator, "scannet20/val/voxels/tta/min_points=50/lr-1%-seed0"),
+        (SemanticEvaluator, "scannet20/val/voxels/tta-4-views/lr-1%-seed0"),
+        (InstanceEvaluator, "scannet20/val/voxels/tta-4-views/min_region=100/lr-1%-seed0"),
+        (DetectionEvaluator, "scannet20/val/boxes/tta-4-views/lr-1%-seed0"),
+        (CoverageEvaluator, "scannet20/val/voxels/tta-4-views/lr-1%-seed0"),
+        (PanopticEvaluator, "scannet20/val/voxels/tta-4-views/min_points=50/lr-1%-seed0"),
     ],
 )
 def test_every_result_says_and_prints_its_protocol(evaluator, name):
@@ -82,7 +81,7 @@ def test_a_result_prints_its_scores_and_nothing_else():
     assert str(example) == "x: miou 0.5124, best nan"
 
 
-@pytest.mark.parametrize("wrong", [{"views": 4}, {"tta": False, "views": 2}, {"views": 0}])
-def test_views_are_of_an_average(wrong):
-    with pytest.raises(ValueError, match="views must be 1 unless tta is True, got"):
-        ScoreProtocol(**wrong)
+@pytest.mark.parametrize("views", [0, -1])
+def test_there_is_a_view_at_least(views):
+    with pytest.raises(ValueError, match=f"views must be at least 1, got {views}"):
+        ScoreProtocol(views=views)

@@ -16,7 +16,7 @@ from pcl_methods.segmentation.testing import make_room
 def probed(labeled, held_out):
     torch.manual_seed(0)
     encode = partial(encode_scene, Res16UNet14A(3, None, width=0.25), voxel_size=0.1)
-    protocol = ScoreProtocol(split="held-out", tta=False, budget="lr-2")
+    protocol = ScoreProtocol(split="held-out", views=1, budget="lr-2")
     settings = {"max_voxels": 500, "protocol": protocol}
     return probe_scores(encode, PROBES, labeled, held_out, labeled[0].label_set, **settings)
 

@@ -18,18 +18,18 @@ class ScoreProtocol:
         split: the scenes scored: an official split ("val"), or the name of a list.
         unit: what is counted: the points of the original cloud, or the voxels of a network.
             `DetectionEvaluator` always counts boxes.
-        tta: whether predictions are averaged over augmented copies of a scene.
-        views: how many copies, where that is known; 1 where there is no such average.
+        views: augmented copies of a scene that predictions are averaged over; 1 is none but the
+            scene.
         budget: the labels trained on, for instance "lr-1%-seed0".
         trained_on: name of the data that the network was trained on; left out of the name where it
             is that of the data scored.
 
     Raises:
-        ValueError: if a name is empty or holds a slash, or there are views without an average.
+        ValueError: if a name is empty or holds a slash, or views is below 1.
 
     Example:
         >>> from pcl_data.label_set import SCANNET20
-        >>> protocol = ScoreProtocol("scannet", "val", tta=False, budget="lr-1%")
+        >>> protocol = ScoreProtocol("scannet", "val", views=1, budget="lr-1%")
         >>> protocol.name(SCANNET20, "min_region=100")
         'scannet/scannet20/val/points/no-tta/min_region=100/lr-1%'
         >>> ScoreProtocol().name(SCANNET20)
@@ -39,8 +39,7 @@ class ScoreProtocol:
     data: str | None = None
     split: str | None = None
     unit: Literal["points", "voxels", "boxes"] = "points"
-    tta: bool | None = None
-    views: int = 1
+    views: int | None = None
     budget: str | None = None
     trained_on: str | None = None
 
@@ -49,13 +48,14 @@ class ScoreProtocol:
             value = getattr(self, field)
             if value is not None and (not value or "/" in value):
                 raise ValueError(f"{field} must be a name without a slash, got {value!r}")
-        if self.views < 1 or (self.views > 1 and not self.tta):
-            raise ValueError(f"views must be 1 unless tta is True, got {self.views}")
+        if self.views is not None and self.views < 1:
+            raise ValueError(f"views must be at least 1, got {self.views}")
 
     def name(self, label_set: LabelSet, *rules: str) -> str:
         """Data, label set, split, unit, augmentation, the rules of the metric, and the training."""
-        averaged = f"tta-{self.views}-views" if self.views > 1 else "tta"
-        tta = None if self.tta is None else averaged if self.tta else "no-tta"
+        tta = None
+        if self.views is not None:
+            tta = "no-tta" if self.views == 1 else f"tta-{self.views}-views"
         is_foreign = self.trained_on not in (None, self.data)
         training = (self.budget, f"trained-on:{self.trained_on}" if is_foreign else None)
         parts = (self.data, label_set.name, self.split, self.unit, tta, *rules, *training)

@@ -23,7 +23,7 @@ def score_classes(
     find: Callable[[Scene], np.ndarray],
     label_set: LabelSet,
     *,
-    protocol: ScoreProtocol = ScoreProtocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(views=1),
 ) -> dict[str, Any]:
     """mIoU, mAcc, and the mean IoU of the foreground, `f_miou`.
 
@@ -68,9 +68,13 @@ def score_parts(
         trained_on: name of the data that was learned from.
     """
     label_set, n_classes = vocabulary.segmenter.label_set, vocabulary.segmenter.label_set.n_classes
-    views = vocabulary.segmenter.views
-    told = {"tta": views > 1, "views": views, "budget": "none", "trained_on": trained_on}
-    protocol = ScoreProtocol(split.data, "held-out", **told)
+    protocol = ScoreProtocol(
+        split.data,
+        "held-out",
+        views=vocabulary.segmenter.views,
+        budget="none",
+        trained_on=trained_on,
+    )
     evaluators = {step: SemanticEvaluator(label_set, protocol=protocol) for step in STEPS}
     for scene in map(split.load, split.validation):
         found, features = load_labels(scene.name), vocabulary.features(scene)

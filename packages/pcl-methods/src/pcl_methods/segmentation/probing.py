@@ -33,7 +33,7 @@ def probe_scores(
     label_set: LabelSet,
     *,
     max_voxels: int = 50_000,
-    protocol: ScoreProtocol = ScoreProtocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(views=1),
 ) -> dict[str, dict[str, Any]]:
     """mIoU and mAcc of each probe on every point of held-out scenes; each scene is encoded once.
 

@@ -54,7 +54,6 @@ def score_split(
         protocol=ScoreProtocol(
             data=split.data,
             split="held-out",
-            tta=views > 1,
             views=views,
             budget=budget,
             trained_on=trained_on,
@@ -69,7 +68,7 @@ def score_scenes(
     find: Callable[[Scene], Classes],
     label_set: LabelSet,
     *,
-    protocol: ScoreProtocol = ScoreProtocol(tta=False),
+    protocol: ScoreProtocol = ScoreProtocol(views=1),
     min_region: int = 100,
     table: ClassCalibrationError | None = None,
 ) -> dict[str, Any]:
