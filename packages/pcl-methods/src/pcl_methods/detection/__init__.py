@@ -1,0 +1,1 @@
+"""Detection: boxes of objects from scenes of which few are annotated."""
