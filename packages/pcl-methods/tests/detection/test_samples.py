@@ -45,9 +45,7 @@ def test_a_scene_that_stays_as_it_is_keeps_its_boxes(room):
 
 def test_a_sample_is_mirrored_turned_and_scaled_by_chance(room):
     sampling = BoxSampling(0.05, max_turn=0.5, scales=(0.5, 2.0), oriented=True)
-    bare = replace(
-        room, labels=None, instances=None, boxes=scene_boxes(room, SCANNET20).boxes
-    )
+    bare = replace(room, labels=None, instances=None, boxes=scene_boxes(room, SCANNET20).boxes)
     found = [sample(bare, sampling, seed)["boxes"] for seed in range(40)]
     again = sample(bare, sampling, 3)["boxes"]
     np.testing.assert_array_equal(found[3], again)
