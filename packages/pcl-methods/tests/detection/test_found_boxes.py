@@ -8,7 +8,7 @@ from pcl_data.evaluation.box_overlap import box_iou
 from pcl_methods.detection.found_boxes import boxes_of_each_class, boxes_with_every_class
 
 CUBE = np.array([0.0, 0, 0, 1, 1, 1, 0])
-NEAR, FAR = CUBE + [0.1, 0, 0, 0, 0, 0, 0], CUBE + [5, 0, 0, 0, 0, 0, 0]
+NEAR, FAR = (CUBE + x * np.eye(7)[0] for x in (0.1, 5))
 
 
 def test_of_a_class_the_more_certain_box_stays():

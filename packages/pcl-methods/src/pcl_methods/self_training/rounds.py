@@ -100,7 +100,7 @@ class Twist:
     n_rounds: int = 3
     labeling: Labeling | None = field(default_factory=Labeling)
     teaching: Teaching | None = None
-    correction: ProposalCorrection = ProposalCorrection()
+    correction: ProposalCorrection = field(default_factory=ProposalCorrection)
     recorrection: RecorrectorTraining | None = field(default_factory=RecorrectorTraining)
     smoothing: Smoothing | None = None
     scoring: Scoring = field(default_factory=Scoring)
