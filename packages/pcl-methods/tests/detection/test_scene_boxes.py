@@ -67,7 +67,7 @@ def test_boxes_that_are_none_are_refused(room, column, value):
     boxes[1, column] = value
     bare = replace(room, labels=None, instances=None)
     object.__setattr__(bare, "boxes", boxes)  # a Scene itself may refuse some
-    with pytest.raises(ValueError, match="boxes of scene room must have finite .* in row 1"):
+    with pytest.raises(ValueError, match=r"boxes of scene room must have finite .* in row 1"):
         scene_boxes(bare, SCANNET20)
 
 
