@@ -8,8 +8,8 @@ it; a location that several boxes claim goes to the nearest centre. Three readin
   have no more volume than the box, else the finest. For the mean sizes of ScanNet and SUN RGB-D
   and its cells of 0.16 and 0.32 m this gives the level of its tables to 27 of the 28 classes (the
   bathtub of ScanNet gets the finer one), and it needs no table.
-- A location takes part if its cell touches the box grown by half a cell on every side, so a box
-  without points near it teaches nothing. TR3D has no such bound.
+- A location must lie in the box grown by one cell on every side, so a box without points near it
+  teaches nothing. TR3D has no such bound.
 - Of equally near locations the first ones count; TR3D drops those at the seventh distance.
 """
 
@@ -85,8 +85,8 @@ def in_frame(offsets: Float[Tensor, "*n 3"], heading: Float[Tensor, "*m"]) -> Fl
     """Vectors seen from boxes: turned about z by minus the heading.
 
     Example:
-        >>> in_frame(torch.tensor([0.0, 2, 5]), torch.tensor(torch.pi / 2)).round().tolist()
-        [2.0, 0.0, 5.0]
+        >>> in_frame(torch.tensor([-1.0, 2, 5]), torch.tensor(torch.pi / 2))
+        tensor([2.0000, 1.0000, 5.0000])
     """
     cos, sin = heading.cos(), heading.sin()
     x, y, z = offsets.unbind(dim=-1)

@@ -91,8 +91,10 @@ class SparseDetector(nn.Module):
         >>> detector = SparseDetector(backbone, 18, voxel_size=0.04, strides=(4, 8)).eval()
         >>> coords = torch.tensor([[0, 0, 0, 0], [0, 9, 0, 0]], dtype=torch.int32)
         >>> out = detector(SparseTensor(coords, torch.ones(2, 3)))
-        >>> out.cell_sizes.tolist(), out.locations[0].tolist(), out.boxes.shape
-        ([0.16..., 0.16..., 0.32..., 0.32...], [0.07..., 0.07..., 0.07...], torch.Size([4, 7]))
+        >>> out.cell_sizes.round(decimals=2)
+        tensor([0.1600, 0.1600, 0.3200, 0.3200])
+        >>> out.locations[1], out.boxes.shape  # 9 lies in [8, 12): (8 + 12) / 2 * 0.04 m
+        (tensor([0.4000, 0.0800, 0.0800]), torch.Size([4, 7]))
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class SparseDetector(nn.Module):
         backbone: nn.Module,
         n_classes: int,
         *,
-        voxel_size: float = 0.01,
+        voxel_size: float | int = 0.01,
         strides: Sequence[int] = (16, 32),
         channels: int = 128,
         has_heading: bool = False,
@@ -141,7 +143,10 @@ class SparseDetector(nn.Module):
 
     def _backbone_levels(self, x: SparseTensor) -> Iterator[SparseTensor]:
         """Levels of the wanted strides, and others on the way to them."""
-        levels = getattr(self.backbone, "decoder_levels", lambda x: iter([self.backbone.features(x)]))(x)
+        if hasattr(self.backbone, "decoder_levels"):
+            levels = self.backbone.decoder_levels(x)
+        else:
+            levels = iter([self.backbone.features(x)])
         out = coarsest = next(levels)
         yield coarsest
         while out.stride > self.strides[0]:
@@ -213,8 +218,9 @@ def box_candidates(
         >>> boxes, logits = torch.ones(2, 7), torch.tensor([[-1.0, 0], [2, -9]])
         >>> rows = torch.ones(2, 3), torch.ones(2), torch.zeros(2).long(), logits, boxes
         >>> [found] = box_candidates(LocationPredictions(*rows, has_heading=False))
-        >>> found.probabilities.round(decimals=2).tolist()
-        [[0.88..., 0.0], [0.27..., 0.5]]
+        >>> found.probabilities.round(decimals=2)
+        tensor([[0.8800, 0.0000],
+                [0.2700, 0.5000]])
     """
     if n_candidates < 1:
         raise ValueError(f"n_candidates must be at least 1, got {n_candidates}")
@@ -230,7 +236,7 @@ def _conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: in
     return ConvNorm(conv, BatchNorm(out_channels))
 
 
-def _check_sizes(n_classes: int, voxel_size: float, strides: Sequence[int]) -> None:
+def _check_sizes(n_classes: int, voxel_size: float | int, strides: Sequence[int]) -> None:
     if n_classes < 1:
         raise ValueError(f"n_classes must be at least 1, got {n_classes}")
     if not 0 < voxel_size < math.inf:
