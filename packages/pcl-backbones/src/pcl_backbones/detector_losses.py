@@ -40,8 +40,8 @@ class DetectionLoss(NamedTuple):
 
 def detection_loss(
     predictions: LocationPredictions,
-    boxes: Sequence[Float[Tensor, "k 7"]],
-    labels: Sequence[Int[Tensor, " k"]],
+    boxes: Sequence[Float[Tensor, "_ 7"]],
+    labels: Sequence[Int[Tensor, " _"]],
 ) -> DetectionLoss:
     """The loss of a batch of scenes.
 
