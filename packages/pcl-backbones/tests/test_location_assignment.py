@@ -45,7 +45,7 @@ SUN_RGBD = (
 
 
 def scene(seed, n_boxes=6):
-    """Locations of two levels on grids (so distances tie), and boxes, in numbers exact in binary."""
+    """Locations of two levels on grids, so that distances tie, and boxes; exact in binary."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for edge in (0.25, 0.5):
