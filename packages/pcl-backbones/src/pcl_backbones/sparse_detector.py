@@ -133,13 +133,7 @@ class SparseDetector(nn.Module):
         """
         if x.stride != 1:
             raise ValueError(f"x must have stride 1, got {x.stride}")
-        found = {level.stride: level for level in self._backbone_levels(x)}
-        parts = [
-            self._predict(layer(found[stride]))
-            for layer, stride in zip(self.levels, self.strides, strict=True)
-        ]
-        rows = (torch.cat(column) for column in zip(*parts, strict=True))
-        return LocationPredictions(*rows, has_heading=self.has_heading)
+        return self._head({level.stride: level for level in self._backbone_levels(x)})
 
     def _backbone_levels(self, x: SparseTensor) -> Iterator[SparseTensor]:
         """Levels of the wanted strides, and others on the way to them."""
@@ -155,6 +149,13 @@ class SparseDetector(nn.Module):
         for down in self.down:
             coarsest = down(coarsest)
             yield coarsest
+
+    def _head(self, found: dict[int, SparseTensor]) -> LocationPredictions:
+        """Predictions from the features of each stride."""
+        levels = zip(self.levels, self.strides, strict=True)
+        parts = [self._predict(layer(found[stride])) for layer, stride in levels]
+        rows = (torch.cat(column) for column in zip(*parts, strict=True))
+        return LocationPredictions(*rows, has_heading=self.has_heading)
 
     def _predict(self, level: SparseTensor) -> tuple[Tensor, ...]:
         """Locations, cell sizes, scenes, logits and boxes of one level."""
