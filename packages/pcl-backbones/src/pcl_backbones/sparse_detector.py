@@ -15,7 +15,7 @@ centre-ness, as in TR3D. Where we depart:
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -69,8 +69,9 @@ class SparseDetector(nn.Module):
     levels than the backbone has, and all levels of backbones with `features` only, come from
     strided convolutions. Weights of a U-Net load into `detector.backbone`.
 
-    TR3D's levels are cells of 0.16 and 0.32 m on voxels of 0.01 m, the defaults. The same cells
-    are `strides=(8, 16)` on voxels of 0.02 m and `strides=(4, 8)` on 0.04 m; with the latter and
+    TR3D's levels are cells of 0.16 and 0.32 m on voxels of 0.01 m, the defaults; these strides
+    are below the decoder of `Res16UNet*`. The same cells are `strides=(8, 16)` on voxels of 0.02 m
+    and `strides=(4, 8)` on 0.04 m, of the decoder; with the latter and
     `Res16UNet14A(3, None, width=0.5)` it trains on a CPU.
 
     Args:
@@ -137,10 +138,11 @@ class SparseDetector(nn.Module):
 
     def _backbone_levels(self, x: SparseTensor) -> Iterator[SparseTensor]:
         """Levels of the wanted strides, and others on the way to them."""
-        if hasattr(self.backbone, "decoder_levels"):
-            levels = self.backbone.decoder_levels(x)
+        backbone: Any = self.backbone
+        if hasattr(backbone, "decoder_levels"):
+            levels = backbone.decoder_levels(x)
         else:
-            levels = iter([self.backbone.features(x)])
+            levels = iter([backbone.features(x)])
         out = coarsest = next(levels)
         yield coarsest
         while out.stride > self.strides[0]:
@@ -168,12 +170,12 @@ class SparseDetector(nn.Module):
 
     def _initialise(self) -> None:
         """As TR3D: small kernels, rare classes; boxes of 1 m without a turn."""
-        for layer in (self.classes, self.box):
+        for layer, bias in ((self.classes, math.log(PRIOR / (1 - PRIOR))), (self.box, 0.0)):
+            assert layer.bias is not None  # made above
             nn.init.normal_(layer.kernel, std=0.01)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.classes.bias, math.log(PRIOR / (1 - PRIOR)))
-        if self.has_heading:
-            nn.init.ones_(self.box.bias[:, 7])  # cos 2 theta
+            nn.init.constant_(layer.bias, bias)
+            if layer is self.box and self.has_heading:
+                nn.init.ones_(layer.bias[:, 7])  # cos 2 theta
 
 
 def decode_boxes(
