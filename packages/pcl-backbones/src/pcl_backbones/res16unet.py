@@ -5,7 +5,7 @@ and Hou et al., "Contrastive Scene Contexts", CVPR 2021, pre-train the 34C. Laye
 shapes, initialisation and batch-norm momenta are those of the published models.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from torch import nn
@@ -61,6 +61,7 @@ class Res16UNet(nn.Module):
 
     Attributes:
         feature_channels: channels of `features(x)`, 96 at width 1.
+        level_channels: channels of each stride of `decoder_levels(x)`.
 
     Raises:
         ValueError: if width is not above 0.
@@ -87,6 +88,7 @@ class Res16UNet(nn.Module):
         super().__init__()
         stem, *planes = scaled((STEM_CHANNELS, *self.PLANES), width)
         self.feature_channels = planes[-1]
+        self.level_channels = dict(zip((16, 8, 4, 2, 1), planes[3:], strict=True))
         self.conv0p1s1 = Conv3d(in_channels, stem, 3)
         self.bn0 = BatchNorm(stem, momentum=bn_momentum)
 
@@ -107,16 +109,27 @@ class Res16UNet(nn.Module):
     def features(self, x: SparseTensor) -> SparseTensor:
         """Features before the last layer, rows in the order given."""
         out, restore = in_raster_order(x)
+        for level in self.decoder_levels(out):
+            out = level
+        return x.with_features(out.features if restore is None else out.features[restore])
+
+    def decoder_levels(self, x: SparseTensor) -> Iterator[SparseTensor]:
+        """Features of stride 16, 8, 4, 2 and 1 in turn, rows in raster order.
+
+        A level is computed when it is asked for, so who stops early pays for no finer one.
+        """
+        out, _ = in_raster_order(x)
         out = conv_norm(self.conv0p1s1, self.bn0, out)
         skips = []
         for i, name in enumerate(_DOWN, start=1):
             skips.append(out)
             out = self._stage(out, name, f"bn{i}")
             out = self.get_submodule(f"block{i}")(out)
+        yield out
         for i, name in enumerate(_UP, start=4):
             out = cat([self._stage(out, name, f"bntr{i}"), skips.pop()])
             out = self.get_submodule(f"block{i + 1}")(out)
-        return x.with_features(out.features if restore is None else out.features[restore])
+            yield out
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Outputs of the last layer (or features, without one), rows in the order given."""
