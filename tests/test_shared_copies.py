@@ -6,12 +6,20 @@ import pytest
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 
+CHECKED = ("backbones", "calibration", "clip3d", "contrastive", "pseudolabel")
+
 
 @pytest.mark.parametrize(
     ("name", "packages"),
     [
-        ("argument_shapes.py", ("data", "calibration", "clip3d", "contrastive", "pseudolabel")),
-        ("argument_values.py", ("calibration", "clip3d", "contrastive", "pseudolabel")),
+        (
+            "argument_shapes.py",
+            ("data", "backbones", "calibration", "clip3d", "contrastive", "pseudolabel"),
+        ),
+        (
+            "argument_values.py",
+            ("backbones", "calibration", "clip3d", "contrastive", "pseudolabel"),
+        ),
         ("atomic_files.py", ("backbones", "pseudolabel")),
     ],
 )

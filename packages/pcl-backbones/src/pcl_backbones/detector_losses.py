@@ -60,7 +60,12 @@ def detection_loss(
             is out of range.
 
     Example:
-        >>> rows = torch.zeros(1, 3), torch.ones(1), torch.zeros(1).long(), torch.zeros(1, 2)
+        >>> rows = (
+        ...     torch.zeros(1, 3),
+        ...     torch.ones(1),
+        ...     torch.zeros(1).long(),
+        ...     torch.zeros(1, 2),
+        ... )
         >>> box = torch.tensor([[0.0, 0, 0, 1, 1, 1, 0]])
         >>> predictions = LocationPredictions(*rows, boxes=box, has_heading=False)
         >>> loss = detection_loss(predictions, [box], [torch.tensor([1])])
@@ -98,7 +103,9 @@ def focal_loss(logits: Float[Tensor, "n c"], is_class: Bool[Tensor, "n c"]) -> F
         ValueError: if a shape or type is wrong.
 
     Example:
-        >>> focal_loss(torch.zeros(1, 2), torch.tensor([[True, False]]))  # 0.5^2 ln 2 = 0.1733
+        >>> focal_loss(
+        ...     torch.zeros(1, 2), torch.tensor([[True, False]])
+        ... )  # 0.5^2 ln 2 = 0.1733
         tensor([[0.0433, 0.1300]])
     """
     error = torch.where(is_class, -logits, logits).sigmoid()  # 1 - q

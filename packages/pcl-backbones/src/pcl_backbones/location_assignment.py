@@ -74,7 +74,9 @@ def box_levels(boxes: Float[Tensor, "k 7"], edges: Float[Tensor, " l"]) -> Float
 
     Example:
         >>> bed = torch.tensor([[0, 0, 0, 2.0, 1.6, 0.5, 0]])
-        >>> box_levels(bed, torch.tensor([0.125, 0.25, 0.5])).tolist()  # 12.8 cells of 0.5 m
+        >>> box_levels(
+        ...     bed, torch.tensor([0.125, 0.25, 0.5])
+        ... ).tolist()  # 12.8 cells of 0.5 m
         [0.25]
     """
     fits = boxes[:, 3:6].prod(dim=1)[:, None] >= MIN_CELLS * edges**3
