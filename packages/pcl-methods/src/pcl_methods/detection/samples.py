@@ -4,8 +4,10 @@ The augmentation is that of Qi et al., "VoteNet", ICCV 2019: mirrored, turned a 
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
 
 from pcl_data import LabelSet, Scene, augmentation, voxelize
 from pcl_methods.detection.scene_boxes import moved_boxes, scene_boxes
@@ -61,27 +63,51 @@ def detection_sample(
         if scene.boxes is None
         else moved_boxes(scene.boxes, matrix, oriented=sampling.oriented).astype(np.float32),
     )
-    found, points = scene_boxes(moved, label_set), moved.points
-    origin = np.floor(points.min(axis=0) / sampling.voxel_size) * sampling.voxel_size
-    points = (points - origin).astype(np.float32)
-    if sampling.n_points is None:
-        rows = voxelize(points, sampling.voxel_size).index
-    else:
-        rows = rng.choice(len(points), sampling.n_points, len(points) < sampling.n_points)
-    boxes = found.boxes.astype(np.float32)
-    boxes[:, :3] -= origin.astype(np.float32)
-    values = point_features(scene, sampling.features)[rows]
+    found, seen = scene_boxes(moved, label_set), seen_points(moved, sampling, rng)
+    boxes = found.boxes.astype(float)
+    boxes[:, :3] -= seen.origin
+    values = seen.features
     if sampling.features == "colors":
         half = np.float32(0.5)
         values = augmentation.chromatic_changes(values + half, rng) - half
     sample = {
-        "coords": np.floor(points[rows].astype(float) / sampling.voxel_size).astype(np.int32),
-        "points": points[rows],
+        "coords": seen.coords,
+        "points": seen.points,
         "features": values,
-        "boxes": boxes,
+        "boxes": boxes.astype(np.float32),
         "n_boxes": np.array([len(boxes)]),
     }
-    return sample if found.of_point is None else sample | {"of_point": found.of_point[rows]}
+    return sample if found.of_point is None else sample | {"of_point": found.of_point[seen.rows]}
+
+
+class SeenPoints(NamedTuple):
+    """The points of a scene that a network sees."""
+
+    coords: Int32[np.ndarray, "v 3"]  # voxel of each point, from 0
+    points: Float32[np.ndarray, "v 3"]  # metres from the origin
+    features: Float32[np.ndarray, "v c"]
+    rows: Int64[np.ndarray, " v"]  # of the scene
+    origin: Float64[np.ndarray, " 3"]  # metres, a corner of a voxel
+
+
+def seen_points(scene: Scene, sampling: BoxSampling, rng: np.random.Generator) -> SeenPoints:
+    """One point of each voxel of a scene, or so many at random.
+
+    Args:
+        scene: with the features that are asked for.
+        sampling: how.
+        rng: source of the random choice.
+    """
+    size = sampling.voxel_size
+    origin = np.floor(scene.points.min(axis=0).astype(float) / size) * size
+    points = (scene.points - origin).astype(np.float32)
+    grid = voxelize(points, size)
+    rows, coords = grid.index, grid.coords
+    if sampling.n_points is not None:
+        rows = rng.choice(len(points), sampling.n_points, len(points) < sampling.n_points)
+        coords = grid.coords[grid.inverse[rows]]
+    features = point_features(scene, sampling.features)[rows]
+    return SeenPoints(coords, points[rows], features, rows, origin)
 
 
 def _random_map(sampling: BoxSampling, rng: np.random.Generator) -> np.ndarray:

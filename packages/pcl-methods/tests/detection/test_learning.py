@@ -1,0 +1,106 @@
+"""Tests of pcl_methods.detection.learning and detectors: from scenes to scores."""
+
+import signal
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from pcl_backbones import Res16UNet14A, SparseDetector
+from pcl_data import SCANNET20
+from pcl_data.splits import SceneSplit, box_budget
+from pcl_data.splits.budgets import LabelBudget
+from pcl_methods.detection.detectors import SparseBoxDetector, find_boxes
+from pcl_methods.detection.learning import box_batches, labeled_boxes, train_detector
+from pcl_methods.detection.samples import BoxSampling
+from pcl_methods.detection.scene_boxes import scene_boxes
+from pcl_methods.detection.scoring import score_boxes
+from pcl_methods.segmentation.testing import make_room
+from pcl_run.cli import make_fabric
+from pcl_run.config import Config
+from pcl_run.loop import Interrupted, LoopOptions
+from pcl_run.run import Run
+
+ROOMS = {f"room{i}": make_room(f"room{i}", i) for i in range(3)}
+SAMPLING = BoxSampling(0.05)
+
+
+@pytest.fixture
+def split():
+    budget = LabelBudget("lr-2", ("room0", "room1"))
+    return SceneSplit("rooms", SCANNET20, ("room0", "room1"), ("room2",), budget, ROOMS.__getitem__)
+
+
+def sparse_detector(seed=0):
+    torch.manual_seed(seed)
+    backbone = Res16UNet14A(3, None, width=0.25, bn_momentum=0.1)
+    n_classes = len(SCANNET20.things)
+    detector = SparseDetector(backbone, n_classes, voxel_size=0.05, strides=(4, 8), channels=32)
+    return SparseBoxDetector(detector, SCANNET20.things)
+
+
+def train(folder, split, detector, n_steps=60, **how):
+    run = Run.open(folder, Config(), resume=folder.exists())
+    train_detector(
+        run,
+        make_fabric(),
+        detector,
+        box_batches(split, SAMPLING, batch_size=2),
+        n_steps=n_steps,
+        make_optimizer=lambda module: torch.optim.AdamW(module.parameters(), 0.01),
+        **how,
+    )
+    return detector.eval()
+
+
+def test_a_detector_finds_the_boxes_of_a_room_that_it_has_not_seen(split, tmp_path):
+    detector = train(tmp_path / "run", split, sparse_detector())
+    find = partial(find_boxes, detector, sampling=SAMPLING)
+    scores = score_boxes([ROOMS["room2"]], find, SCANNET20)
+    assert scores["map25"] > 0.5
+    sure = find(ROOMS["room2"]).above(0.2)
+    moved = replace(ROOMS["room2"], points=ROOMS["room2"].points + np.float32([7, -3, 2]))
+    there = find(moved).above(0.2)
+    np.testing.assert_allclose(there.boxes[:, :3], sure.boxes[:, :3] + [7, -3, 2], atol=1e-3)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(split, tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole", split, sparse_detector(), 6)
+    first, losses = sparse_detector(), SparseBoxDetector.losses
+    seen = []
+
+    def pressing(self, batch):
+        seen.append(1)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return losses(self, batch)
+
+    monkeypatch.setattr(SparseBoxDetector, "losses", pressing)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "other", split, first, 6, options=LoopOptions(checkpoint_every=2))
+    monkeypatch.undo()
+    again = train(tmp_path / "other", split, sparse_detector(1), 6)
+    for mine, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_a_budget_of_boxes_leaves_so_many(split):
+    limited = replace(split, budget=box_budget(split.training, 2))
+    scene = labeled_boxes(limited, "room0")
+    found = scene_boxes(scene, SCANNET20)
+    assert len(found.boxes) == len(scene.boxes) == 2
+    np.testing.assert_allclose(
+        found.boxes[np.argsort(found.boxes[:, 0])],
+        scene.boxes[np.argsort(scene.boxes[:, 0])],
+        atol=1e-5,
+    )
+    batch = box_batches(limited, SAMPLING, batch_size=2)[0]
+    assert batch["n_boxes"].tolist() == [2, 2]
+    assert set(batch["of_point"].tolist()) == {-1, 0, 1}
+
+
+def test_processes_share_a_batch_evenly(split):
+    with pytest.raises(ValueError, match="batch_size must be a multiple of 2 processes, got 3"):
+        box_batches(split, SAMPLING, batch_size=3, n_ranks=2)
