@@ -42,6 +42,14 @@ class Proposals(NamedTuple):
     size_residuals: Float[Tensor, "b p c 3"]
     classes: Float[Tensor, "b p c"]
 
+    def residuals_of(
+        self, heading_class: Int[Tensor, "b p"], size_class: Int[Tensor, "b p"]
+    ) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p 3"]]:
+        """The residuals of heading and of size of one bin and one class each."""
+        turns = self.heading_residuals.gather(2, heading_class.unsqueeze(2)).squeeze(2)
+        column = size_class[:, :, None, None].expand(-1, -1, 1, 3)
+        return turns, self.size_residuals.gather(2, column).squeeze(2)
+
 
 class VoteNetOutput(NamedTuple):
     """Seeds, their votes, and the boxes proposed.

@@ -117,9 +117,7 @@ def _box_losses(
     proposals: Proposals, code: BoxCode, is_positive: Bool[Tensor, "b p"]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of heading class, heading residual, size class and size residual."""
-    turn = proposals.heading_residuals.gather(2, code.heading_class.unsqueeze(2)).squeeze(2)
-    column = code.size_class[:, :, None, None].expand(-1, -1, 1, 3)
-    change = proposals.size_residuals.gather(2, column).squeeze(2)
+    turn, change = proposals.residuals_of(code.heading_class, code.size_class)
     return (
         _mean(_cross_entropy(proposals.headings, code.heading_class), is_positive),
         _mean(_huber(turn, code.heading_residual), is_positive),
