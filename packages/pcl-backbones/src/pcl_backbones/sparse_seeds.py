@@ -57,7 +57,9 @@ class SparseSeeds(nn.Module):
             raise ValueError(f"points must have shape ({len(x)}, 3), got {tuple(points.shape)}")
         features = self.net(x).features
         scene = x.coords[:, 0]
-        seeds = [self._seeds_of((scene == i).nonzero()[:, 0], points) for i in range(scene.max() + 1)]
+        seeds = [
+            self._seeds_of((scene == i).nonzero()[:, 0], points) for i in range(scene.max() + 1)
+        ]
         rows = torch.stack([own[index] for own, index in seeds])
         return SetFeatures(
             points=points[rows],

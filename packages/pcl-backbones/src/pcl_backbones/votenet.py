@@ -126,9 +126,7 @@ class ProposalModule(nn.Module):
         self.bn1 = nn.BatchNorm1d(channels)
         self.bn2 = nn.BatchNorm1d(channels)
 
-    def forward(
-        self, votes: Float[Tensor, "b m 3"], features: Float[Tensor, "b c m"]
-    ) -> Proposals:
+    def forward(self, votes: Float[Tensor, "b m 3"], features: Float[Tensor, "b c m"]) -> Proposals:
         """Boxes of clusters of votes."""
         clusters = self.vote_aggregation(votes, features)
         hidden = self.bn1(self.conv1(clusters.features)).relu()

@@ -135,7 +135,7 @@ def _squared_distances(
 
 
 def _mean(values: Tensor, counts: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
-    return torch.where(counts, values, 0).sum() / (counts.sum() + EPSILON)
+    return torch.where(counts, values, 0).sum() / (counts.sum().to(values.dtype) + EPSILON)
 
 
 def _cross_entropy(logits: Float[Tensor, "b p c"], labels: Tensor) -> Float[Tensor, "b p"]:

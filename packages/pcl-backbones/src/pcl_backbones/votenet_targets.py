@@ -176,12 +176,11 @@ def batch_targets(scenes: Sequence[SceneTargets], index: Int[Tensor, "b m"]) -> 
     """
     if len(scenes) == 0 or len(scenes) != len(index):
         raise ValueError(f"scenes must be as many as index has rows, got {len(scenes)}")
-    for scene, rows in zip(scenes, index, strict=True):
+    pairs = list(zip(scenes, index, strict=True))
+    for scene, rows in pairs:
         check_ids(0, len(scene.votes), index=rows)
-    votes, on_object = (
-        torch.stack([scene[i].to(index.device)[rows] for scene, rows in zip(scenes, index)])
-        for i in range(2)
-    )
+    votes = torch.stack([scene.votes.to(rows.device)[rows] for scene, rows in pairs])
+    on_object = torch.stack([scene.on_object.to(rows.device)[rows] for scene, rows in pairs])
     most = max(1, *(len(scene.boxes) for scene in scenes))
     boxes = votes.new_zeros(len(scenes), most, 7)
     labels = index.new_zeros(len(scenes), most)
