@@ -146,6 +146,21 @@ def test_parts_and_total_are_those_of_the_equations(seed):
     assert loss.total.item() == pytest.approx(total, rel=1e-9)
 
 
+def test_proposals_within_30_cm_are_positive_and_beyond_60_cm_negative():
+    output, targets = random_batch()
+    distances = torch.tensor([0.295, 0.305, 0.595, 0.605], dtype=torch.float64)
+    points = targets.boxes[:, :1, :3].repeat(1, 4, 1)
+    points[..., 2] += distances
+    targets = targets._replace(is_box=torch.arange(K).expand(B, K) == 0)
+    proposals = output.proposals._replace(
+        **{name: part[:, :4] for name, part in output.proposals._asdict().items()}
+        | {"points": points, "objectness": torch.tensor([1.0, 0]).expand(B, 4, 2).double()}
+    )
+    loss = votenet_loss(output._replace(proposals=proposals), targets, CODING)
+    expected = 0.8 * entropy([1.0, 0], 1) + 0.2 * entropy([1.0, 0], 0)  # one of each in a scene
+    assert loss.objectness.item() == pytest.approx(2 * expected / (4 + 1e-6))
+
+
 def test_padding_is_no_box():
     """Clusters at the origin, where padding lies, are not near a box."""
     output, targets = random_batch()
