@@ -168,17 +168,18 @@ def test_one_scene_is_learnt():
     coding = BoxCoding(torch.tensor([[0.5, 0.5, 0.5], [0.25, 0.25, 0.5]]), n_headings=4)
     seeds = SetAbstraction(0, [32, 32, 64], count=64, radius=0.5, n_neighbors=16)
     network = VoteNet(seeds, coding, seed_channels=64, width=0.5, n_proposals=24)
+    nn.init.zeros_(network.vgen.conv3.weight)  # votes begin at their seeds, which saves steps
     optimizer = torch.optim.Adam(network.parameters())
     losses = []
     for step in range(200):
-        optimizer.param_groups[0]["lr"] = 0.01 if step < 150 else 0.002
+        optimizer.param_groups[0]["lr"] = 0.005 if step < 140 else 0.001
         output = network(points[None], None)
         loss = votenet_loss(output, batch_targets([scene], output.index), coding)
         optimizer.zero_grad()
         loss.total.backward()
         optimizer.step()
         losses.append(loss.total.item())
-    assert losses[-1] < min(losses[:20]) / 4
+    assert losses[-1] < min(losses[:20]) / 10
     with torch.no_grad():
         (found,) = decode_proposals(network.eval()(points[None], None).proposals, coding)
     for box, label in zip(boxes, labels, strict=True):

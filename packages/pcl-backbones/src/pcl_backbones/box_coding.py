@@ -109,7 +109,7 @@ class BoxCoding:
         )
 
     def decode(self, code: BoxCode) -> Float[Tensor, "*k 7"]:
-        """Boxes of such parts, the heading in [-pi, pi]; 0 where there is one bin."""
+        """Boxes of such parts, the heading within [-pi, pi]; 0 where there is one bin."""
         turn = TURN / self.n_headings
         heading = turn * (code.heading_class + code.heading_residual / 2)
         heading = torch.where(heading > math.pi, heading - TURN, heading)

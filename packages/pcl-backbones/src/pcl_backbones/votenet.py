@@ -131,7 +131,7 @@ class ProposalModule(nn.Module):
         clusters = self.vote_aggregation(votes, features)
         hidden = self.bn1(self.conv1(clusters.features)).relu()
         hidden = self.bn2(self.conv2(hidden)).relu()
-        rows = self.conv3(hidden).transpose(1, 2)  # (b, p, channels)
+        rows = self.conv3(hidden).transpose(1, 2).to(votes.dtype)  # (b, p, channels)
         objectness, offsets, headings, turns, sizes, changes, classes = rows.split(
             self._parts(), dim=2
         )
