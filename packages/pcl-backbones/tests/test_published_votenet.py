@@ -1,6 +1,7 @@
-"""Tests of pcl_backbones.published_votenet: files with the names and shapes of the published ones."""
+"""Tests of pcl_backbones.published_votenet: files with the names and shapes published."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def norm(name, channels):
 def shared_layers(name, channels):
     """The tensors of 1x1 convolutions, each with a batch norm."""
     shapes = {}
-    for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(channels)):
         shapes[f"{name}.layer{i}.conv.weight"] = (after, before, 1, 1)
         shapes |= norm(f"{name}.layer{i}.bn.bn", after)
     return shapes
@@ -42,7 +43,7 @@ def shared_layers(name, channels):
 def convolutions(name, channels):
     """conv1 to conv3 with biases, and norms after the first two."""
     shapes = {}
-    for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False), start=1):
+    for i, (before, after) in enumerate(pairwise(channels), start=1):
         shapes[f"{name}.conv{i}.weight"] = (after, before, 1)
         shapes[f"{name}.conv{i}.bias"] = (after,)
         if i < 3:
