@@ -8,7 +8,7 @@ search, elsewhere torch's operations compare every pair, some 2^24 of them at a 
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pcl_backbones.argument_shapes import checked
@@ -195,12 +195,12 @@ def _insert_nearest(buckets, b, x, y, z, squares, ids):
 
 def _fill_nearest_in_torch(points: Tensor, known: Tensor, squares: Tensor, ids: Tensor) -> None:
     """The same by torch's operations: three times the first of the least."""
-    n_rows = max(1, PAIRS // len(known))
-    for part, square, found in zip(*(rows.split(n_rows) for rows in (points, squares, ids))):
-        left = _squared_distances(part, known)
+    for start in range(0, len(points), max(1, PAIRS // len(known))):
+        part = slice(start, start + max(1, PAIRS // len(known)))
+        left = _squared_distances(points[part], known)
         for k in range(3):
             nearest = left.argmin(dim=1, keepdim=True)
-            found[:, k], square[:, k] = nearest[:, 0], left.gather(1, nearest)[:, 0]
+            ids[part, k], squares[part, k] = nearest[:, 0], left.gather(1, nearest)[:, 0]
             left.scatter_(1, nearest, torch.inf)
 
 

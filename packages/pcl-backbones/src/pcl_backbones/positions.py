@@ -9,7 +9,7 @@ FAR = 1e18  # metres: squared distances stay finite in float32
 
 
 def positions(**points: Tensor) -> list[Tensor]:
-    """The points, by their names, without gradients and in one type: float32 or a wider one.
+    """The points, by their names, contiguous, without gradients, in one type of 32 bits at least.
 
     Raises:
         ValueError: naming the first points that are not finite or too far from zero.
@@ -23,4 +23,4 @@ def positions(**points: Tensor) -> list[Tensor]:
             raise ValueError(f"{name} must be finite and within {FAR:g} of zero, got others")
     kinds = (values.dtype for values in points.values())
     widest = reduce(torch.promote_types, kinds, torch.float32)
-    return [values.detach().to(widest) for values in points.values()]
+    return [values.detach().to(widest).contiguous() for values in points.values()]
