@@ -87,7 +87,7 @@ def turned(rows):
 
 
 def test_every_tensor_of_the_published_model_has_its_place(checkpoint):
-    model, tensors = VoteNet(PointNet2(1), SUNRGBD_CODING), published_tensors(79)
+    model, tensors = VoteNet(PointNet2(1, width=1.0), SUNRGBD_CODING), published_tensors(79)
     report = load_published_votenet(model, checkpoint)
     assert set(report.loaded) == set(tensors)
     assert report.missing == report.mismatched == report.unused == ()
@@ -97,7 +97,9 @@ def test_every_tensor_of_the_published_model_has_its_place(checkpoint):
 
 
 def test_headings_turn_the_other_way(checkpoint):
-    there, back = (VoteNet(PointNet2(1), SUNRGBD_CODING, n_proposals=16).eval() for _ in range(2))
+    there, back = (
+        VoteNet(PointNet2(1, width=1.0), SUNRGBD_CODING, n_proposals=16).eval() for _ in range(2)
+    )
     load_published_checkpoint(there, checkpoint)
     load_published_votenet(back, checkpoint)
     votes, features = torch.rand(1, 64, 3) * 3, torch.rand(1, 256, 64)
@@ -111,7 +113,7 @@ def test_headings_turn_the_other_way(checkpoint):
 
 
 def test_other_classes_keep_their_last_layer(checkpoint):
-    model = VoteNet(PointNet2(1), SCANNET_CODING)
+    model = VoteNet(PointNet2(1, width=1.0), SCANNET_CODING)
     before = model.pnet.conv3.weight.clone()
     report = load_published_votenet(model, checkpoint)
     assert report.mismatched == ("pnet.conv3.weight", "pnet.conv3.bias")
@@ -134,7 +136,7 @@ def test_csc_names_fit_the_sparse_network(tmp_path):
 
 
 def test_another_architecture_is_refused(tmp_path):
-    path, model = tmp_path / "unet.pth", VoteNet(PointNet2(1), SUNRGBD_CODING)
+    path, model = tmp_path / "unet.pth", VoteNet(PointNet2(1, width=1.0), SUNRGBD_CODING)
     torch.save(Res16UNet14A(3, 20, width=0.125).state_dict(), path)
     before = model.pnet.conv3.weight.clone()
     with pytest.raises(ValueError, match="must fit at least 50% of the model, got 0%"):

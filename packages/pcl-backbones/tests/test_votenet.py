@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from pcl_backbones.box_coding import SCANNET_CODING, SUNRGBD_CODING, BoxCoding
 from pcl_backbones.box_detections import decode_proposals
 from pcl_backbones.box_points import points_in_boxes
-from pcl_backbones.pointnet2 import SetAbstraction, SetFeatures
+from pcl_backbones.set_abstraction import SetAbstraction, SetFeatures
 from pcl_backbones.votenet import ProposalModule, VoteNet, VotingModule
 from pcl_backbones.votenet_losses import votenet_loss
 from pcl_backbones.votenet_targets import batch_targets, targets_from_boxes
@@ -108,7 +108,7 @@ def test_sizes_are_the_published_ones():
         assert shapes["pnet.conv1.weight"] == (128, 128, 1)
         assert shapes["pnet.conv3.weight"] == (channels, 128, 1)  # 2 + 3 + 2 NH + 5 C
         aggregation = network.pnet.vote_aggregation
-        assert (aggregation.radius, aggregation.count) == (0.3, 256)
+        assert (aggregation.radius, aggregation.n_neighbors, aggregation.count) == (0.3, 16, 256)
 
 
 def test_width_scales_the_proposals():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pcl_backbones.argument_shapes import checked
 from pcl_backbones.point_sampling import furthest_points
-from pcl_backbones.pointnet2 import SetFeatures
+from pcl_backbones.set_abstraction import SetFeatures
 from pcl_backbones.sparse_tensor import SparseTensor
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from pcl_backbones.box_coding import BoxCoding
-from pcl_backbones.pointnet2 import SetAbstraction
 from pcl_backbones.res16unet import scaled
+from pcl_backbones.set_abstraction import SetAbstraction
 from pcl_backbones.sparse_tensor import SparseTensor
 
 VOTE_RADIUS, VOTE_NEIGHBORS = 0.3, 16  # metres; votes of a proposal
@@ -169,7 +169,7 @@ class VoteNet(nn.Module):
     Example:
         >>> import torch
         >>> from pcl_backbones.box_coding import SUNRGBD_CODING
-        >>> from pcl_backbones.pointnet2 import SetAbstraction
+        >>> from pcl_backbones.set_abstraction import SetAbstraction
         >>> seeds = SetAbstraction(0, [32, 64], count=32, radius=0.4, n_neighbors=8)
         >>> network = VoteNet(seeds, SUNRGBD_CODING, seed_channels=64, width=0.25, n_proposals=16)
         >>> output = network.eval()(torch.rand(2, 100, 3), None)
