@@ -116,7 +116,18 @@ def test_width_scales_the_proposals():
     assert network.pnet.conv2.weight.shape == (32, 32, 1)
     output = network.eval()(torch.rand(2, 20, 3), torch.rand(2, 16, 20))
     assert output.proposals.centers.shape == (2, 7, 3)
-    assert output.index.shape == (2, 20)
+
+
+def test_proposals_are_those_of_the_votes_of_the_seeds():
+    network = VoteNet(GivenSeeds(), CODING, seed_channels=16, width=0.25, n_proposals=7).eval()
+    seeds, features = torch.rand(2, 20, 3), torch.rand(2, 16, 20)
+    output = network(seeds, features)
+    votes, of_votes = network.vgen(seeds, features)
+    assert torch.equal(output.seeds, seeds)
+    assert torch.equal(output.index, torch.arange(20).expand(2, 20))
+    assert torch.equal(output.votes, votes)
+    for part, expected in zip(output.proposals, network.pnet(votes, of_votes), strict=True):
+        assert torch.equal(part, expected)
 
 
 def test_sizes_are_checked():
@@ -127,6 +138,23 @@ def test_sizes_are_checked():
     ):
         with pytest.raises(ValueError, match=problem):
             VoteNet(GivenSeeds(), CODING, **sizes)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_loss_and_boxes_on_a_gpu_are_those_on_a_cpu():
+    points, boxes = room()
+    scene = targets_from_boxes(points, boxes, torch.tensor([0, 1, 1]), n_classes=2)
+    seeds = SetAbstraction(0, [32, 64], count=64, radius=0.5, n_neighbors=16)
+    network = VoteNet(seeds, CODING, seed_channels=64, width=0.5, n_proposals=24).double().eval()
+    results = []
+    for device in ("cpu", "cuda"):
+        output = network.to(device)(points[None].double().to(device), None)
+        loss = votenet_loss(output, batch_targets([scene], output.index), CODING)
+        (found,) = decode_proposals(output.proposals, CODING)
+        results.append([part.cpu() for part in (*loss, *found.with_each_class())])
+    for there, here in zip(*results, strict=True):
+        assert_close(there, here)
 
 
 def room(n=150):
