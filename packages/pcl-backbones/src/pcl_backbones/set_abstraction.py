@@ -106,11 +106,10 @@ class SetAbstraction(nn.Module):
         centers = gather_features(columns, index)  # (b, 3, m)
         around = centers.transpose(1, 2)
         ids = ball_query(points, around, radius=self.radius, count=self.n_neighbors)
-        grouped = (gather_features(columns, ids) - centers.unsqueeze(3)) / self.radius
+        grouped = gather_features(columns, ids)  # (b, 3, m, k)
+        grouped = (grouped - centers.unsqueeze(3)) / self.radius
         if features is not None:
-            grouped = torch.cat(
-                [grouped, gather_features(features, ids)], dim=1
-            )  # (b, 3 + c, m, k)
+            grouped = torch.cat([grouped, gather_features(features, ids)], dim=1)
         return SetFeatures(around, self.mlp_module(grouped).max(dim=3).values, index)
 
 
