@@ -25,6 +25,7 @@ def gather_features(
             GPU).
 
     Example:
+        >>> import torch
         >>> gather_features(torch.tensor([[[5.0, 6, 7]]]), torch.tensor([[[2, 0], [1, 1]]]))
         tensor([[[[7., 5.],
                   [6., 6.]]]])
@@ -56,6 +57,7 @@ def interpolate_features(
         ValueError: if the shapes do not fit, or an id is out of range (not checked on a GPU).
 
     Example:
+        >>> import torch
         >>> distances, ids = torch.tensor([[[1.0, 1, 2]]]), torch.tensor([[[0, 1, 2]]])
         >>> interpolate_features(torch.tensor([[[1.0, 2, 4]]]), distances, ids)
         tensor([[[2.]]])

@@ -53,7 +53,7 @@ class PointNet2(nn.Module):
         in_channels: int,
         *,
         out_channels: int = 256,
-        width: float | int = 1,
+        width: float = 1.0,
         counts: Sequence[int] = (2048, 1024, 512, 256),
         radii: Sequence[float | int] = (0.2, 0.4, 0.8, 1.2),
     ) -> None:

@@ -89,11 +89,11 @@ class SetAbstraction(nn.Module):
         Args:
             points: world coordinates, metres.
             features: None where in_channels is 0.
-            index: ids of chosen centers in place of the furthest points, in any number.
+            index: ids of chosen centers in place of the furthest points, one or more.
 
         Raises:
-            ValueError: if there are fewer points than centers, features do not have in_channels,
-                an id is out of range, or points are not finite or 10^18 from zero.
+            ValueError: if there are fewer points than centers, or no center, features do not have
+                in_channels, an id is out of range, or points are not finite or 10^18 from zero.
         """
         _check_channels("features", features, self.in_channels)
         if index is None and points.shape[1] < self.count:
@@ -102,15 +102,15 @@ class SetAbstraction(nn.Module):
                 f"points must hold at least {self.count} a scene, the centers, got {n}"
             )
         index = furthest_points(points, self.count) if index is None else index.long()
+        _check_any("index", index)
         columns = points.transpose(1, 2)
         centers = gather_features(columns, index)  # (b, 3, m)
         around = centers.transpose(1, 2)
         ids = ball_query(points, around, radius=self.radius, count=self.n_neighbors)
-        grouped = (gather_features(columns, ids) - centers.unsqueeze(3)) / self.radius
+        grouped = gather_features(columns, ids)  # (b, 3, m, k)
+        grouped = (grouped - centers.unsqueeze(3)) / self.radius
         if features is not None:
-            grouped = torch.cat(
-                [grouped, gather_features(features, ids)], dim=1
-            )  # (b, 3 + c, m, k)
+            grouped = torch.cat([grouped, gather_features(features, ids)], dim=1)
         return SetFeatures(around, self.mlp_module(grouped).max(dim=3).values, index)
 
 
@@ -155,9 +155,10 @@ class FeaturePropagation(nn.Module):
             known_features: of the known points.
 
         Raises:
-            ValueError: if fewer than three points are known, the channels are not in_channels
+            ValueError: if there is no point, fewer than three are known, the channels are not in_channels
                 together, or positions are not finite or 10^18 from zero.
         """
+        _check_any("points", points)
         carried = interpolate_features(known_features, *three_nearest(points, known))
         if features is not None:
             carried = torch.cat([carried, features], dim=1)
@@ -184,3 +185,8 @@ def _check_channels(name: str, features: Tensor | None, wanted: int) -> None:
     got = 0 if features is None else features.shape[1]
     if got != wanted:
         raise ValueError(f"{name} must have {wanted} channels, got {got}")
+
+
+def _check_any(name: str, values: Tensor) -> None:
+    if values.shape[1] < 1:
+        raise ValueError(f"{name} must hold at least one a scene, got none")
