@@ -9,7 +9,8 @@ the supplement, with the weights of its code:
 A proposal is positive if the centre of a box is nearer than 0.3 m to its cluster of votes and
 negative if none is nearer than 0.6 m; between them it is left out. Its box is the nearest one. All
 means are sums over what counts, divided by its number plus 1e-6: 0 where nothing counts, as in
-scenes without boxes.
+scenes without boxes. Padding is never the nearest box; in the published code it may be, at the
+origin.
 """
 
 from typing import NamedTuple
