@@ -65,23 +65,9 @@ def test_a_box_that_is_coded_comes_back():
     assert_close(decode_proposals(proposals, SUNRGBD_CODING)[0].boxes, boxes)
 
 
-def test_each_box_is_entered_once_for_every_class():
-    found = Detections(torch.rand(3, 7), torch.rand(3), torch.rand(3, 4))
-    boxes, scores = found.with_each_class()
-    assert boxes.shape == (12, 8)
-    row = 0
-    for p in range(3):
-        for c in range(4):
-            assert torch.equal(boxes[row, :7], found.boxes[p])
-            assert boxes[row, 7] == c
-            assert_close(scores[row], found.objectness[p] * found.probabilities[p, c])
-            row += 1
-
-
 def test_some_rows_and_none():
     found = Detections(torch.rand(3, 7), torch.tensor([0.1, 0.02, 0.9]), torch.rand(3, 4))
     assert torch.equal(found.at(torch.tensor([2, 0])).boxes, found.boxes[[2, 0]])
     confident = found.at(found.objectness > 0.05)
     assert torch.equal(confident.probabilities, found.probabilities[[0, 2]])
-    boxes, scores = found.at(found.objectness > 1).with_each_class()
-    assert (boxes.shape, scores.shape) == ((0, 8), (0,))
+    assert found.at(found.objectness > 1).boxes.shape == (0, 7)

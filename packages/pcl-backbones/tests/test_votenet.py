@@ -152,7 +152,7 @@ def test_loss_and_boxes_on_a_gpu_are_those_on_a_cpu():
         output = network.to(device)(points[None].double().to(device), None)
         loss = votenet_loss(output, batch_targets([scene], output.index), CODING)
         (found,) = decode_proposals(output.proposals, CODING)
-        results.append([part.cpu() for part in (*loss, *found.with_each_class())])
+        results.append([part.cpu() for part in (*loss, *found)])
     for there, here in zip(*results, strict=True):
         assert_close(there, here)
 

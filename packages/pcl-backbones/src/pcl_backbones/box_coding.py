@@ -56,7 +56,10 @@ class BoxCoding:
         >>> import torch
         >>> box = torch.tensor([[0.0, 0, 0, 3, 1, 1, 0.6]])
         >>> code = SUNRGBD_CODING.encode(box, torch.tensor([2]))  # a sofa
-        >>> code.heading_class.item(), round(code.heading_residual.item(), 2)  # 0.6 = pi/6 + 0.08
+        >>> (
+        ...     code.heading_class.item(),
+        ...     round(code.heading_residual.item(), 2),
+        ... )  # 0.6 = pi/6 + 0.08
         (1, 0.29)
         >>> SUNRGBD_CODING.decode(code)
         tensor([[0.0000, 0.0000, 0.0000, 3.0000, 1.0000, 1.0000, 0.6000]])

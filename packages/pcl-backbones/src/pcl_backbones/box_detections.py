@@ -1,14 +1,14 @@
 """Boxes, confidences and class probabilities from the proposals of VoteNet.
 
-Qi et al., "Deep Hough Voting for 3D Object Detection in Point Clouds", ICCV 2019, sec. 4.2 and its
-evaluation, in this order: decode; drop boxes of fewer than 5 points (`boxes_with_points`); suppress
-those that overlap one of the same most probable class with more objectness, at an IoU of 0.25; keep
-an objectness above 0.05; and enter each box once for every class.
+Qi et al., "Deep Hough Voting for 3D Object Detection in Point Clouds", ICCV 2019, sec. 4.2. Its
+evaluation goes on: drop boxes of fewer than 5 points (`boxes_with_points`); suppress those that
+overlap one of the same most probable class with more objectness, at an IoU of 0.25; keep an
+objectness above 0.05; and enter each box once for every class, with its probability times the
+objectness.
 """
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,23 +33,6 @@ class Detections(NamedTuple):
     def at(self, rows: Tensor) -> "Detections":
         """Those of some rows: their numbers, or a mask."""
         return Detections(*(part[rows] for part in self))
-
-    def with_each_class(self) -> tuple[Float[Tensor, "q 8"], Float[Tensor, " q"]]:
-        """Each box once a class, which is its eighth column, and probability times objectness.
-
-        Example:
-            >>> import torch
-            >>> found = Detections(
-            ...     torch.zeros(1, 7), torch.tensor([0.5]), torch.tensor([[0.2, 0.8]])
-            ... )
-            >>> boxes, scores = found.with_each_class()
-            >>> boxes[:, 7], scores
-            (tensor([0., 1.]), tensor([0.1000, 0.4000]))
-        """
-        n_boxes, n_classes = self.probabilities.shape
-        column = torch.arange(n_classes).to(self.boxes).repeat(n_boxes).unsqueeze(1)
-        boxes = torch.cat([self.boxes.repeat_interleave(n_classes, dim=0), column], dim=1)
-        return boxes, (self.probabilities * self.objectness.unsqueeze(1)).flatten()
 
 
 def decode_proposals(proposals: Proposals, coding: BoxCoding) -> list[Detections]:

@@ -23,7 +23,9 @@ def points_in_boxes(
     Example:
         >>> import torch
         >>> points = torch.tensor([[0.0, 0.9, 0], [0.9, 0, 0]])
-        >>> points_in_boxes(points, torch.tensor([[0.0, 0, 0, 2, 1, 1, torch.pi / 2]])).tolist()
+        >>> points_in_boxes(
+        ...     points, torch.tensor([[0.0, 0, 0, 2, 1, 1, torch.pi / 2]])
+        ... ).tolist()
         [[True], [False]]
     """
     return torch.cat([_inside(points, part) for part in boxes.split(BOXES_AT_ONCE)], dim=1)

@@ -5,7 +5,6 @@ Object Detection in Point Clouds", ICCV 2019), with its names and shapes of para
 initial weights.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -155,8 +154,8 @@ class FeaturePropagation(nn.Module):
             known_features: of the known points.
 
         Raises:
-            ValueError: if there is no point, fewer than three are known, the channels are not in_channels
-                together, or positions are not finite or 10^18 from zero.
+            ValueError: if there is no point, fewer than three are known, the channels are not
+                in_channels together, or positions are not finite or 10^18 from zero.
         """
         _check_any("points", points)
         carried = interpolate_features(known_features, *three_nearest(points, known))
@@ -175,9 +174,11 @@ def _shared_layers(in_channels: int, channels: Sequence[int]) -> nn.Sequential:
     for k, (n_in, n_out) in enumerate(pairwise(sizes)):
         conv = nn.Conv2d(n_in, n_out, 1, bias=False)
         nn.init.kaiming_normal_(conv.weight)
-        norm = nn.Sequential(OrderedDict(bn=nn.BatchNorm2d(n_out)))
-        layer = OrderedDict(conv=conv, bn=norm, activation=nn.ReLU(inplace=True))
-        layers.add_module(f"layer{k}", nn.Sequential(layer))
+        layer, norm = nn.Sequential(), nn.Sequential()
+        norm.add_module("bn", nn.BatchNorm2d(n_out))
+        for name, part in (("conv", conv), ("bn", norm), ("activation", nn.ReLU(inplace=True))):
+            layer.add_module(name, part)
+        layers.add_module(f"layer{k}", layer)
     return layers
 
 

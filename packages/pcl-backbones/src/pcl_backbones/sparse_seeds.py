@@ -28,7 +28,9 @@ class SparseSeeds(nn.Module):
     Example:
         >>> import torch
         >>> from pcl_backbones import Res16UNet14A
-        >>> coords = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0], [0, 9, 0, 0]], dtype=torch.int32)
+        >>> coords = torch.tensor(
+        ...     [[0, 0, 0, 0], [0, 1, 0, 0], [0, 9, 0, 0]], dtype=torch.int32
+        ... )
         >>> x, points = SparseTensor(coords, torch.ones(3, 3)), coords[:, 1:] * 0.025
         >>> SparseSeeds(Res16UNet14A(3, 8, width=0.125).eval(), count=2)(x, points).index
         tensor([[0, 2]])

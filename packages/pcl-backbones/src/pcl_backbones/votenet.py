@@ -75,7 +75,9 @@ class VotingModule(nn.Module):
 
     Example:
         >>> import torch
-        >>> votes, features = VotingModule(8).eval()(torch.rand(2, 5, 3), torch.rand(2, 8, 5))
+        >>> votes, features = VotingModule(8).eval()(
+        ...     torch.rand(2, 5, 3), torch.rand(2, 8, 5)
+        ... )
         >>> votes.shape, features.shape
         (torch.Size([2, 5, 3]), torch.Size([2, 8, 5]))
     """
@@ -171,7 +173,9 @@ class VoteNet(nn.Module):
         >>> from pcl_backbones.box_coding import SUNRGBD_CODING
         >>> from pcl_backbones.set_abstraction import SetAbstraction
         >>> seeds = SetAbstraction(0, [32, 64], count=32, radius=0.4, n_neighbors=8)
-        >>> network = VoteNet(seeds, SUNRGBD_CODING, seed_channels=64, width=0.25, n_proposals=16)
+        >>> network = VoteNet(
+        ...     seeds, SUNRGBD_CODING, seed_channels=64, width=0.25, n_proposals=16
+        ... )
         >>> output = network.eval()(torch.rand(2, 100, 3), None)
         >>> output.votes.shape, output.proposals.centers.shape
         (torch.Size([2, 32, 3]), torch.Size([2, 16, 3]))

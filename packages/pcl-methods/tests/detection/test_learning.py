@@ -9,10 +9,14 @@ import pytest
 import torch
 
 from pcl_backbones import Res16UNet14A, SparseDetector
+from pcl_backbones.box_coding import BoxCoding, mean_box_sizes
+from pcl_backbones.pointnet2 import PointNet2
+from pcl_backbones.sparse_seeds import SparseSeeds
+from pcl_backbones.votenet import VoteNet
 from pcl_data import SCANNET20
 from pcl_data.splits import SceneSplit, box_budget
 from pcl_data.splits.budgets import LabelBudget
-from pcl_methods.detection.detectors import SparseBoxDetector, find_boxes
+from pcl_methods.detection.detectors import SparseBoxDetector, VoteBoxDetector, find_boxes
 from pcl_methods.detection.learning import box_batches, labeled_boxes, train_detector
 from pcl_methods.detection.samples import BoxSampling
 from pcl_methods.detection.scene_boxes import scene_boxes
@@ -41,15 +45,37 @@ def sparse_detector(seed=0):
     return SparseBoxDetector(detector, SCANNET20.things)
 
 
-def train(folder, split, detector, n_steps=60, **how):
+def vote_detector(seeds, coding):
+    network = VoteNet(seeds, coding, seed_channels=32, width=0.5, n_proposals=24)
+    return VoteBoxDetector(network, SCANNET20.things)
+
+
+def coding_of(split):
+    boxes = [torch.from_numpy(scene_boxes(ROOMS[name], SCANNET20).boxes) for name in split.labeled]
+    rows = torch.cat(boxes)
+    labels = torch.searchsorted(torch.tensor(SCANNET20.things), rows[:, 7].long())
+    return BoxCoding(mean_box_sizes(rows[:, :7], labels, len(SCANNET20.things)))
+
+
+def point_seeds():
+    torch.manual_seed(0)
+    return PointNet2(3, width=0.25, out_channels=32, counts=(256, 128, 32, 16))
+
+
+def voxel_seeds():
+    torch.manual_seed(0)
+    return SparseSeeds(Res16UNet14A(3, 32, width=0.25, bn_momentum=0.1), 128)
+
+
+def train(folder, split, detector, n_steps=60, sampling=SAMPLING, rate=0.01, **how):
     run = Run.open(folder, Config(), resume=folder.exists())
     train_detector(
         run,
         make_fabric(),
         detector,
-        box_batches(split, SAMPLING, batch_size=2),
+        box_batches(split, sampling, batch_size=2),
         n_steps=n_steps,
-        make_optimizer=lambda module: torch.optim.AdamW(module.parameters(), 0.01),
+        make_optimizer=lambda module: torch.optim.AdamW(module.parameters(), rate),
         **how,
     )
     return detector.eval()
@@ -64,6 +90,40 @@ def test_a_detector_finds_the_boxes_of_a_room_that_it_has_not_seen(split, tmp_pa
     moved = replace(ROOMS["room2"], points=ROOMS["room2"].points + np.float32([7, -3, 2]))
     there = find(moved).above(0.2)
     np.testing.assert_allclose(there.boxes[:, :3], sure.boxes[:, :3] + [7, -3, 2], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make_seeds", "sampling"),
+    [(point_seeds, BoxSampling(0.05, n_points=1500)), (voxel_seeds, SAMPLING)],
+)
+def test_votes_are_learned_and_make_boxes(split, tmp_path, make_seeds, sampling):
+    """Good boxes take more steps than a test has."""
+    detector = vote_detector(make_seeds(), coding_of(split))
+    batch = box_batches(split, sampling, batch_size=2)[0]
+    before = detector.losses(batch)
+    steady = {"schedule": lambda step, n_steps: 1.0}
+    train(tmp_path / "run", split, detector, 70, sampling, 0.005, **steady)
+    after = detector.train().losses(batch)
+    assert after["vote"] < 0.8 * before["vote"]
+    scene = ROOMS["room0"]
+    found = find_boxes(detector.eval(), scene, sampling)
+    assert len(found.boxes)
+    center = scene.points.mean(axis=0)
+    far = replace(scene, points=scene.points + np.float32(400))
+    moved = find_boxes(detector, far, sampling)
+    assert abs(found.boxes[0, :3] - center).max() < 3
+    np.testing.assert_allclose(moved.boxes[0, :3], found.boxes[0, :3] + 400, atol=0.01)
+
+
+def test_votes_of_points_without_instances_are_for_the_boxes_around_them(split):
+    detector = vote_detector(point_seeds(), coding_of(split))
+    batch = box_batches(split, BoxSampling(0.05, n_points=1500), batch_size=2)[0]
+    with_instances = detector.eval().losses(batch)
+    alone = detector.losses({name: value for name, value in batch.items() if name != "of_point"})
+    assert alone.keys() == with_instances.keys()
+    assert torch.equal(alone["semantic"], with_instances["semantic"])
+    assert alone["vote"] > 0
+    assert not torch.equal(alone["vote"], with_instances["vote"])  # the floor in a box votes too
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(split, tmp_path, monkeypatch):
