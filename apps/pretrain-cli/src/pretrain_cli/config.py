@@ -148,6 +148,30 @@ class FinetuneTrainConfig(SupervisedConfig):
     )
 
 
+class FinetuneModelConfig(ModelConfig):
+    """The backbone; votes of points have one without voxels."""
+
+    backbone: Literal[
+        "res16unet14a", "res16unet18a", "res16unet34c", "submanifold", "spvcnn", "pointnet2"
+    ] = "res16unet34c"
+
+
+class DetectorConfig(Config):
+    """The detector of the task detection."""
+
+    name: Literal["sparse", "votenet"] = Field(
+        "sparse",
+        description="sparse: boxes at the voxels of two levels of the U-Net (FCAF3D, TR3D); votenet: "
+        "votes of seeds, of the U-Net or of model.backbone=pointnet2",
+    )
+    strides: tuple[int, int] = Field((8, 16), description="of the levels of sparse, voxels")
+    channels: int = Field(128, ge=1, description="of the head of sparse, at model.width=1")
+    n_seeds: int = Field(1024, ge=16, description="of votenet")
+    n_proposals: int = Field(256, ge=1, description="of votenet")
+    n_points: int = Field(40_000, ge=1, description="random points that pointnet2 sees")
+    max_turn: float = Field(5.0, ge=0, le=180, description="degrees a training scene is turned by")
+
+
 class FinetuneConfig(Config):
     """Everything that decides the numbers of a fine-tuning run."""
 
@@ -160,19 +184,39 @@ class FinetuneConfig(Config):
         "train.scored": "train.n_scored_checkpoints={}",
     }
 
-    task: Literal["semantic", "instance"] = "semantic"
+    task: Literal["semantic", "instance", "detection"] = "semantic"
     seed: Seed = 0
     init: Path | None = Field(
         None, description="a run of any app, weights, or a published checkpoint; none: from scratch"
     )
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: FinetuneModelConfig = FinetuneModelConfig()
     train: FinetuneTrainConfig = FinetuneTrainConfig()
     head_layers: Literal[1, 2] = Field(1, description="of the semantic head; SSPL has 2")
     cluster_radius: float = Field(1.5, gt=0, description="voxels")
     min_points: int = Field(50, ge=1, description="voxels of an instance")
     min_region: int = Field(100, ge=1, description="points of an instance that is scored")
+    detector: DetectorConfig = DetectorConfig()
     probe_voxels: int = Field(50_000, ge=1, description="labeled voxels that a probe learns from")
+
+    @model_validator(mode="after")
+    def _detectors_train_whole_and_weigh_alike(self) -> "FinetuneConfig":
+        if self.task == "detection" and self.train.lora_rank is not None:
+            raise ValueError(f"train.lora_rank must be none in detection, got {self.train.lora_rank}")
+        weight = self.train.class_weight_exponent
+        if self.task == "detection" and weight:
+            raise ValueError(f"train.class_weight_exponent must be 0 in detection, got {weight}")
+        return self
+
+    @model_validator(mode="after")
+    def _points_only_vote(self) -> "FinetuneConfig":
+        votes = self.task == "detection" and self.detector.name == "votenet"
+        if self.model.backbone == "pointnet2" and not votes:
+            raise ValueError(
+                "model.backbone must be a U-Net unless task is detection and detector.name "
+                f"votenet, got pointnet2 with {self.task}"
+            )
+        return self
 
 
 QUICK_ROOMS = {"backbone": "res16unet14a", "width": 0.5, "voxel_size": 0.08, "bn_momentum": 0.1}
@@ -238,7 +282,12 @@ PRETRAIN_PRESETS: dict[str, dict] = {
 }
 
 FINETUNE_PRESETS: dict[str, dict] = {
-    "quick": {"model": {**QUICK_ROOMS, "views": 4}, "train": QUICK_FINETUNE, "min_points": 5},
+    "quick": {
+        "model": {**QUICK_ROOMS, "views": 4},
+        "train": QUICK_FINETUNE,
+        "min_points": 5,
+        "detector": {"strides": [2, 4], "n_seeds": 256, "n_proposals": 64, "n_points": 10_000},
+    },
     "quick-lidar": {
         "data": STREETS,
         "model": QUICK_STREETS,

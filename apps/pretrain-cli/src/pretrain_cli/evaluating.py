@@ -10,6 +10,7 @@ import typer
 from pcl_backbones import use_engine
 from pcl_methods.cards import reading_card, trained_card
 from pcl_methods.data import open_scored, with_other_data
+from pcl_methods.detection.box_finder import BoxFinder, load_box_finder
 from pcl_methods.kept_split import check_held_out, read_kept
 from pcl_methods.segmentation.scoring import score_split, shown_number
 from pcl_methods.segmentation.segmenter import load_segmenter
@@ -18,6 +19,7 @@ from pcl_methods.settings import DataConfig
 from pcl_run.cli import choose_device, print_json
 from pcl_run.config import load_config
 from pretrain_cli.config import FinetuneConfig
+from pretrain_cli.detecting import score_detector
 from pretrain_cli.finetuning import needs_of
 
 
@@ -37,9 +39,10 @@ def evaluate_model(
     """
     path = weights_file(model)
     card, kept = trained_card(path), read_kept(path.parent)
-    if card.get("kind") != "segmentation":
+    if card.get("kind") not in ("segmentation", "detection"):
         raise ValueError(f"model must be made by pretrain-cli finetune, got {card.get('kind')}")
-    segmenter = load_segmenter(path, choose_device(device))
+    load = load_box_finder if card["kind"] == "detection" else load_segmenter
+    found = load(path, choose_device(device))
     with reading_card(path):
         stored = {"stored": with_other_data(card["config"], data)}
         trained = load_config(FinetuneConfig, presets=stored, preset="stored")
@@ -48,10 +51,12 @@ def evaluate_model(
     config = load_config(FinetuneConfig, presets=stored, preset="stored", overrides=overrides)
     config.model.check_trained(trained.model.model_dump(mode="json"))
     use_engine(config.model.engine)
-    split = open_scored(config.data, own, segmenter.label_set, kept)
+    split = open_scored(config.data, own, found.label_set, kept)
     check_held_out(split, needs_of(config), kept)
+    if isinstance(found, BoxFinder):
+        return score_detector(found, split, **told)
     views, min_region = config.model.views, config.min_region
-    find, label_set = replace(segmenter, views=views), segmenter.label_set
+    find, label_set = replace(found, views=views), found.label_set
     return score_split(find, split, label_set, **told, views=views, min_region=min_region)
 
 

@@ -78,7 +78,7 @@ def finetune(start: Start, config: FinetuneConfig, *, dry_run: bool = False) -> 
 
 def needs_of(config: FinetuneConfig) -> SceneNeeds:
     """What scenes must have for the task to be learned and scored."""
-    fields = ("labels", "instances") if config.task == "instance" else ("labels",)
+    fields = ("labels",) if config.task == "semantic" else ("labels", "instances")
     size, features = config.model.voxel_size, config.data.features
     return SceneNeeds(size, features, learned=fields, scored=fields)
 

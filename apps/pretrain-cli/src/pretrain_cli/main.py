@@ -134,7 +134,7 @@ def run(
 @app.command()
 def finetune(
     overrides: Overrides = None,
-    task: Annotated[str | None, typer.Option(help="semantic or instance")] = None,
+    task: Annotated[str | None, typer.Option(help="semantic, instance or detection")] = None,
     init: Init = None,
     budget: Budget = None,
     config: ConfigFile = None,
@@ -164,12 +164,17 @@ def finetune(
         settings = start.settings(FinetuneConfig, FINETUNE_PRESETS)  # before torch is loaded
 
         from pcl_run.run import is_main_process
-        from pretrain_cli.finetuning import finetune as train
-        from pretrain_cli.finetuning import print_summary
+
+        if settings.task == "detection":
+            from pretrain_cli.detecting import finetune_detector as train
+            from pretrain_cli.detecting import print_boxes as show
+        else:
+            from pretrain_cli.finetuning import finetune as train
+            from pretrain_cli.finetuning import print_summary as show
 
         summary = train(start, settings, dry_run=dry_run)
         if is_main_process():
-            print_summary(summary, as_json=as_json)
+            show(summary, as_json=as_json)
 
 
 @app.command()

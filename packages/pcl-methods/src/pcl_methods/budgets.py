@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from pcl_data.splits import (
@@ -17,6 +18,7 @@ from pcl_data.splits import (
     random_sweep_budget,
     reconstruction_budget,
 )
+from pcl_methods.detection.scene_boxes import limited_objects
 from pcl_methods.kinds import WORLDS, kind_of, place_of
 from pcl_methods.settings import DataConfig
 
@@ -56,13 +58,16 @@ def open_budget(
         return every_nth_sequence_budget(sequences, int(match[1]))
     if match := re.fullmatch(r"(\d+)pts", word):
         return annotation_budget(names, int(match[1]), seed=seed)
+    if match := re.fullmatch(r"(\d+)boxes", word):
+        limit = partial(limited_objects, count=int(match[1]), seed=seed)
+        return LabelBudget(f"boxes-{match[1]}-seed{seed}", tuple(names), limit)
     if Path(word).suffix == ".npz":
         listed = listed_annotation_budget(word, [*names, *held_out])
         return replace(listed, scenes=tuple(name for name in listed.scenes if name in set(names)))
     if Path(word).suffix == ".txt":
         return listed_budget(word, names, "lidar" if is_lidar else "lr")
     raise ValueError(
-        "data.budget must be like 5%, 10scenes, 20pts, every-100th, scenes.txt, points.npz or "
+        "data.budget must be like 5%, 10scenes, 20pts, 4boxes, every-100th, scenes.txt, points.npz or "
         f"none, got {word}"
     )
 

@@ -36,7 +36,7 @@ class DataConfig(Config):
     budget: str = Field(
         "100%",
         description="labels that may be learned from, where `labeled` is empty: 5%, 10scenes, "
-        "20pts (of each scene), every-100th or every-100th-sequence (of sweeps), none, or a list "
+        "20pts or 4boxes (of each scene), every-100th or every-100th-sequence (of sweeps), none, or a list "
         "(.txt scenes, .npz points)",
     )
     budget_seed: Seed = Field(0, description="of the random choice of scenes or points")

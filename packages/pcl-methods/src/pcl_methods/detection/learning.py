@@ -1,7 +1,6 @@
 """Training a detector with annotated boxes, from fresh or pre-trained weights."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,8 +12,9 @@ from pcl_data import LabelSet, Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.detection.detectors import BoxDetector
 from pcl_methods.detection.samples import BoxSampling, detection_sample
-from pcl_methods.detection.scene_boxes import scene_boxes
+from pcl_methods.detection.scene_boxes import with_boxes
 from pcl_methods.segmentation.batches import Kept, Sample, SceneBatches, SceneSource
+from pcl_methods.segmentation.network import freeze_batch_norms
 from pcl_run.loop import LoopOptions, Schedule, fit
 from pcl_run.run import Run
 
@@ -43,6 +43,7 @@ def train_detector(
     n_steps: int,
     make_optimizer: Callable[[nn.Module], Optimizer],
     schedule: Schedule = published_schedule,
+    freeze_bn_fraction: float = 0.0,
     seed: int = 0,
     options: LoopOptions = LoopOptions(),
 ) -> None:
@@ -56,12 +57,17 @@ def train_detector(
         n_steps: steps.
         make_optimizer: of the parameters.
         schedule: of the learning rate.
+        freeze_bn_fraction: share of the steps, the last, that train with the statistics of batch
+            norms fixed, as they are at test.
         seed: of the random numbers of each step.
         options: of the loop.
     """
     detector.to(fabric.device)
 
-    def training_step(batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+    frozen_from = n_steps * (1 - freeze_bn_fraction)
+
+    def training_step(batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        freeze_batch_norms(detector, step >= frozen_from)
         losses = detector.losses(batch)
         if fabric.world_size > 1:  # its averaging waits for a gradient of every weight
             losses["loss"] = losses["loss"] + sum(0 * one.sum() for one in detector.parameters())
@@ -119,10 +125,7 @@ def labeled_boxes(split: SceneSplit, name: str) -> Scene:
         ValueError: if the scene has no boxes, and no labels and instances either.
     """
     assert split.label_set is not None  # a split that is learned from has labels
-    scene = split.load(name)
-    if scene.boxes is None:
-        scene = replace(scene, boxes=scene_boxes(scene, split.label_set).boxes)
-    return split.budget.limit(scene)
+    return split.budget.limit(with_boxes(split.load(name), split.label_set))
 
 
 def _sample(

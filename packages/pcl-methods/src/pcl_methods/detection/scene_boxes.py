@@ -1,11 +1,13 @@
 """The boxes of a scene: those that are annotated, or those around its instances."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from pcl_data import LabelSet, Scene
+from pcl_data.splits.boxes import limited_boxes
 
 
 class SceneBoxes(NamedTuple):
@@ -63,6 +65,30 @@ def _around_instances(scene: Scene, label_set: LabelSet) -> SceneBoxes:
     of_point = np.full(len(labels), -1)
     of_point[rows] = place[number]
     return SceneBoxes(boxes, of_point)
+
+
+def with_boxes(scene: Scene, label_set: LabelSet) -> Scene:
+    """The scene with its boxes, around its instances where it has none of its own."""
+    if scene.boxes is not None:
+        return scene
+    return replace(scene, boxes=scene_boxes(scene, label_set).boxes)
+
+
+def limited_objects(scene: Scene, count: int, *, seed: int = 0) -> Scene:
+    """The scene with so many random objects only: their boxes, instances and labels.
+
+    Args:
+        scene: with boxes, or with labels and instances.
+        count: of objects; a scene with fewer keeps them all.
+        seed: with the name of the scene it fixes the objects.
+
+    Raises:
+        ValueError: if the scene has no boxes and nothing to make them of, or count is below 1.
+    """
+    if scene.boxes is None and scene.label_set is None:
+        raise ValueError(f"scene {scene.name} must have boxes to be limited to some, got none")
+    boxed = scene if scene.boxes is not None else with_boxes(scene, scene.label_set)
+    return limited_boxes(boxed, count, seed=seed)
 
 
 def moved_boxes(
