@@ -155,8 +155,8 @@ class FeaturePropagation(nn.Module):
             known_features: of the known points.
 
         Raises:
-            ValueError: if there is no point, fewer than three are known, the channels are not in_channels
-                together, or positions are not finite or 10^18 from zero.
+            ValueError: if there is no point, fewer than three are known, the channels are not
+                in_channels together, or positions are not finite or 10^18 from zero.
         """
         _check_any("points", points)
         carried = interpolate_features(known_features, *three_nearest(points, known))
