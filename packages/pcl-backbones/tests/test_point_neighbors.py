@@ -108,15 +108,21 @@ def test_a_ball_by_hand():
     assert ball_query(points[:0], centers[:0], radius=2, count=4).shape == (0, 3, 4)
 
 
-def test_the_radius_is_squared_in_the_type_of_the_points():
-    """A point at 0.1, as the type has it, is outside; the next number below is inside."""
-    for dtype in (torch.float32, torch.float64):
-        edge = torch.tensor(0.1, dtype=dtype)
-        points = torch.zeros(1, 2, 3, dtype=dtype)
-        points[0, 1, 0] = edge
-        assert ball_query(points, points[:, :1], radius=0.1, count=2).tolist() == [[[0, 0]]]
-        points[0, 1, 0] = torch.nextafter(edge, torch.zeros((), dtype=dtype))
-        assert ball_query(points, points[:, :1], radius=0.1, count=2).tolist() == [[[0, 1]]]
+@pytest.mark.parametrize("radius", [0.21, 0.7])  # their squares round up in float32
+def test_the_radius_is_squared_in_the_type_of_the_points(radius):
+    """A point at the radius, as the type has it, is outside; the next number below is inside."""
+    edge = torch.tensor(radius)
+    points = torch.zeros(1, 2, 3)
+    points[0, 1, 0] = edge
+    assert ball_query(points, points[:, :1], radius=radius, count=2).tolist() == [[[0, 0]]]
+    points[0, 1, 0] = torch.nextafter(edge, torch.zeros(()))
+    assert ball_query(points, points[:, :1], radius=radius, count=2).tolist() == [[[0, 1]]]
+
+
+def test_the_edge_of_a_ball_is_outside_on_other_devices(in_torch):
+    grid = torch.cartesian_prod(*[torch.arange(4.0)] * 3)
+    expected = slow_ball(grid.numpy(), grid.numpy(), 2, 9)
+    assert in_torch[0](grid, grid, 2.0, 9).tolist() == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
