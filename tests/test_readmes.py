@@ -81,6 +81,7 @@ def test_commands_have_the_options_and_settings_that_are_shown(path):
         if (program, name) in SCHEMAS:
             schema, presets = SCHEMAS[program, name]
             settings = [word for word in given.get("overrides") or () if "=" in word]
+            settings += [f"task={given['task']}"] if given.get("task") else []
             preset = given.get("preset", "quick")
             load_config(schema, presets=presets, preset=preset, overrides=settings)
         elif program == "data-cli" and name != "synth":

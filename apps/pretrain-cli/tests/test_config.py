@@ -59,3 +59,17 @@ def test_every_renamed_setting_names_one_that_there_is(schema):
         assert equals
         assert "{}" in value
         assert name.startswith("data.options.") or name in flatten(schema())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.backbone=pointnet2"], "model.backbone must be a U-Net .* got pointnet2 with sem"),
+        (["task=detection", "model.backbone=pointnet2"], "model.backbone must be a U-Net unless"),
+        (["task=detection", "train.lora_rank=8"], "lora_rank must be none .* got 8 and 0"),
+        (["task=detection", "train.class_weight_exponent=0.5"], "got None and 0.5"),
+    ],
+)
+def test_settings_of_detectors_that_cannot_work_are_rejected(words, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(FinetuneConfig, presets=FINETUNE_PRESETS, preset="quick", overrides=words)

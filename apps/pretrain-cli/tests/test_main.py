@@ -57,6 +57,37 @@ def test_every_command_has_help_with_an_example_and_a_line_in_the_readme(command
     assert f"pretrain-cli {command}" in readme.read_text()
 
 
+@pytest.mark.parametrize(
+    ("words", "budget"),
+    [
+        (["detector.strides=[2,4]"], "lr-50%-seed0"),
+        (["detector.name=votenet", "detector.n_seeds=64", "--budget", "2boxes"], "boxes-2-seed0"),
+        (
+            ["detector.name=votenet", "model.backbone=pointnet2", "detector.n_seeds=64"],
+            "lr-50%-seed0",
+        ),
+    ],
+)
+def test_boxes_are_learned_and_scored(scans, few, tmp_path, words, budget):
+    given = ["--data", scans, "--task", "detection", "--budget", "50%", *few, *words]
+    given += ["detector.n_proposals=16", "detector.n_points=900"]
+    assert json.loads(call("finetune", *given, "--dry-run"))["training_minutes"] > 0
+    call("finetune", *given, "--out", tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["protocol"].endswith(f"/held-out/boxes/no-tta/{budget}")
+    assert 0 <= summary["map50"] <= summary["map25"] <= 1
+    again = json.loads(call("evaluate", "--model", tmp_path / "run", "--json"))
+    assert {name: again[name] for name in ("map25", "map50")} == {
+        name: summary[name] for name in ("map25", "map50")
+    }
+
+
+def test_a_detector_starts_from_a_pre_training(scans, few, pretrained, tmp_path):
+    words = ["--data", scans, "--task", "detection", "--init", pretrained, *few]
+    call("finetune", *words, "detector.strides=[2,4]", "--out", tmp_path / "run")
+    assert "starts from" in (tmp_path / "run" / "train.log").read_text()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_its_backbone_and_watches_it(scans, small, tmp_path, method):
     out = tmp_path / "run"

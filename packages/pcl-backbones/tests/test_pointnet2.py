@@ -173,3 +173,20 @@ def test_seeds_of_a_real_scan(real_data):
     assert seeds.features.shape == (1, 8, 1024)
     assert seeds.features.isfinite().all()
     assert torch.equal(seeds.points[0], points[0, seeds.index[0]])
+
+
+def test_a_file_of_mmdetection3d_fills_every_tensor(tmp_path):
+    model, source = network(), network()
+    stored = {}
+    for name, value in source.state_dict().items():
+        for k in range(4):
+            name = name.replace(f"sa{k + 1}.mlp_module", f"SA_modules.{k}.mlps.0")
+        for k in range(2):
+            name = name.replace(f"fp{k + 1}.mlp", f"FP_modules.{k}.mlps")
+        stored["backbone." + name.replace("bn.bn.", "bn.")] = torch.randn_like(value.float())
+    torch.save({"state_dict": stored}, tmp_path / "votenet.pth")
+    report = load_published_checkpoint(model, tmp_path / "votenet.pth")
+    assert (report.missing, report.mismatched, report.unused) == ((), (), ())
+    assert_close(
+        model.fp2.mlp.layer1.bn.bn.bias, stored["backbone.FP_modules.1.mlps.layer1.bn.bias"]
+    )

@@ -15,6 +15,7 @@ NAMES = [f"scene{i:02d}" for i in range(20)]
         ("10%", "colors", "lr-10%-seed3", 2),
         ("100%", "colors", "lr-100%-seed3", 20),
         ("20pts", "colors", "la-20pts-seed3", 20),
+        ("4boxes", "colors", "boxes-4-seed3", 20),
         ("10%", "intensity", "lidar-10%-random-seed3", 2),
     ],
 )

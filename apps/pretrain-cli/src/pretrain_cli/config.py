@@ -148,21 +148,13 @@ class FinetuneTrainConfig(SupervisedConfig):
     )
 
 
-class FinetuneModelConfig(ModelConfig):
-    """The backbone; votes of points have one without voxels."""
-
-    backbone: Literal[
-        "res16unet14a", "res16unet18a", "res16unet34c", "submanifold", "spvcnn", "pointnet2"
-    ] = "res16unet34c"
-
-
 class DetectorConfig(Config):
     """The detector of the task detection."""
 
     name: Literal["sparse", "votenet"] = Field(
         "sparse",
-        description="sparse: boxes at the voxels of two levels of the U-Net (FCAF3D, TR3D); votenet: "
-        "votes of seeds, of the U-Net or of model.backbone=pointnet2",
+        description="sparse: boxes at the voxels of two levels of the U-Net (FCAF3D, TR3D); "
+        "votenet: votes of seeds, of the U-Net or of model.backbone=pointnet2",
     )
     strides: tuple[int, int] = Field((8, 16), description="of the levels of sparse, voxels")
     channels: int = Field(128, ge=1, description="of the head of sparse, at model.width=1")
@@ -190,7 +182,7 @@ class FinetuneConfig(Config):
         None, description="a run of any app, weights, or a published checkpoint; none: from scratch"
     )
     data: DataConfig = DataConfig()
-    model: FinetuneModelConfig = FinetuneModelConfig()
+    model: ModelConfig = ModelConfig()
     train: FinetuneTrainConfig = FinetuneTrainConfig()
     head_layers: Literal[1, 2] = Field(1, description="of the semantic head; SSPL has 2")
     cluster_radius: float = Field(1.5, gt=0, description="voxels")
@@ -201,11 +193,12 @@ class FinetuneConfig(Config):
 
     @model_validator(mode="after")
     def _detectors_train_whole_and_weigh_alike(self) -> "FinetuneConfig":
-        if self.task == "detection" and self.train.lora_rank is not None:
-            raise ValueError(f"train.lora_rank must be none in detection, got {self.train.lora_rank}")
-        weight = self.train.class_weight_exponent
-        if self.task == "detection" and weight:
-            raise ValueError(f"train.class_weight_exponent must be 0 in detection, got {weight}")
+        rank, weight = self.train.lora_rank, self.train.class_weight_exponent
+        if self.task == "detection" and (rank is not None or weight):
+            raise ValueError(
+                "train.lora_rank must be none and train.class_weight_exponent 0 in detection, got "
+                f"{rank} and {weight}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -133,9 +132,7 @@ def score_detector(
     finder: BoxFinder, split: SceneSplit, *, trained_on: str, budget: str
 ) -> dict[str, Any]:
     """AP25 and AP50 of the held-out scenes of a split."""
-    protocol = ScoreProtocol(
-        split.data, "held-out", views=1, budget=budget, trained_on=trained_on
-    )
+    protocol = ScoreProtocol(split.data, "held-out", views=1, budget=budget, trained_on=trained_on)
     scenes = map(split.load, split.validation)
     return score_boxes(scenes, finder, finder.label_set, protocol=protocol)
 

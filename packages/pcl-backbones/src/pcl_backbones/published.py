@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pcl_backbones.coordinates import kernel_offsets
+from pcl_backbones.pointnet2 import name_in_votenet
 from pcl_backbones.published_file import read_published
 
 KernelOrder = Literal["cube", "hybrid"]
@@ -80,6 +81,8 @@ def load_published_checkpoint(
     if not 0 <= min_share <= 1:
         raise ValueError(f"min_share must lie in [0, 1], got {min_share}")
     stored = read_published(Path(path))
+    if any("SA_modules." in name for name in stored):  # of MMDetection3D
+        stored = {name_in_votenet(name): value for name, value in stored.items()}
     own = model.state_dict()
     is_spconv = any(value.ndim == 5 for value in stored.values())
     if is_spconv:

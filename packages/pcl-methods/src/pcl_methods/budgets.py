@@ -67,8 +67,8 @@ def open_budget(
     if Path(word).suffix == ".txt":
         return listed_budget(word, names, "lidar" if is_lidar else "lr")
     raise ValueError(
-        "data.budget must be like 5%, 10scenes, 20pts, 4boxes, every-100th, scenes.txt, points.npz or "
-        f"none, got {word}"
+        "data.budget must be like 5%, 10scenes, 20pts, 4boxes, every-100th, scenes.txt, points.npz "
+        f"or none, got {word}"
     )
 
 

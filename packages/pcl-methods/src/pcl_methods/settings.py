@@ -36,8 +36,8 @@ class DataConfig(Config):
     budget: str = Field(
         "100%",
         description="labels that may be learned from, where `labeled` is empty: 5%, 10scenes, "
-        "20pts or 4boxes (of each scene), every-100th or every-100th-sequence (of sweeps), none, or a list "
-        "(.txt scenes, .npz points)",
+        "20pts or 4boxes (of each scene), every-100th or every-100th-sequence (of sweeps), none, "
+        "or a list (.txt scenes, .npz points)",
     )
     budget_seed: Seed = Field(0, description="of the random choice of scenes or points")
     validation: tuple[str, ...] = Field((), description="names (globs) of the held-out scenes")
@@ -76,9 +76,9 @@ FREE = {"engine", "checkpoint_activations", "views"}  # of a trained network, ma
 class ModelConfig(Config):
     """The backbone, and how it is computed."""
 
-    backbone: Literal["res16unet14a", "res16unet18a", "res16unet34c", "submanifold", "spvcnn"] = (
-        "res16unet34c"
-    )
+    backbone: Literal[
+        "res16unet14a", "res16unet18a", "res16unet34c", "submanifold", "spvcnn", "pointnet2"
+    ] = "res16unet34c"  # pointnet2: of votenet in detection alone
     width: float = Field(1.0, gt=0, description="factor on every inner channel count")
     voxel_size: float = Field(0.02, gt=0, description="metres")
     bn_momentum: float = Field(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pcl_data import SCANNET20
 from pcl_data.evaluation.box_overlap import box_iou
-from pcl_methods.detection.scene_boxes import moved_boxes, scene_boxes
+from pcl_methods.detection.scene_boxes import limited_objects, moved_boxes, scene_boxes
 from pcl_methods.segmentation.testing import CHAIR, TABLE, make_room
 
 
@@ -69,6 +69,20 @@ def test_boxes_that_are_none_are_refused(room, column, value):
     object.__setattr__(bare, "boxes", boxes)  # a Scene itself may refuse some
     with pytest.raises(ValueError, match=r"boxes of scene room must have finite .* in row 1"):
         scene_boxes(bare, SCANNET20)
+
+
+def test_some_objects_of_a_room_are_kept_whole(room):
+    found = limited_objects(room, 2, seed=1)
+    assert len(found.boxes) == 2
+    kept = np.unique(found.instances[found.instances >= 0])
+    assert len(kept) == 2
+    np.testing.assert_array_equal(found.instances >= 0, np.isin(room.instances, kept))
+    np.testing.assert_array_equal(found.labels >= 0, found.instances >= 0)
+    assert len(limited_objects(room, 9).boxes) == 4
+    again = limited_objects(replace(room, boxes=scene_boxes(room, SCANNET20).boxes), 2, seed=1)
+    np.testing.assert_array_equal(again.boxes, found.boxes)
+    with pytest.raises(ValueError, match="scene room must have boxes to be limited to some"):
+        limited_objects(replace(room, label_set=None), 2)
 
 
 @given(

@@ -131,7 +131,7 @@ def start_detector(detector: BoxDetector, init: Path, **expected: Any) -> Initia
     if not isinstance(seeds, SparseSeeds):
         raise ValueError("init must be none for pointnet2, of which no weights are here yet")
     headless = copy.deepcopy(seeds.net)
-    headless.final = None
+    headless.register_module("final", None)
     found = load_initial_weights(headless, init, expected=expected)
     seeds.net.load_state_dict(headless.state_dict(), strict=False)
     return found

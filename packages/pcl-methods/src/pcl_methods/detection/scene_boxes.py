@@ -85,10 +85,11 @@ def limited_objects(scene: Scene, count: int, *, seed: int = 0) -> Scene:
     Raises:
         ValueError: if the scene has no boxes and nothing to make them of, or count is below 1.
     """
-    if scene.boxes is None and scene.label_set is None:
-        raise ValueError(f"scene {scene.name} must have boxes to be limited to some, got none")
-    boxed = scene if scene.boxes is not None else with_boxes(scene, scene.label_set)
-    return limited_boxes(boxed, count, seed=seed)
+    if scene.boxes is None:
+        if scene.label_set is None:
+            raise ValueError(f"scene {scene.name} must have boxes to be limited to some, got none")
+        scene = with_boxes(scene, scene.label_set)
+    return limited_boxes(scene, count, seed=seed)
 
 
 def moved_boxes(
