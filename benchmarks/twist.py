@@ -5,10 +5,10 @@
 
 The rows are those of Tables 1, 4 and 5 of TWIST (Chu et al., CVPR 2022). Those with CSC start from
 the pre-trained backbone that `--init` names for each seed. Those without annotation take what the
-images say of the labeled scenes in place of their labels (`--labels`). Those of a teacher are of
-Porcher et al., "Better (pseudo-)labels", 2024, Table 1, and its peers; give all rows
-`calibration.scenes=2`, so that all learn the same labels. Those of smoothed classes (Fig. 2) train
-on from the supervised network that `--init` names.
+images say of 40 scenes in place of labels (`--labels`). Those of a teacher are of Porcher et al.,
+"Better (pseudo-)labels", 2024, Table 1, and its peers; give all rows `calibration.scenes=2`, so
+that all learn the same labels. Those of smoothed classes (Fig. 2) train on from the supervised
+network that `--init` names.
 
 Every row trains the same number of steps on the same labeled scenes and is scored on the same
 held-out scenes. Rows differ only in what the unlabeled scenes contribute, so that the rows of a
@@ -29,6 +29,7 @@ from records import Table
 from runs import App, Job, fill_table, parse
 
 SUPERVISED = ["twist.pseudo_labels=none", "train.unlabeled_batch_size=0"]
+BY_IMAGES = ["data.budget=40scenes"]  # they cost nobody's time
 
 
 def taught(targets: str) -> list[str]:
@@ -55,8 +56,11 @@ ROWS = {
     "VI any class": ("TWIST, however unsure its class", ["twist.class_threshold=null"]),
     "I+CSC": ("supervised only, from CSC", SUPERVISED),
     "VI+CSC": ("TWIST, from CSC", ["twist.pseudo_labels=recorrected"]),
-    "I no annotation": ("supervised by labels of images", SUPERVISED),
-    "VI no annotation": ("TWIST from labels of images", ["twist.pseudo_labels=recorrected"]),
+    "I no annotation": ("supervised by labels of images", [*SUPERVISED, *BY_IMAGES]),
+    "VI no annotation": (
+        "TWIST from labels of images",
+        ["twist.pseudo_labels=recorrected", *BY_IMAGES],
+    ),
     "teacher one-hot": ("sure one-hot labels of a teacher", taught("one-hot")),
     "teacher soft": ("its soft labels", taught("soft")),
     "teacher corrected": ("soft labels, corrected by its error", taught("corrected")),
@@ -119,7 +123,8 @@ class Runs:
     def round_zero(self, seed: int, start: str, settings: list[str]) -> Path:
         """The folder of a finished round 0, with a re-correction network for rows that have one."""
         folder = self.work / f"round_0{start}_seed{seed}"
-        self.app.run("run", folder, seed, [*ROWS["VI"][1], *settings, "twist.rounds=0"])
+        row = "VI no annotation" if start == "_labels" else "VI"
+        self.app.run("run", folder, seed, [*ROWS[row][1], *settings, "twist.rounds=0"])
         return folder
 
 

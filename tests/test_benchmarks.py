@@ -240,10 +240,11 @@ def test_rows_of_twist_share_their_round_zero_and_are_not_run_again(run_script, 
 
 def test_rows_without_annotation_begin_with_a_run_of_labels(run_script, tmp_path):
     words = ["--rows", "VI", "VI no annotation", "--seeds", "1", "--labels", "free_{seed}"]
-    calls = run_script("twist.py", *words, "--name", "my", "data.budget=10scenes")
+    calls = run_script("twist.py", *words, "--name", "my")
     outs = [Path(call[call.index("--out") + 1]).name for call in calls]
     assert outs == ["round_0_seed1", "VI_seed1", "round_0_labels_seed1", "VI_no_annotation_seed1"]
     assert ["labels=free_1" in call for call in calls] == [False, False, True, True]
+    assert ["data.budget=40scenes" in call for call in calls] == [False, False, True, True]
     error = run_script("twist.py", "--rows", "VI no annotation", "--name", "other")
     assert "--labels must name a run for the row VI no annotation" in error
 
