@@ -76,6 +76,8 @@ def test_boxes_are_learned_and_scored(scans, few, tmp_path, words, budget):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["protocol"].endswith(f"/held-out/boxes/no-tta/{budget}")
     assert 0 <= summary["map50"] <= summary["map25"] <= 1
+    told = call("predict", scans / "scene4", "--model", tmp_path / "run", "--out", tmp_path / "out")
+    assert "scene4.json, .ply, .html: " in told
     again = json.loads(call("evaluate", "--model", tmp_path / "run", "--json"))
     assert {name: again[name] for name in ("map25", "map50")} == {
         name: summary[name] for name in ("map25", "map50")

@@ -279,27 +279,19 @@ def predict(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Label every point of each scan: a PLY with label, confidence and, if learned, instance.
+    """Label every point of each scan, or find its boxes.
+
+    A PLY with label, confidence and, if learned, instance of every point; of a detector the boxes
+    as JSON, and a PLY and a page with their edges.
 
     Example: pretrain-cli predict scan.ply --model runs/finetune_001
     """
     with boundary():
-        from pcl_methods.segmentation.predicting import predict_scans, show_prediction
-        from pcl_methods.segmentation.segmenter import load_segmenter
-        from pcl_run.cli import choose_device
+        from pretrain_cli.predicting import predict_scans_of
 
-        find = load_segmenter(model, choose_device(device))
-        found = predict_scans(
-            scans,
-            find,
-            find.label_set,
-            out,
-            options=options or [],
-            check=find.check,
-            overwrite=overwrite,
-        )
-        for done in found:
-            typer.echo(show_prediction(done, as_json=as_json))
+        given = {"options": options or [], "overwrite": overwrite}
+        for line in predict_scans_of(model, scans, out, device, as_json=as_json, **given):
+            typer.echo(line)
 
 
 if __name__ == "__main__":

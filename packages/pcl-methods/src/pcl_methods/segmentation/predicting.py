@@ -59,6 +59,35 @@ def predict_scans(
         FileNotFoundError: if there is no such scan.
         ValueError: if two scans have the same name, one cannot be read, or a file is there.
     """
+    places = read_scans(scans, out, (".ply",), options=options, check=check, overwrite=overwrite)
+    for scan, scene, place in places:
+        found, file = segment(scene), place.with_name(place.name + ".ply")
+        n_points = _write(file, scene, found, label_set)
+        n_instances = len(found.scores) if isinstance(found, Instances) else None
+        yield PredictedScan(scan, file, n_points, n_instances)
+
+
+def read_scans(
+    scans: Sequence[Path],
+    out: Path,
+    suffixes: Sequence[str],
+    *,
+    options: Sequence[str] = (),
+    check: Callable[[Scene], object] = str,
+    overwrite: bool = False,
+) -> Iterator[tuple[Path, Scene, Path]]:
+    """Each scan, its scene and where its files go: a path without their suffix.
+
+    Arguments and errors as of `predict_scans`.
+
+    Args:
+        scans: files or folders of scans.
+        out: folder of the files; it is made.
+        suffixes: of the files of a scan.
+        options: `key=value` of `SceneFolder`, such as a pattern.
+        check: raises a `ValueError` of a scene that cannot be taken.
+        overwrite: whether files in `out` may be replaced; scans never are.
+    """
     with _options_of_predict():
         words = read_options(SceneFolder, READ | read_words(options))
         folders = [SceneFolder(scan, **words) for scan in scans]
@@ -67,21 +96,18 @@ def predict_scans(
         for scan, folder in zip(scans, folders, strict=True)
         for name in folder.names
     ]
-    files = _files([name for _, _, name in jobs], out)
+    places = _places([name for _, _, name in jobs], out)
     _check_place(out, scans)
     paths = [folder.path(name) for _, folder, name in jobs]
+    files = [place.with_name(place.name + suffix) for place in places for suffix in suffixes]
     check_outputs(files, overwrite=overwrite, inputs=paths)
     load = Kept(lambda number: jobs[number][1].load(jobs[number][2]), 1)
     with _options_of_predict():
         for number in reversed(range(len(jobs))):  # the first stays in memory
             check(load(number))
     out.mkdir(parents=True, exist_ok=True)
-    for number, ((scan, _, _), file) in enumerate(zip(jobs, files, strict=True)):
-        scene = load(number)
-        found = segment(scene)
-        n_points = _write(file, scene, found, label_set)
-        n_instances = len(found.scores) if isinstance(found, Instances) else None
-        yield PredictedScan(scan, file, n_points, n_instances)
+    for number, ((scan, _, _), place) in enumerate(zip(jobs, places, strict=True)):
+        yield scan, load(number), place
 
 
 def class_colors(label_set: LabelSet, labels: np.ndarray) -> np.ndarray:
@@ -109,11 +135,11 @@ def show_prediction(done: PredictedScan, *, as_json: bool) -> str:
     return f"{done.scan} -> {done.file}: {done.n_points} points{found}"
 
 
-def _files(names: Sequence[str], out: Path) -> list[Path]:
+def _places(names: Sequence[str], out: Path) -> list[Path]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"scans must have distinct names, got {repeated[0]} twice")
-    return [out / f"{name}.ply" for name in names]
+    return [out / name for name in names]
 
 
 def _check_place(out: Path, scans: Sequence[Path]) -> None:
