@@ -40,12 +40,14 @@ def boxes_of_each_class(
         least_score: lower ones are left out.
         max_iou: above it one of two boxes of a class goes.
     """
-    row, column = np.nonzero(probabilities >= least_score)
-    scores = probabilities[row, column]
-    labels = np.asarray(classes, float)[column]
-    found = np.concatenate([boxes[row].astype(float), labels[:, None]], axis=1)
-    kept = suppress_boxes(found, scores, max_iou=max_iou)
-    return FoundBoxes(found[kept], scores[kept])
+    found, scores = [np.zeros((0, 8))], [np.zeros(0)]
+    for label, of_class in zip(classes, probabilities.T, strict=True):
+        rows = np.flatnonzero(of_class >= least_score)
+        kept = rows[suppress_boxes(boxes[rows], of_class[rows], max_iou=max_iou)]
+        found.append(np.column_stack([boxes[kept], np.full(len(kept), label)]))
+        scores.append(of_class[kept])
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    return FoundBoxes(np.concatenate(found)[order], np.concatenate(scores)[order])
 
 
 def boxes_with_every_class(
