@@ -95,14 +95,6 @@ def test_rectify_chooses_among_the_foreground():
     assert_close(scores, torch.tensor([0.5, 1.0]))
 
 
-def test_class_confidence_is_the_softmax_of_the_chosen_class():
-    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    output = Recorrection(logits, torch.zeros(5))
-    labels, _ = output.rectify((1, 3))
-    for row, label, found in zip(logits, labels, output.class_confidence((3, 1)), strict=True):
-        assert_close(found, row[label].exp() / (row[1].exp() + row[3].exp()))
-
-
 def test_class_probabilities_are_a_softmax_over_the_foreground():
     logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     found = Recorrection(logits, torch.zeros(5)).class_probabilities((3, 1))
@@ -113,7 +105,7 @@ def test_class_probabilities_are_a_softmax_over_the_foreground():
 @pytest.mark.parametrize("foreground", [(), (4,), (-1, 2)])
 @pytest.mark.parametrize(
     "method",
-    [Recorrection.rectify, Recorrection.class_confidence, Recorrection.class_probabilities],
+    [Recorrection.rectify, Recorrection.class_probabilities],
 )
 def test_rectify_rejects(method, foreground):
     with pytest.raises(ValueError, match="foreground must hold train ids below 4, got"):

@@ -41,23 +41,6 @@ class Recorrection(NamedTuple):
         labels = candidates[self.class_logits[:, candidates].argmax(dim=1)]
         return labels, self.score_logits.sigmoid()
 
-    def class_confidence(self, foreground: Collection[int]) -> Float[Tensor, " m"]:
-        """Softmax, over the foreground, of the class that `rectify` gives each proposal.
-
-        Args:
-            foreground: train ids a proposal may have, those of things.
-
-        Raises:
-            ValueError: if foreground is empty or names a class the module does not have.
-
-        Example:
-            >>> import torch
-            >>> output = Recorrection(torch.tensor([[9.0, 1.0, 1.0]]), torch.tensor([0.0]))
-            >>> output.class_confidence([1, 2])
-            tensor([0.5000])
-        """
-        return self.class_probabilities(foreground).amax(dim=1)
-
     def class_probabilities(self, foreground: Collection[int]) -> Float[Tensor, "m c"]:
         """Softmax over the foreground, 0 elsewhere.
 
