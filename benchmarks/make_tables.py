@@ -15,6 +15,8 @@ from records import RESULTS, Record, Table, read_records, read_table
 SCORES = {
     "miou": "mIoU",
     "f_miou": "Foreground mIoU",
+    "map25": "AP25 of boxes",
+    "map50": "AP50 of boxes",
     "ap": "AP",
     "ap50": "AP50",
     "ap_r": "AP of rare classes",

@@ -28,7 +28,8 @@ if "--resume" in words:
     env = {{**env, "git": {{"commit": "d" * 40, "changed": False}}, "earlier": [env]}}
 (out / "env.json").write_text(json.dumps(env))
 score = 0.2 + 0.1 * seed + 0.05 * any("init=" in word for word in words)
-summary = {{"protocol": "fake", "seconds": 60.0, "miou": score, "object_coverage": 0.5}}
+summary = {{"protocol": "fake", "seconds": 60.0, "miou": score, "map25": score, "map50": score}}
+summary["object_coverage"] = 0.5
 summary["file"] = "points.npz"
 summary["rounds"] = [{{"round": t, "ap50": score + t / 10, "miou": 0.1}} for t in range(3)]
 for name in ("summary.json", "config.yaml"):
@@ -194,6 +195,20 @@ def test_a_table_of_pretraining_is_recorded_and_not_run_again(run_script, tmp_pa
     assert [call[0] for call in calls] == ["run", "finetune"]
     assert all(call[-1] == "--resume" for call in calls)
     assert "ddddddd" not in (tmp_path / "results/pretraining_scenes.md").read_text()
+
+
+def test_detectors_are_compared_at_shares_and_boxes(run_script, tmp_path):
+    rows = ["--rows", "sparse detector, scratch", "VoteNet on voxels, start"]
+    words = ["train.steps=9", *rows, "--columns", "20%", "4boxes", "--seeds", "1"]
+    assert "--init must name a run" in run_script("detection.py", *words)
+    calls = run_script("detection.py", *words, "--init", "csc_{seed}")
+    assert [call[0] for call in calls] == ["finetune"] * 4
+    assert ["init=csc_1" in call for call in calls] == [False, False, True, True]
+    assert {"task=detection", "data.budget=4boxes", "train.steps=9"} <= set(calls[1])
+    page = (tmp_path / "results/detection.md").read_text()
+    assert "| row | 20% | 4boxes |" in page
+    assert "AP25 of boxes" in page
+    assert run_script("detection.py", *words, "--init", "csc_{seed}") == []
 
 
 def test_the_error_of_a_command_is_the_last_word(run_script):
