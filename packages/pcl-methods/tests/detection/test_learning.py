@@ -126,6 +126,16 @@ def test_votes_of_points_without_instances_are_for_the_boxes_around_them(split):
     assert not torch.equal(alone["vote"], with_instances["vote"])  # the floor in a box votes too
 
 
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_batch_norms_keep_their_statistics_at_the_end(split, tmp_path, fraction):
+    before, detector = dict(sparse_detector().named_buffers()), sparse_detector()
+    train(tmp_path / "run", split, detector, 2, freeze_bn_fraction=fraction)
+    after = dict(detector.named_buffers())
+    stay = [torch.equal(before[name], after[name]) for name in before if "running" in name]
+    assert len(stay) > 10
+    assert all(stay) if fraction else not any(stay[:10])
+
+
 def test_an_interrupted_training_ends_with_the_same_weights(split, tmp_path, monkeypatch):
     whole = train(tmp_path / "whole", split, sparse_detector(), 6)
     first, losses = sparse_detector(), SparseBoxDetector.losses
