@@ -1,5 +1,6 @@
 """`labelfree-cli run`: settings, image labels, training, scores, report."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,8 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
     run = start.open_run("labelfree", config)
     keep_split(run, split, facts)
     run.log(f"images: {config.images.clip}, license of the weights: {encoders.license}")
+    for line in unreached_phases(config, len(split.training)):
+        run.log(line)
     store = store_of(config, config.images.labels or run.folder / LABELS, encoders.clip, label_set)
     with run.timed():
         if run.is_writer:
@@ -77,6 +80,37 @@ def start_run(start: Start, config: RunConfig, *, dry_run: bool) -> dict[str, An
         save_text_head(run.folder, vocabulary)
         write_report(run.folder)
     return jsonable(summary | {"folder": str(run.folder)})
+
+
+def unreached_phases(config: RunConfig, n_scenes: int) -> list[str]:
+    """Says which parts of the method a run is too short for.
+
+    Args:
+        config: the settings.
+        n_scenes: to learn from.
+
+    Example:
+        >>> config = RunConfig(
+        ...     method={"intra_scene": False, "inter_scene": False, "feedback": False}
+        ... )
+        >>> unreached_phases(config, 10_000)
+        []
+    """
+    method, train = config.method, config.train
+    n_epochs = math.ceil(train.steps / math.ceil(n_scenes / train.batch_size))
+    hicl = method.name == "hicl"
+    phases = [
+        ("correlation_epoch", hicl and (method.intra_scene or method.inter_scene)),
+        ("feedback_epoch", hicl and method.feedback),
+        ("self_training_epoch", method.name == "clip2scene"),
+    ]
+    first = {name: getattr(method, name) for name, is_used in phases if is_used}
+    return [
+        f"method.{name}={epoch} never comes: {train.steps} steps are {n_epochs} epochs of "
+        f"{n_scenes} scenes"
+        for name, epoch in first.items()
+        if epoch is not None and epoch > n_epochs
+    ]
 
 
 def vocabulary_of(
