@@ -10,7 +10,6 @@ import typer
 from lightning_fabric import Fabric
 
 from pcl_backbones import save_weights, use_engine
-from pcl_backbones.box_coding import mean_box_sizes
 from pcl_data.evaluation import ScoreProtocol
 from pcl_data.splits import SceneSplit
 from pcl_methods.data import open_split
@@ -20,7 +19,7 @@ from pcl_methods.detection.box_finder import (
     build_detector,
     start_detector,
 )
-from pcl_methods.detection.learning import box_batches, labeled_boxes, train_detector
+from pcl_methods.detection.learning import box_batches, mean_sizes, train_detector
 from pcl_methods.detection.samples import BoxSampling
 from pcl_methods.detection.scoring import BOX_SCORES, score_boxes
 from pcl_methods.forecast import STEPS, measure_steps
@@ -118,14 +117,7 @@ def sizes_of(config: FinetuneConfig, split: SceneSplit) -> DetectorSizes:
     )
     if detector.name == "sparse":
         return sizes
-    assert split.label_set is not None  # open_split has checked
-    found = [labeled_boxes(split, name).boxes for name in split.labeled]
-    boxes = torch.cat([torch.as_tensor(one) for one in found])
-    things = torch.tensor(split.label_set.things)
-    boxes = boxes[torch.isin(boxes[:, 7].long(), things)]
-    labels = torch.searchsorted(things, boxes[:, 7].long())
-    means = mean_box_sizes(boxes[:, :7], labels, len(things))
-    return sizes.model_copy(update={"mean_sizes": means.tolist()})
+    return sizes.model_copy(update={"mean_sizes": mean_sizes(split).tolist()})
 
 
 def score_detector(

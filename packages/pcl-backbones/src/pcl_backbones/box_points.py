@@ -1,4 +1,4 @@
-"""Which points lie in which boxes."""
+"""Points seen from boxes, and which of them lie inside."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -51,10 +51,18 @@ def boxes_with_points(
     return points_in_boxes(points, boxes).sum(dim=0) >= at_least
 
 
-def _inside(points: Float[Tensor, "n 3"], boxes: Float[Tensor, "k 7"]) -> Bool[Tensor, "n k"]:
-    x, y, z = (points[:, None, axis] - boxes[:, axis] for axis in range(3))
-    length, width, height, heading = boxes[:, 3:].unbind(dim=1)
+def in_frame(offsets: Float[Tensor, "*n 3"], heading: Float[Tensor, "*m"]) -> Float[Tensor, "*n 3"]:
+    """Vectors seen from boxes: turned about z by minus the heading.
+
+    Example:
+        >>> in_frame(torch.tensor([-1.0, 2, 5]), torch.tensor(torch.pi / 2))
+        tensor([2.0000, 1.0000, 5.0000])
+    """
     cos, sin = heading.cos(), heading.sin()
-    inside = (cos * x + sin * y).abs() <= length / 2
-    inside &= (cos * y - sin * x).abs() <= width / 2
-    return inside & (z.abs() <= height / 2)
+    x, y, z = offsets.unbind(dim=-1)
+    return torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1)
+
+
+def _inside(points: Float[Tensor, "n 3"], boxes: Float[Tensor, "k 7"]) -> Bool[Tensor, "n k"]:
+    offsets = in_frame(points[:, None] - boxes[:, :3], boxes[:, 6])
+    return (offsets.abs() <= boxes[:, 3:6] / 2).all(dim=2)

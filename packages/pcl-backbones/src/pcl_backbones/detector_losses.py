@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pcl_backbones.argument_shapes import checked
-from pcl_backbones.location_assignment import assign_locations, check_boxes, in_frame
+from pcl_backbones.box_points import in_frame
+from pcl_backbones.location_assignment import assign_locations, check_volumes
 from pcl_backbones.sparse_detector import LocationPredictions
 
 ALPHA, GAMMA = 0.25, 2.0
@@ -187,7 +188,7 @@ def _owners(
 def _check_truth(
     boxes: Float[Tensor, "k 7"], labels: Int[Tensor, " k"], predictions: LocationPredictions
 ) -> None:
-    check_boxes(boxes)
+    check_volumes(boxes)
     n_classes = predictions.logits.shape[1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
         got = [int(label) for label in labels.aminmax()]

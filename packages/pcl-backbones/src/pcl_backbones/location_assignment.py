@@ -18,6 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pcl_backbones.argument_shapes import checked
+from pcl_backbones.box_points import in_frame
 
 MIN_CELLS = 20
 N_NEAREST = 6
@@ -52,7 +53,7 @@ def assign_locations(
     """
     if n_nearest < 1:
         raise ValueError(f"n_nearest must be at least 1, got {n_nearest}")
-    check_boxes(boxes)
+    check_volumes(boxes)
     if not len(boxes) or not len(locations):
         return torch.full((len(locations),), -1, device=locations.device)
     offsets = locations - boxes[:, None, :3]  # (k, v, 3)
@@ -83,19 +84,7 @@ def box_levels(boxes: Float[Tensor, "k 7"], edges: Float[Tensor, " l"]) -> Float
     return edges[(fits.sum(dim=1) - 1).clamp(min=0)]
 
 
-def in_frame(offsets: Float[Tensor, "*n 3"], heading: Float[Tensor, "*m"]) -> Float[Tensor, "*n 3"]:
-    """Vectors seen from boxes: turned about z by minus the heading.
-
-    Example:
-        >>> in_frame(torch.tensor([-1.0, 2, 5]), torch.tensor(torch.pi / 2))
-        tensor([2.0000, 1.0000, 5.0000])
-    """
-    cos, sin = heading.cos(), heading.sin()
-    x, y, z = offsets.unbind(dim=-1)
-    return torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1)
-
-
-def check_boxes(boxes: Float[Tensor, "k 7"]) -> None:
+def check_volumes(boxes: Float[Tensor, "k 7"]) -> None:
     """Return quietly if all boxes are finite and have a volume.
 
     Raises:

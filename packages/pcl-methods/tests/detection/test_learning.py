@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pcl_backbones import Res16UNet14A, SparseDetector
-from pcl_backbones.box_coding import BoxCoding, mean_box_sizes
+from pcl_backbones.box_coding import BoxCoding
 from pcl_backbones.pointnet2 import PointNet2
 from pcl_backbones.sparse_seeds import SparseSeeds
 from pcl_backbones.votenet import VoteNet
@@ -17,7 +17,12 @@ from pcl_data import SCANNET20
 from pcl_data.splits import SceneSplit, box_budget
 from pcl_data.splits.budgets import LabelBudget
 from pcl_methods.detection.detectors import SparseBoxDetector, VoteBoxDetector, find_boxes
-from pcl_methods.detection.learning import box_batches, labeled_boxes, train_detector
+from pcl_methods.detection.learning import (
+    box_batches,
+    labeled_boxes,
+    mean_sizes,
+    train_detector,
+)
 from pcl_methods.detection.samples import BoxSampling
 from pcl_methods.detection.scene_boxes import scene_boxes
 from pcl_methods.detection.scoring import score_boxes
@@ -51,10 +56,7 @@ def vote_detector(seeds, coding):
 
 
 def coding_of(split):
-    boxes = [torch.from_numpy(scene_boxes(ROOMS[name], SCANNET20).boxes) for name in split.labeled]
-    rows = torch.cat(boxes)
-    labels = torch.searchsorted(torch.tensor(SCANNET20.things), rows[:, 7].long())
-    return BoxCoding(mean_box_sizes(rows[:, :7], labels, len(SCANNET20.things)))
+    return BoxCoding(mean_sizes(split))
 
 
 def point_seeds():
@@ -169,6 +171,14 @@ def test_a_budget_of_boxes_leaves_so_many(split):
     batch = box_batches(limited, SAMPLING, batch_size=2)[0]
     assert batch["n_boxes"].tolist() == [2, 2]
     assert set(batch["of_point"].tolist()) == {-1, 0, 1}
+
+
+def test_mean_sizes_are_of_the_labeled_boxes_of_a_class(split):
+    boxes = np.concatenate([scene_boxes(ROOMS[name], SCANNET20).boxes for name in split.labeled])
+    found = mean_sizes(split).numpy()
+    for row, label in enumerate(SCANNET20.things):
+        of_class = boxes[boxes[:, 7] == label] if (boxes[:, 7] == label).any() else boxes
+        np.testing.assert_allclose(found[row], of_class[:, 3:6].mean(axis=0), rtol=1e-5)
 
 
 def test_processes_share_a_batch_evenly(split):

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pcl_backbones.box_coding import mean_box_sizes
 from pcl_data import LabelSet, Scene
 from pcl_data.splits import SceneSplit
 from pcl_methods.detection.detectors import BoxDetector
@@ -126,6 +129,21 @@ def labeled_boxes(split: SceneSplit, name: str) -> Scene:
     """
     assert split.label_set is not None  # a split that is learned from has labels
     return split.budget.limit(with_boxes(split.load(name), split.label_set))
+
+
+def mean_sizes(split: SceneSplit) -> Float[Tensor, "c 3"]:
+    """Mean length, width and height of the labeled boxes of each thing (`mean_box_sizes`), metres.
+
+    Raises:
+        ValueError: if no labeled scene has a box.
+    """
+    assert split.label_set is not None  # a split that is learned from has labels
+    things = torch.tensor(split.label_set.things)
+    found = [np.asarray(labeled_boxes(split, name).boxes) for name in split.labeled]
+    boxes = torch.from_numpy(np.concatenate(found))
+    boxes = boxes[torch.isin(boxes[:, 7].long(), things)]
+    labels = torch.searchsorted(things, boxes[:, 7].long())
+    return mean_box_sizes(boxes[:, :7], labels, len(things))
 
 
 def _sample(
